@@ -1,0 +1,290 @@
+"""The command line, thin over core: python -m core train | evaluate | nearest | bench | tasks."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .errors import LabError
+from .recipe import Recipe, check
+
+EPILOG = """examples:
+  python -m core train --task past-tense --out my-prompt
+  python -m core evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
+  python -m core nearest my-prompt
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands. The options of `train` are read from the recipe's fields."""
+    top = argparse.ArgumentParser(
+        prog="python -m core",
+        description="Train, score and read soft prompts and K/V prefixes on a frozen language model.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    train = commands.add_parser("train", help="train a prompt and score it beside handcrafted ones")
+    for spec in fields(Recipe):
+        if spec.name not in ("model", "dtype"):
+            _add_setting(train, spec)
+    train.add_argument("--test", metavar="FILE.csv", help="rows to hold out, in place of 30 %% of the task's")
+    train.add_argument("--out", metavar="DIR", help="save the prompt here, as a PEFT adapter with our recipe.json")
+    evaluate = commands.add_parser("evaluate", help="score handcrafted and saved prompts on a task's held-out rows")
+    evaluate.add_argument("--task", required=True, help="a built-in task, or a CSV file")
+    evaluate.add_argument("--test", metavar="FILE.csv", help="rows to score on, in place of the task's held-out ones")
+    evaluate.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)")
+    evaluate.add_argument("--learned", action="append", default=[], metavar="DIR", help="a saved prompt (may be repeated)")
+    evaluate.add_argument("--template", default="", help="for saved prompts without a recipe.json: the text around {input}")
+    nearest = commands.add_parser("nearest", help="the vocabulary tokens nearest to a saved soft prompt's vectors")
+    nearest.add_argument("dir", metavar="DIR")
+    nearest.add_argument("--k", type=int, default=5, help="tokens to list for each vector (default 5)")
+    bench = commands.add_parser("bench", help="time a training step against PEFT's")
+    bench.add_argument("--rounds", type=int, default=7, help="timed rounds (default 7)")
+    tasks = commands.add_parser("tasks", help="list the built-in tasks")
+    for command in (train, evaluate, nearest, bench):
+        command.add_argument("--model", default="", help="a Hub id or a local folder (default: SmolLM2-135M-Instruct)")
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
+        command.add_argument("--dtype", default="float32" if command is bench else "auto", help="auto, float32, bfloat16 or float16")
+    for command in (train, evaluate, nearest, bench, tasks):
+        command.add_argument("--json", action="store_true", help="print JSON on standard output")
+    return top
+
+
+def _add_setting(command: argparse.ArgumentParser, spec: Any) -> None:
+    flag = "--" + spec.name.replace("_", "-")
+    kind = type(spec.default)
+    default = f" (default {spec.default})" if spec.default != "" else ""
+    extra: dict[str, Any] = {"choices": spec.metadata["choices"]} if "choices" in spec.metadata else {"type": _number(kind)}
+    required = spec.name == "task"
+    command.add_argument(
+        flag,
+        dest=spec.name,
+        default=None,
+        required=required,
+        help=spec.metadata["help"].replace("%", "%%") + ("" if required else default),
+        metavar=None if "choices" in spec.metadata else kind.__name__.upper(),
+        **extra,
+    )
+
+
+def _number(kind: type) -> Any:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            return text  # the recipe's own check names the field, the value and the bounds
+
+    return read
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code: 0 done, 2 something to put right (one sentence on standard error), 130 Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        result, text = COMMANDS[options.command](options)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) if options.json else text)
+    return 0
+
+
+def _load(options: argparse.Namespace) -> Any:
+    import transformers
+
+    from .model import load_model
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    print("loading the model …", file=sys.stderr)
+    return load_model(options.model, options.device, options.dtype)
+
+
+def contender_row(score: Any) -> dict[str, Any]:
+    """A score as the command line prints it."""
+    return {
+        "name": score.name,
+        "kind": score.kind,
+        "accuracy": score.accuracy,
+        "interval": list(score.interval),
+        "loss": score.loss,
+        "n": score.n,
+        "token_loss": score.token_loss,
+        "first_choice": score.first_choice,
+        "positions": score.positions,
+        "parameters": score.parameters,
+    }
+
+
+def _table(scores: Sequence[Any]) -> str:
+    width = max(len(score.name) for score in scores)
+    lines = [f"{'contender':{width}}  {'kind':11}  accuracy  95 % interval   loss   n  tokens in front"]
+    for score in scores:
+        low, high = score.interval
+        loss = "     -" if score.loss is None else f"{score.loss:6.3f}"
+        lines.append(
+            f"{score.name:{width}}  {score.kind:11}  {score.accuracy:7.1%}  {low:6.1%}-{high:6.1%}  {loss} {score.n:4d}  {score.positions}"
+        )
+    return "\n".join(lines)
+
+
+def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    given = {spec.name: getattr(options, spec.name, None) for spec in fields(Recipe)}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        check(name, value)
+    from .task import load_task
+
+    task = load_task(options.task, options.test)  # before the model: a bad file is told at once
+    recipe = Recipe.from_dict({**task.recipe, **given})
+    lm = _load(options)
+    from tqdm import tqdm
+
+    from . import storage
+    from .run import Finished, Scored, run
+    from .training import StepEvent, Training
+
+    if options.out:
+        storage.check_savable(lm, recipe.placement)
+        storage.check_target(options.out)
+    for note in task.notes:
+        print(f"note: {note}", file=sys.stderr)
+    training = Training(lm, task, recipe)
+    stop = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        """The first Ctrl-C ends training and keeps what was learned; the second one leaves."""
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    scores: dict[str, Any] = {}
+    finished = None
+    with tqdm(total=recipe.steps, desc="training", unit="step", file=sys.stderr, disable=None) as bar:
+        events = run(lm, task, recipe, training=training, stopping=stop.is_set)
+        for event in events:
+            if isinstance(event, StepEvent):
+                bar.update(event.step - bar.n)
+                bar.set_postfix(loss=f"{event.loss:.3f}")
+            elif isinstance(event, Scored) and event.part == "held_out" and event.final:
+                bar.set_description(f"scored {event.score.name}")
+                scores[event.score.name] = event.score
+            elif isinstance(event, Finished):
+                finished = event
+    assert finished is not None
+    if finished.stopped:
+        print(f"note: {finished.stopped}", file=sys.stderr)
+    result = {
+        "recipe": recipe.to_dict(),
+        "parameters": training.prefix.parameter_count(),
+        "seconds": finished.seconds,
+        "steps": finished.state.step,
+        "stopped": finished.stopped,
+        "contenders": [contender_row(score) for score in scores.values()],
+        "out": options.out,
+    }
+    if options.out:
+        record = storage.record_of(
+            lm, task, recipe, training.template, seconds=finished.seconds, steps=finished.state.step, scores=result["contenders"]
+        )
+        storage.save(options.out, storage.to_files(lm, training.prefix, record))
+    text = _table(list(scores.values())) + f"\n\n{result['parameters']:,} parameters, {finished.seconds:.1f} s of training"
+    return result, text + (f", saved in {options.out}" if options.out else "")
+
+
+def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from .recipe import check_template
+    from .run import Scorebook, common_rows, contest, rivals
+    from .scoring import handcrafted, majority
+    from .task import load_task
+
+    for prompt in options.prompt:
+        check_template(prompt)
+    task = load_task(options.task, options.test)
+    lm = _load(options)
+    from . import storage
+
+    contenders = rivals(task)
+    contenders += [handcrafted(prompt, prompt, task.held_out) for prompt in options.prompt]
+    for folder in options.learned:
+        learned = storage.load(folder, lm, options.template)
+        for warning in learned.warnings:
+            print(f"note: {folder}: {warning}", file=sys.stderr)
+        contenders.append(learned.contender(Path(folder).name))
+    rows = common_rows(task.held_out, contenders)
+    if not rows:
+        raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
+    if len(rows) < len(task.held_out):
+        print(f"note: {len(task.held_out) - len(rows)} rows that a contender was made with are left out for all.", file=sys.stderr)
+    scores = [event.score for event in contest(lm, task, contenders, rows, Scorebook(), "held_out") if event.final]
+    scores.append(majority(task, rows))
+    return {"contenders": [contender_row(score) for score in scores]}, _table(scores)
+
+
+def _nearest(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    if not 1 <= options.k <= 1000:
+        raise LabError(f"--k is {options.k}: choose a whole number from 1 to 1000.")
+    lm = _load(options)
+    from . import storage
+    from .inspection.nearest import nearest
+    from .prefix import SoftPrompt
+
+    learned = storage.load(options.dir, lm)
+    if not isinstance(learned.prefix, SoftPrompt):
+        raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
+    found = nearest(learned.prefix.vectors.detach(), lm.vocabulary, options.k)
+    tokens, lines = [], []
+    for position, (ids, cosines, distances) in enumerate(zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)):
+        row = [
+            {"token": lm.token_text(token), "id": token, "cosine": cosine, "l2": l2}
+            for token, cosine, l2 in zip(ids, cosines, distances, strict=True)
+        ]
+        tokens.append({"position": position, "nearest": row})
+        lines.append(f"{position:3d}  " + "  ".join(f"{entry['token']!r} {entry['cosine']:.2f}" for entry in row))
+    caveat = "Nearest tokens mostly tell where a prompt started: compare `python -m core evaluate`, and the page's control."
+    return {"tokens": tokens}, "\n".join([*lines, caveat])
+
+
+def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    if not 5 <= options.rounds <= 1000:
+        raise LabError(f"--rounds is {options.rounds}: choose a whole number from 5 to 1000.")
+    from .bench import bench
+
+    result = bench(_load(options), options.rounds)
+    lines = [f"{result['device']}, {result['dtype']}, {result['threads']} threads; seconds of a step, medians of {options.rounds}"]
+    for case in result["cases"]:
+        lines.append(
+            f"{case['method']:6}  batch {case['batch']}, input {case['input_tokens']}, virtual {case['virtual_tokens']}:  "
+            f"PEFT {case['peft_seconds']:.3f}  here {case['seconds']:.3f}  ratio {case['ratio']:.2f}  "
+            f"(loss differs by {case['loss_difference']:.1e}, gradient by {case['gradient_relative_error']:.1e})"
+        )
+    return result, "\n".join(lines)
+
+
+def _tasks(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from .task import load_task, slugs
+
+    tasks = [load_task(slug) for slug in slugs()]
+    rows = [
+        {"slug": t.slug, "name": t.name, "labels": t.labels, "train": len(t.train), "validation": len(t.validation), "held_out": len(t.held_out)}
+        for t in tasks
+    ]
+    return {"tasks": rows}, "\n".join(f"{task.slug:12} {task.teaches}" for task in tasks)
+
+
+COMMANDS = {"train": _train, "evaluate": _evaluate, "nearest": _nearest, "bench": _bench, "tasks": _tasks}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""The control of first choice: the start of a run, each vector moved by its learned distance in a random direction.
+
+What this shows too is no sign of learning: it has learned nothing, and differs from its start by the same lengths.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def moved_at_random(
+    start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "*vectors d"], seed: int = 0
+) -> Float[Tensor, "*vectors d"]:
+    """`start` with each vector (last axis) moved by |learned - start| in a direction drawn evenly from the sphere.
+
+    >>> a, b = torch.zeros(2, 3), torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+    >>> torch.linalg.vector_norm(moved_at_random(a, b), dim=1).round(decimals=4).tolist()
+    [5.0, 0.0]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(start.shape, generator=generator).to(start.device)
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    lengths = torch.linalg.vector_norm(learned - start, dim=-1, keepdim=True)
+    return start + lengths * directions

