@@ -46,20 +46,25 @@ def parser() -> argparse.ArgumentParser:
     nearest.add_argument("--k", type=int, default=5, help="tokens to list for each vector (default 5)")
     bench = commands.add_parser("bench", help="time a training step against PEFT's")
     bench.add_argument("--rounds", type=int, default=7, help="timed rounds (default 7)")
+    record = commands.add_parser("record", help="train a task's default recipe and write what the page shows of it, as JSON")
+    record.add_argument("task", help="a built-in task")
+    record.add_argument("out", metavar="FILE.json")
     tasks = commands.add_parser("tasks", help="list the built-in tasks")
-    for command in (train, evaluate, nearest, bench):
+    for command in (train, evaluate, nearest, bench, record):
         command.add_argument("--model", default="", help="a Hub id or a local folder (default: SmolLM2-135M-Instruct)")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
-        command.add_argument("--dtype", default="float32" if command is bench else "auto", help="auto, float32, bfloat16 or float16")
-    for command in (train, evaluate, nearest, bench, tasks):
+        command.add_argument("--dtype", default="float32" if command is bench else "auto", help="auto, fast, float32, bfloat16 or float16")
+    for command in (train, evaluate, nearest, bench, record, tasks):
         command.add_argument("--json", action="store_true", help="print JSON on standard output")
     return top
 
 
 def _add_setting(command: argparse.ArgumentParser, spec: Any) -> None:
     flag = "--" + spec.name.replace("_", "-")
-    kind = type(spec.default)
-    default = f" (default {spec.default})" if spec.default != "" else ""
+    by_method = spec.metadata.get("by_method")
+    kind = float if by_method else type(spec.default)
+    default = ", ".join(f"{value} for {method}" for method, value in by_method.items()) if by_method else str(spec.default)
+    default = f" (default {default})" if default else ""
     extra: dict[str, Any] = {"choices": spec.metadata["choices"]} if "choices" in spec.metadata else {"type": _number(kind)}
     required = spec.name == "task"
     command.add_argument(
@@ -273,6 +278,27 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, "\n".join(lines)
 
 
+def _record(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    import datetime
+
+    from .reading import Vocabulary
+    from .record import new_record, training_job
+    from .run import Scorebook
+    from .task import load_task
+
+    task = load_task(options.task)
+    recipe = Recipe.from_dict({**task.recipe, "task": task.slug})
+    lm = _load(options)
+    record = new_record(task, recipe)
+    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False):
+        pass
+    today = datetime.date.today().isoformat()
+    record.recorded = f"{today}, {lm.name.rsplit('/', 1)[-1]}, {lm.device.type}, {lm.dtype_name}"
+    Path(options.out).write_text(record.to_json(), "utf-8")
+    size = Path(options.out).stat().st_size
+    return {"out": options.out, "bytes": size}, f"{options.out}: {size / 1000:.0f} kB"
+
+
 def _tasks(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .task import load_task, slugs
 
@@ -284,7 +310,7 @@ def _tasks(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return {"tasks": rows}, "\n".join(f"{task.slug:12} {task.teaches}" for task in tasks)
 
 
-COMMANDS = {"train": _train, "evaluate": _evaluate, "nearest": _nearest, "bench": _bench, "tasks": _tasks}
+COMMANDS = {"train": _train, "evaluate": _evaluate, "nearest": _nearest, "bench": _bench, "record": _record, "tasks": _tasks}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,6 @@ The field list below is the only place where a default, a bound, a choice or a h
 command line, links and saved files are all read from it.
 """
 
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -12,7 +11,10 @@ from .errors import LabError, shown
 
 
 def _setting(default: Any, help: str, *, label: str = "", **bounds: Any) -> Any:
-    """A field with what people need to know of it. Bounds: low, high (inclusive), above (exclusive), or choices."""
+    """A field with what people need to know of it. Bounds: low, high (inclusive), above (exclusive), or choices.
+
+    by_method: the defaults of a field left at None.
+    """
     return field(default=default, metadata={"help": help, "label": label, **bounds})
 
 
@@ -42,7 +44,9 @@ class Recipe:
         1.0, "spread of a random start, in multiples of the real vectors' own", label="random scale", above=0.0, high=100.0
     )
     mlp: int = _setting(0, "hidden size of the MLP that makes a K/V prefix; 0: train it directly", label="MLP size", low=0, high=4096)
-    learning_rate: float = _setting(0.03, "Adam's step size", label="learning rate", above=0.0, high=10.0)
+    learning_rate: float | None = _setting(
+        None, "Adam's step size", label="learning rate", above=0.0, high=10.0, by_method={"prompt": 0.03, "prefix": 0.01}
+    )
     steps: int = _setting(60, "how many batches to train on", label="steps", low=1, high=10_000)
     batch_size: int = _setting(16, "rows in a batch", label="batch size", low=1, high=256)
     warmup: int = _setting(5, "steps over which the rate rises from 0", label="warm-up", low=0, high=10_000)
@@ -60,12 +64,16 @@ class Recipe:
     )
     seed: int = _setting(0, "start vectors and order of rows", label="seed", low=0, high=2**31 - 1)
     dtype: str = _setting(
-        "auto", "number format of training; scores are always float32", label="dtype", choices=("auto", "float32", "bfloat16", "float16")
+        "auto", "number format of training; scores are always float32", label="dtype", choices=("auto", "fast", "float32", "bfloat16", "float16")
     )
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            check(spec.name, getattr(self, spec.name))
+            value = getattr(self, spec.name)
+            if value is None:
+                value = default_of(spec.name, self.method)
+                object.__setattr__(self, spec.name, value)
+            check(spec.name, value)
         if self.template:
             check_template(self.template)
         if self.init == "text" and not self.init_text.strip():
@@ -92,12 +100,18 @@ class Recipe:
         return cls(**{spec.name: data[spec.name] for spec in fields(cls) if spec.name in data})
 
 
+def default_of(name: str, method: str = "prompt") -> Any:
+    """A field's default, for `method`."""
+    spec = Recipe.__dataclass_fields__[name]
+    return spec.metadata["by_method"].get(method) if "by_method" in spec.metadata else spec.default
+
+
 def check(name: str, value: Any) -> None:
     """LabError unless `value` is of the type and within the bounds of the field `name`."""
     spec = Recipe.__dataclass_fields__[name]
     bounds = spec.metadata
     label = bounds["label"]
-    kind = type(spec.default)
+    kind = float if "by_method" in bounds else type(spec.default)
     if kind is str:
         if not isinstance(value, str):
             raise LabError(f"{label} is {shown(value)}: give a text.")
@@ -106,7 +120,7 @@ def check(name: str, value: Any) -> None:
         return
     low, high = bounds.get("low", bounds.get("above")), bounds["high"]
     number = isinstance(value, int) or (kind is float and isinstance(value, float))
-    inside = number and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    inside = number and not isinstance(value, bool) and low <= value <= high  # NaN and infinity are outside, too
     if not inside or ("above" in bounds and value <= low):
         what = "a whole number" if kind is int else "a number"
         reach = f"above {low:g} and up to {high:g}" if "above" in bounds else f"from {low:g} to {high:g}" if kind is float else f"from {low} to {high}"

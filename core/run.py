@@ -96,6 +96,17 @@ def rivals(task: Task, template: str = "", prompts: Sequence[Handcrafted] | None
     return [bare(task, template), *(handcrafted(prompt.name, prompt.template, rows) for prompt in chosen)]
 
 
+def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
+    """Fill `book` with what every run on `task` will ask for: its rivals' scores on validation and held-out rows."""
+    everybody = rivals(task)
+    for part, rows in (("validation", task.validation), ("held_out", common_rows(task.held_out, everybody))):
+        for rival in reversed(everybody):
+            counted = rows if part == "held_out" else [e for e in rows if e.key not in rival.excluded]
+            if counted:
+                for _ in book.score(lm, rival, counted, task.labels):
+                    yield None
+
+
 def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
     """The rows that no contender was made with: everybody is scored on these, so that all scores are of the same rows."""
     excluded = frozenset().union(*(contender.excluded for contender in contenders))
@@ -145,6 +156,7 @@ def run(
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
     waiting = rivals(task, recipe.template) if task.validation else []
+    waiting.reverse()  # the strongest handcrafted prompts stand last, and are the lines to beat
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
@@ -169,6 +181,8 @@ def run(
     learned = training.contender()
     if task.validation:
         yield from _validation(lm, task, learned, book, state.step)
+        for rival in waiting:
+            yield from _validation(lm, task, rival, book, None)
     yield from contest(lm, task, [learned, *rivals(task, recipe.template)], task.held_out, book, "held_out", state.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, [learned])))
     yield Finished(state, stepping.seconds, stopped)

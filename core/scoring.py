@@ -184,11 +184,12 @@ def results(lm: LanguageModel, prepared: Prepared) -> Iterator[list[tuple[int, R
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
         cache = prepared.fill(lm)
-        for start in range(0, len(order), BATCH):
-            numbers = order[start : start + BATCH]
-            rows = [prepared.rows[i] for i in numbers]
+    for start in range(0, len(order), BATCH):
+        numbers = order[start : start + BATCH]
+        rows = [prepared.rows[i] for i in numbers]
+        with torch.inference_mode():  # never across a yield: it would hold for whoever has the next turn in this thread
             scored = _label_results(lm, cache, rows) if rows[0].candidates else _answer_results(lm, cache, rows)
-            yield list(zip(numbers, scored, strict=True))
+        yield list(zip(numbers, scored, strict=True))
 
 
 def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
@@ -202,7 +203,8 @@ def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row])
         said = best[start : start + size]
         right = next((i for i, token in enumerate(said) if token != row.answer[i]), size)
         # Up to its first wrong token, what the model says under teacher forcing is what it would say alone.
-        text = lm.tokenizer.decode(said[: right + 1], clean_up_tokenization_spaces=False).strip()
+        text = lm.tokenizer.decode(said[: right + 1], clean_up_tokenization_spaces=False)
+        text = text.strip() or text.replace("\n", "⏎").replace(" ", "␣")
         correct = right == size
         loss = float(losses[start : start + size].double().sum())
         made.append(Result(row.example.input, row.example.output, correct, correct, loss, size, text if correct else text + "…"))

@@ -54,7 +54,8 @@ class Learned:
 
     def contender(self, name: str) -> Contender:
         """This prompt in a comparison; the rows that it was trained on don't count for it."""
-        seen = self.record.get("trained_on", [])
+        seen = self.record.get("trained_on")
+        seen = seen if isinstance(seen, list) else []
         return Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, frozenset(map(str, seen)))
 
 
@@ -193,7 +194,9 @@ def unpack(path: Path) -> dict[str, bytes]:
                 if len(files[name]) != member.file_size:
                     raise LabError(f"{shown(path.name)} is damaged ({name}): save the prompt again.")
             return files
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except LabError:
+        raise
+    except Exception as error:  # a damaged zip raises what its decompressor likes (zlib.error, LZMAError, EOFError, ...)
         raise LabError(f"{shown(path.name)} is not a readable zip of a learned prompt: save it again, or give the folder.") from error
 
 
@@ -255,7 +258,7 @@ def _tensor(data: bytes, name: str) -> Tensor:
         header = json.loads(data[8 : 8 + size])
         header.pop("__metadata__", None)
         names = list(header)
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise damaged from error
     if names != [TENSOR]:
         raise LabError(f"{shown(name)} holds the tensors {shown(', '.join(names))}: a learned prompt holds {TENSOR} alone.")

@@ -265,7 +265,7 @@ def _part(
     for example in sorted(rows, key=lambda example: example.key):
         groups.setdefault(example.output if labelled else "", []).append(example)
     taken: set[str] = set()
-    for label, group in sorted(groups.items()):
+    for _, group in sorted(groups.items()):
         count = round(wanted * len(group) / len(rows))
         taken.update(example.key for example in group[: min(max(count, 1), len(group) - 1)])
     kept = tuple(example for example in rows if example.key not in taken)

@@ -108,7 +108,7 @@ class Training:
     def _optimiser(self, state: State) -> torch.optim.AdamW:
         named = dict(self.prefix.named_parameters())
         # Decoupled weight decay; without decay this is Adam.
-        optimiser = torch.optim.AdamW(named.values(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
+        optimiser = torch.optim.AdamW(named.values(), lr=rate_at(self.recipe, state.step), weight_decay=self.recipe.weight_decay)
         for name, parameter in named.items():
             if f"{name}.exp_avg" in state.tensors:
                 moments = {key: state.tensors[f"{name}.{key}"].to(parameter.device).clone() for key in ("exp_avg", "exp_avg_sq")}
@@ -116,7 +116,7 @@ class Training:
         return optimiser
 
     def _step(self, optimiser: torch.optim.AdamW, state: State) -> tuple[StepEvent, State]:
-        recipe, lm = self.recipe, self.lm
+        recipe = self.recipe
         before = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
         rows = [self.prepared.rows[i] for i in batch_indices(recipe.seed, state.step, recipe.batch_size, len(self.prepared.rows))]
         loss = self.loss(rows)
@@ -168,8 +168,10 @@ def batch_indices(seed: int, step: int, size: int, rows: int) -> list[int]:
 
 def rate_at(recipe: Recipe, step: int) -> float:
     """The learning rate of step number `step` (from 0): a linear warm-up, then constant, linear or cosine to zero."""
+    rate = recipe.learning_rate
+    assert rate is not None  # Recipe fills it in
     if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
+        return rate * (step + 1) / recipe.warmup
     share = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
     factor = {"constant": 1.0, "linear": 1 - share, "cosine": 0.5 * (1 + math.cos(math.pi * share))}[recipe.schedule]
-    return recipe.learning_rate * factor
+    return rate * factor

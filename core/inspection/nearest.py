@@ -14,14 +14,15 @@ from torch import Tensor
 class Nearest:
     """For each vector its k nearest tokens by cosine, nearest first, and its first choice by distance.
 
-    ids, cosine, l2: (vectors, k), l2 being the distance to the same token. by_l2: the id at the smallest distance.
-    norm: each vector's own length.
+    ids, cosine, l2: (vectors, k), l2 being the distance to the same token. by_l2: the id at the smallest distance, which
+    is `distance`. norm: each vector's own length.
     """
 
     ids: Int[Tensor, "vectors k"]
     cosine: Float[Tensor, "vectors k"]
     l2: Float[Tensor, "vectors k"]
     by_l2: Int[Tensor, "vectors"]
+    distance: Float[Tensor, "vectors"]
     norm: Float[Tensor, "vectors"]
 
 
@@ -42,7 +43,9 @@ def nearest(vectors: Float[Tensor, "vectors d_model"], vocabulary: Float[Tensor,
     chosen = vocabulary[best.indices]  # (vectors, k, d_model)
     l2 = torch.linalg.vector_norm(vectors[:, None] - chosen, dim=2)
     squared = lengths**2 - 2 * dots  # |v - w|^2 without |v|^2, which is the same for all tokens
-    return Nearest(best.indices, best.values, l2, squared.argmin(dim=1), norms)
+    closest = squared.argmin(dim=1)
+    distance = torch.linalg.vector_norm(vectors - vocabulary[closest], dim=1)
+    return Nearest(best.indices, best.values, l2, closest, distance, norms)
 
 
 def neighbour_cosines(

@@ -1,6 +1,5 @@
 """Snap (discretise): put the nearest vocabulary token in place of each vector, and see what is left of the behaviour."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 

@@ -1,0 +1,61 @@
+"""Soft Prompt Lab: arguments and environment -> model -> page -> launch."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no request leaves the machine
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, with defaults from the environment where hosts set it."""
+    options = argparse.ArgumentParser(description="Soft Prompt Lab: train soft prompts live, compare them, look inside.")
+    options.add_argument("--model", default=os.environ.get("SOFT_PROMPT_LAB_MODEL", ""), help="a Hub id or a local folder")
+    options.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
+    options.add_argument("--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)")
+    options.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)")
+    options.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")), help="port (default 7860)")
+    options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Start the page; the model loads behind it."""
+    chosen = parser().parse_args(arguments)
+
+    from app.page import ASSETS, THEME, build
+
+    def load():
+        import transformers
+
+        from core import load_model
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        return load_model(chosen.model, chosen.device, chosen.dtype)
+
+    from core.weights import DEFAULT_MODEL
+
+    page = build(load, chosen.model or DEFAULT_MODEL)
+    page.launch(
+        server_name=chosen.host,
+        server_port=chosen.port,
+        share=chosen.share,
+        theme=THEME,
+        css_paths=[Path(ASSETS) / "style.css"],
+        ssr_mode=False,  # one process, no second server in Node
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size="64mb",
+        state_session_capacity=200,
+        pwa=False,
+        mcp_server=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

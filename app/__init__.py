@@ -1,0 +1,1 @@
+"""The page: Gradio only. It imports core and holds no torch maths."""

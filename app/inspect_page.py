@@ -1,0 +1,275 @@
+"""The Inspect page: what the vectors are near, where they moved, what snapping them leaves; each beside its control."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+
+from core import LabError, Recipe
+from core.engine import Ticket
+from core.inspection.control import moved_at_random
+from core.inspection.snap import snap
+from core.model import LanguageModel
+from core.prefix import SoftPrompt
+from core.reading import KVReader, Reading
+from core.record import RunRecord, loaded_record, score_row
+from core.run import Scored, contest, rivals
+from core.scoring import Contender, Score
+from core.storage import load, pack, record_of, to_files
+
+from . import figures, show
+from .compare_page import learned_contender, prefix_of, side_job
+from .components import Html, Plot, clicked_token
+from .session import MOST_RUNS, Lab, Run, Session
+
+DRAWS = 3  # random controls that are scored
+
+
+class InspectPage:
+    """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
+
+    def __init__(self, lab: Lab, recording: Run | None):
+        self.lab, self.recording = lab, recording
+        self.message = Html(elem_id="inspect-message")
+        with gr.Row(elem_classes="picker"):
+            self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
+            self.save = gr.Button("Save this prompt", elem_id="save", scale=0, min_width=150)
+            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=150)
+            self.upload = gr.UploadButton("Load a prompt", elem_id="load-prompt", scale=0, min_width=150)
+        with gr.Row():
+            with gr.Column(min_width=320):
+                gr.Markdown("### Nearest tokens")
+                self.tokens = Html(elem_id="tokens")
+            with gr.Column(min_width=320):
+                gr.Markdown("### Where the vectors are")
+                self.dimensions = gr.Radio([("2D", 2), ("3D", 3)], value=2, show_label=False, elem_id="dimensions")
+                with gr.Row(visible=False) as self.layer_row:
+                    self.layer = gr.Slider(0, 29, value=15, step=1, label="layer", elem_id="layer")
+                    self.part = gr.Radio([("keys", 0), ("values", 1)], value=1, label="of", elem_id="part")
+                self.plane = Plot(elem_id="inspect-plane")
+        gr.Markdown("### Snap to words: are the nearest tokens enough?")
+        self.snap_note = Html(
+            "<p class='note'>The nearest word in place of each vector, scored on the held-out rows. If the words carried the meaning, the snapped "
+            "prompt would answer like the trained one. The control moves the start by the same lengths in a random direction.</p>"
+        )
+        self.snap = gr.Button("Snap and score", elem_id="snap", min_width=150)
+        self.snapped = Html(elem_id="snapped")
+        self.outputs = [self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.snap, self.snapped, self.file]
+
+    # --- what the page shows ----------------------------------------------------------------------------------------
+
+    def paint(self, session: Session, message: str = "", dimensions: int = 2) -> list[Any]:
+        """The values of `outputs` for the run that is shown."""
+        run = session.shown or self.recording
+        names = [known.name for known in session.runs] + ([self.recording.name] if self.recording else [])
+        picker = gr.update(choices=names, value=run.name if run else None)
+        if run is None or not run.record.readings:
+            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 6]
+        record = run.record
+        step = len(record.readings) - 1 if session.step is None else min(session.step, len(record.readings) - 1)
+        soft = record.kind == "soft"
+        layers = record.base.get("layers", 30)
+        return [
+            show.message(message),
+            picker,
+            tokens_table(record, step, session.chosen),
+            figures.plane(record, step, session.chosen, dimensions, control=True),
+            gr.update(visible=not soft),
+            gr.update(maximum=layers - 1, value=layers // 2),
+            gr.update(interactive=soft and prefix_of(run) is not None and not run.busy),
+            "" if soft else "<p class='note'>A K/V prefix has no words to snap to.</p>",
+            gr.update(visible=False),
+        ]
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def wire(self, session: gr.State, train: Any) -> None:
+        """train: the Train page, whose plots show the same run."""
+        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        self.run.input(self._pick, [session, self.run, self.dimensions], self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+        self.dimensions.change(self._plane, [session, self.dimensions], [self.plane], **quiet)
+        both = [self.layer, self.part]
+        for control in both:
+            control.input(self._layer, [session, self.dimensions, *both], [self.message, self.plane], trigger_mode="always_last", **quiet)
+        for source in (self.tokens, self.plane):
+            source.click(self._choose, [session, self.dimensions], [self.tokens, self.plane], **quiet).then(
+                train.paint, [session], train.outputs, **quiet
+            )
+        self.snap.click(self._snap, [session], [self.message, self.snapped], **quiet)
+        self.save.click(self._save, [session], [self.message, self.file], **quiet)
+        self.upload.upload(self._load, [session, self.upload], self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+
+    def _pick(self, session: Session, name: str, dimensions: int) -> list[Any]:
+        found = next((run for run in session.runs if run.name == name), None)
+        if not (session.shown and session.shown.busy):
+            session.shown, session.step, session.chosen = found, None, None
+            return self.paint(session, dimensions=dimensions)
+        return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.", dimensions)
+
+    def _plane(self, session: Session, dimensions: int) -> Any:
+        return self.paint(session, dimensions=dimensions)[self.outputs.index(self.plane)]
+
+    def _choose(self, session: Session, dimensions: int, event: gr.EventData) -> list[Any]:
+        token = clicked_token(event)
+        session.chosen = None if token == session.chosen else token
+        painted = self.paint(session, dimensions=dimensions)
+        return [painted[self.outputs.index(self.tokens)], painted[self.outputs.index(self.plane)]]
+
+    async def _layer(self, session: Session, dimensions: int, layer: int, part: int) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        vectors = run.record.final_vectors() if run else None
+        start = run.record.vectors.get(0) if run else None
+        if run is None or vectors is None or vectors.ndim != 5:
+            yield [show.message("Layers can be looked at once a K/V prefix is trained or loaded."), gr.skip()]
+            return
+        record = run.record
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            at = min(max(int(layer), 0), lm.layers - 1)
+            reader = KVReader(lm, self.lab.vocabulary(lm), vectors if start is None else start, at, 0 if part == 0 else 1)
+            yield reader, [reader.read(reader.start), reader.read(vectors)]
+
+        async for made, problem in side_job(self.lab, session, job, lambda event: event):
+            if problem:
+                yield [show.message(problem), gr.skip()]
+            if made:
+                yield [show.message(""), _layer_figure(record, *made, dimensions)]
+
+    async def _snap(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        vectors = run.record.final_vectors() if run else None
+        if run is None or vectors is None or vectors.ndim != 2:
+            yield [show.message("Vectors are kept for live runs and loaded prompts only: train one, then snap it."), gr.skip()]
+            return
+        task, mine, start, book = session.task if run.learned else run.task, learned_contender(run), run.record.vectors.get(0), self.lab.book
+        texts: list[str] = []
+        found: dict[str, Score] = {}
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            learned = torch.from_numpy(vectors).to(lm.device)
+            ids, words = snap(learned, lm.vocabulary)
+            texts.append(lm.tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
+
+            def soft(name: str, values: torch.Tensor) -> Contender:
+                return replace(mine, name=name, prefix=SoftPrompt(values).to(lm.device))
+
+            contenders = [soft("learned vectors", learned), soft("snapped to words", words)]
+            if start is not None:
+                first = torch.from_numpy(start)
+                contenders.append(soft("the start, untrained", first))
+                contenders += [soft(f"control {n + 1}: moved at random", moved_at_random(first, learned.cpu(), n)) for n in range(DRAWS)]
+            contenders += [rivals(task, mine.template)[0], *rivals(task)[1:]]
+            rows = [e for e in task.held_out if e.key not in mine.excluded]
+            yield from contest(lm, task, contenders, rows, book, "held_out")
+
+        def take(event: Scored) -> None:
+            found[event.score.name] = event.score
+
+        async for _, problem in side_job(self.lab, session, job, take):
+            yield [show.message(problem), snapped_table(found, texts)]
+
+    async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        prefix = prefix_of(run) if run else None
+        if run is None or prefix is None or run.busy:
+            yield [show.message("There is nothing to save yet: train a prompt to its end, or stop it."), gr.skip()]
+            return
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
+            if run.learned:
+                record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
+            else:
+                scores = [score_row(score, samples=False) for score in run.record.held_out.values()]
+                template = run.recipe.template or run.task.template
+                record = record_of(lm, run.task, run.recipe, template, seconds=run.record.seconds, steps=run.record.step, scores=scores)
+            yield pack(to_files(lm, prefix, record))
+
+        async for data, problem in side_job(self.lab, session, job, lambda event: event):
+            if problem:
+                yield [show.message(problem), gr.skip()]
+            if data:
+                folder = Path(tempfile.mkdtemp(prefix="prompt-"))
+                path = folder / "soft-prompt.zip"
+                path.write_bytes(data)
+                yield [show.message(""), gr.update(value=str(path), visible=True)]
+
+    async def _load(self, session: Session, path: Any) -> AsyncIterator[list[Any]]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run]:
+            if not path:
+                raise LabError("No file arrived: choose a zip that was saved here.")
+            learned = load(Path(path), lm)
+            recipe = learned.recipe or Recipe(
+                method="prompt" if learned.prefix.kind == "soft" else "prefix", virtual_tokens=learned.prefix.virtual_tokens
+            )
+            record = loaded_record(lm, session.task, recipe, learned.prefix, self.lab.vocabulary(lm))
+            number = 1 + sum(run.learned is not None for run in session.runs)
+            yield Run(f"loaded {number}: {Path(path).stem[:40]}", record, session.task, recipe, learned=learned)
+
+        async for run, problem in side_job(self.lab, session, job, lambda event: event):
+            if problem:
+                yield self.paint(session, problem)
+            if run:
+                session.runs = [*session.runs, run][-MOST_RUNS:]
+                session.shown, session.step, session.chosen = run, None, None
+                yield self.paint(session, " ".join(run.learned.warnings))
+
+
+def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:
+    """Every vector's nearest tokens by cosine and by distance, its norm and how far it moved, beside the control's."""
+    if record.kind == "prefix":
+        return (
+            "<p class='note'>A K/V prefix is keys and values inside every layer: it was never a word embedding, so there is no vocabulary to project "
+            "it on. See where its keys and values lie among those of real words instead.</p>"
+        )
+    reading, rows = record.readings[step], []
+    for i, ids in enumerate(reading.ids):
+        words = [show.token(record.texts[t]) for t in ids]
+        near = " ".join(f"<b>{show.safe(w)}</b> {c:.2f}" for w, c in zip(words, reading.cosine[i], strict=True))
+        far = f"<b>{show.safe(show.token(record.texts[reading.by_l2[i]]))}</b> {reading.distance[i]:.2f}"
+        control = f"<b>{show.safe(show.token(record.texts[reading.control_ids[i]]))}</b> {reading.control_cosine[i]:.2f}"
+        lit = " class='lit'" if chosen == i else ""
+        rows.append(
+            f"<tr{lit}><th scope='row'><button type='button' class='number' data-token='{i}'>{i + 1}</button></th><td>{near}</td><td>{far}</td>"
+            f"<td class='control'>{control}</td><td class='num'>{reading.norm[i]:.2f}</td><td class='num'>{reading.moved[i]:.2f}</td></tr>"
+        )
+    verdict = show.nearest_verdict(record, step)
+    usual = ""
+    if record.neighbours:
+        middle = record.neighbours[len(record.neighbours) // 2]
+        usual = f" A word's own nearest other word lies at a cosine of {middle:.2f} (median over the vocabulary)."
+    return (
+        f"<p class='note'>{verdict}{usual}</p><table class='tokens'><caption>step {step}</caption><thead><tr><th scope='col'></th>"
+        "<th scope='col'>nearest (cosine)</th><th scope='col'>nearest (L2)</th><th scope='col'>control</th><th scope='col' class='num'>norm</th>"
+        f"<th scope='col' class='num'>moved</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def snapped_table(found: dict[str, Score], texts: list[str]) -> str:
+    """Scores of the learned, snapped and control prompts, and what the snapped one reads like."""
+    if not found:
+        return ""
+    rows = [{**score_row(score, samples=False), "final": True} for score in found.values()]
+    reads = f"<p class='note'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
+    return reads + show.bars(rows, "The same held-out rows for all")
+
+
+def _layer_figure(record: RunRecord, reader: KVReader, readings: list[Reading], dimensions: int) -> dict[str, Any]:
+    what = "keys" if reader.part == 0 else "values"
+    view = replace(
+        record,
+        readings=readings,
+        cloud=reader.cloud,
+        cloud_ids=list(reader.cloud_ids),
+        explained=[float(share) for share in reader.plane.explained],
+    )
+    value = figures.plane(view, 1, None, dimensions, control=True)
+    shares = sum(100 * share for share in view.explained[:dimensions])
+    return {
+        **value,
+        "title": f"The prefix's {what} in layer {reader.layer} among real words' {what}",
+        "note": f"PCA of real words' {what} in this layer; hollow: the start; filled: the end. The plane shows {shares:.0f} % of their variance.",
+    }

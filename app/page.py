@@ -1,0 +1,79 @@
+"""The whole page: header, tabs, theme, and what is shared between them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import gradio as gr
+
+from core.model import LanguageModel
+
+from . import show
+from .compare_page import ComparePage
+from .components import PLOTLY, Html
+from .inspect_page import InspectPage
+from .session import Lab, Session, recorded_run
+from .train_page import TrainPage
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+KEEP = 30 * 60  # seconds that an idle session's state is kept
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.blue,
+    neutral_hue=gr.themes.colors.slate,
+    font=["Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+    font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
+    radius_size=gr.themes.sizes.radius_md,
+    spacing_size=gr.themes.sizes.spacing_sm,
+)
+
+
+def build(load: Callable[[], LanguageModel], name: str) -> gr.Blocks:
+    """The page over an engine that loads its model in the background. name: the model's, shown while it loads."""
+    gr.set_static_paths([PLOTLY])
+    lab = Lab(load)
+    recording = recorded_run()
+    with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as page:
+        session = gr.State(Session(), time_to_live=KEEP, delete_callback=lambda gone: lab.engine.leave(gone.id))
+        with gr.Row(elem_classes="top"):
+            Html(
+                '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
+                "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
+            )
+            status = Html(_status(lab, name), elem_id="status")
+        with gr.Tabs():
+            with gr.Tab("Train", id="train"):
+                train = TrainPage(lab, recording)
+            with gr.Tab("Compare", id="compare"):
+                compare = ComparePage(lab)
+            with gr.Tab("Inspect", id="inspect"):
+                inspect = InspectPage(lab, recording)
+
+        def elsewhere(session: Session) -> list[object]:
+            return [*compare.paint(session), *inspect.paint(session)]
+
+        train.wire(session, elsewhere, [*compare.outputs, *inspect.outputs])
+        compare.wire(session)
+        inspect.wire(session, train)
+
+        async def watch(session: Session) -> AsyncIterator[str]:
+            while lab.engine.lm is None and not lab.engine.problem:
+                yield _status(lab, name)
+                await asyncio.sleep(0.5)
+            lab.prepare(session.task)
+            yield _status(lab, name)
+
+        page.load(watch, [session], [status], show_progress="hidden", concurrency_limit=None, api_visibility="private")
+        page.load(elsewhere, [session], [*compare.outputs, *inspect.outputs], show_progress="hidden", api_visibility="private")
+    page.queue(default_concurrency_limit=None)
+    return page
+
+
+def _status(lab: Lab, name: str) -> str:
+    lm = lab.engine.lm
+    short = show.safe((lm.name if lm else name).rsplit("/", 1)[-1])
+    if lab.engine.problem:
+        return f'<p class="status bad">{show.safe(lab.engine.problem)}</p>'
+    if lm is None:
+        return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording of a real run</p>'
+    return f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device.type} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'

@@ -1,0 +1,122 @@
+"""What one visitor's page remembers: runs, the job in hand, what is chosen. Nothing in it belongs to anybody else."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core import LabError, Recipe, Task, load_task
+from core.engine import Engine, Ticket
+from core.model import LanguageModel
+from core.reading import Vocabulary
+from core.record import RunRecord, new_record, training_job
+from core.run import Scorebook, lines
+from core.scoring import Score
+from core.storage import Learned
+from core.task import Handcrafted, slugs
+
+RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "recordings"
+MOST_RUNS = 12
+
+
+@dataclass
+class Run:
+    """A run of this session: its record, its job, and what it was made from."""
+
+    name: str
+    record: RunRecord
+    task: Task
+    recipe: Recipe
+    ticket: Ticket | None = None
+    learned: Learned | None = None  # for a prompt that came from a file
+
+    @property
+    def status(self) -> str:
+        return self.ticket.status if self.ticket else "recorded"
+
+    @property
+    def busy(self) -> bool:
+        return self.ticket is not None and not self.ticket.over
+
+
+@dataclass
+class Session:
+    """One visitor. chosen: the virtual token lit everywhere. step: the scrubber's place, None: the newest."""
+
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    task: Task = field(default_factory=lambda: load_task(slugs()[0]))
+    runs: list[Run] = field(default_factory=list)
+    shown: Run | None = None
+    chosen: int | None = None
+    step: int | None = None
+    prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by task name
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by task name and contender
+    side_job: Ticket | None = None
+    following: int = 0  # grows when a new handler takes over streaming, so that an older one ends
+
+    def __deepcopy__(self, memo: Any) -> "Session":
+        return Session()  # Gradio copies the initial state for every visitor: a new one each
+
+
+class Lab:
+    """What all sessions share: the engine with its model, the vocabulary's readings, known scores, recordings."""
+
+    def __init__(self, load: Callable[[], LanguageModel]):
+        self.book = Scorebook()
+        self._vocabulary: Vocabulary | None = None
+        self._lines: dict[str, Ticket] = {}
+
+        def load_and_read() -> LanguageModel:
+            lm = load()
+            self.vocabulary(lm).warm()
+            return lm
+
+        self.engine = Engine(load_and_read)
+
+    def vocabulary(self, lm: LanguageModel) -> Vocabulary:
+        """The loaded model's vocabulary readings (made once, in the worker)."""
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(lm)
+        return self._vocabulary
+
+    def prepare(self, task: Task) -> None:
+        """While nobody wants the device: score a built-in task's handcrafted prompts, the lines that a run has to beat."""
+        known = self._lines.get(task.slug)
+        if task.slug in slugs() and (known is None or known.status in ("failed", "cancelled")):
+            try:
+                self._lines[task.slug] = self.engine.submit(f"lines of {task.slug}", lambda lm, _: lines(lm, task, self.book), idle=True)
+            except LabError:
+                return  # a full server: the run will score them itself
+
+    def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> Run:
+        """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
+        task, record = session.task, new_record(session.task, recipe)
+        number = 1 + sum(run.learned is None for run in session.runs)
+        kind = "K/V prefix" if recipe.method == "prefix" else "soft prompt"
+        run = Run(f"run {number}: {task.name}, {kind} ×{recipe.virtual_tokens}, seed {recipe.seed}", record, task, recipe)
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
+
+        run.ticket = self.engine.submit(session.id, job, steps)
+        session.runs = [*session.runs, run][-MOST_RUNS:]
+        session.shown, session.step, session.chosen = run, None, None
+        return run
+
+
+def recorded_run(name: str = "past-tense") -> Run | None:
+    """The recording that is painted before the model is there, or None where there is none."""
+    path = RECORDINGS / f"{name}.json"
+    if not path.is_file():
+        return None
+    record = RunRecord.from_json(path.read_text("utf-8"))
+    return Run(f"recording: {record.task['name']}", record, load_task(record.recipe["task"]), Recipe.from_dict(record.recipe))
+
+
+def time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:
+    """Seconds to the last step, by this run's own pace since (time, step), or None before it has one."""
+    if pace is None or record.step <= pace[1]:
+        return None
+    return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)

@@ -1,0 +1,224 @@
+"""Text and numbers made fit to be shown: pure functions from data to escaped HTML."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.record import RunRecord, best_handcrafted
+from core.scoring import Difference
+
+# Okabe and Ito's colours, which colour-blind people can tell apart. A contender keeps its colour on every page and plot.
+LEARNED = "#0072B2"
+CONTROL = "#8A63A6"
+PLAIN = "#767676"
+HANDCRAFTED = ("#D55E00", "#009E73", "#B8860B", "#CC79A7", "#56A0D3", "#8B5A2B", "#5F8C2A", "#A0522D")
+MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
+
+
+def safe(text: object) -> str:
+    """Text for HTML: nothing in it is markup."""
+    return html.escape(str(text), quote=True)
+
+
+def token(text: str) -> str:
+    """A token legibly: a leading space is dropped if words follow, other white space and broken characters get a sign.
+
+    >>> token(" the"), token("\\n"), token(" "), token("a b")
+    ('the', '⏎', '␣', 'a b')
+    """
+    shown = text[1:] if text.startswith(" ") and text.strip() else text
+    if not shown.strip():
+        return "".join(MARKS.get(sign, sign) for sign in shown) or "∅"
+    return "".join(MARKS.get(sign, sign) if sign != " " else sign for sign in shown)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    low, high = row["interval"]
+    return f"{100 * low:.0f}–{100 * high:.0f}"
+
+
+def colours(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name -> colour, by kind and by place among the handcrafted ones."""
+    found, written = {}, 0
+    for row in rows:
+        if row["kind"] == "handcrafted":
+            found[row["name"]] = HANDCRAFTED[written % len(HANDCRAFTED)]
+            written += 1
+        else:
+            control = row["name"].startswith("control")
+            found[row["name"]] = CONTROL if control else LEARNED if row["kind"] in ("soft", "prefix") else PLAIN
+    return found
+
+
+def bars(rows: Sequence[Mapping[str, Any]], caption: str, best_first: bool = False) -> str:
+    """Contenders as a table with a bar and an interval each."""
+    if not rows:
+        return ""
+    colour = colours(rows)
+    ordered = sorted(rows, key=lambda row: -row["accuracy"]) if best_first else rows
+    lines = []
+    for row in ordered:
+        low, high = (100 * end for end in row["interval"])
+        share = 100 * row["accuracy"]
+        growing = "" if row.get("final", True) else '<span class="dim"> …</span>'
+        loss = "–" if row["loss"] is None else f"{row['loss']:.2f}"
+        strong = " strong" if row["kind"] in ("soft", "prefix") else ""
+        front = row["positions"] if row["kind"] != "majority" else "–"
+        lines.append(
+            f'<tr class="contender{strong}" style="--c:{colour[row["name"]]}"><th scope="row"><i class="dot"></i>{safe(row["name"])}{growing}</th>'
+            f'<td class="barcell"><div class="bar"><b style="width:{share:.1f}%"></b>'
+            f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div></td>'
+            f'<td class="num"><strong>{percent(row["accuracy"])}</strong> <span class="dim">{interval(row)}</span></td>'
+            f'<td class="num">{loss}</td><td class="num">{front}</td></tr>'
+        )
+    return (
+        f'<table class="bars"><caption>{caption}</caption><thead><tr><th scope="col">contender</th><th scope="col">right answers</th>'
+        f'<th scope="col" class="num">% <span class="dim">95 % interval</span></th><th scope="col" class="num" title="mean loss, nats per answer">loss</th>'
+        f'<th scope="col" class="num" title="tokens that stand before the input">tokens</th></tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    )
+
+
+def headline(record: RunRecord) -> str:
+    """One sentence that says what this run found so far, with its numbers."""
+    name = safe(record.task["name"])
+    learned = next((row for row in record.scores if row["kind"] in ("soft", "prefix")), None)
+    written = best_handcrafted(record.scores)
+    what = "a K/V prefix" if record.kind == "prefix" else f"{record.recipe['virtual_tokens']} trained vectors"
+    if learned and written and record.finished:
+        gap = learned["accuracy"] - written["accuracy"]
+        overlap = learned["interval"][0] <= written["interval"][1] and written["interval"][0] <= learned["interval"][1]
+        verdict = "a tie, as far as these rows can tell" if overlap else "ahead" if gap > 0 else "behind"
+        return (
+            f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
+            f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict}."
+        )
+    if learned and record.finished:
+        return f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."
+    if record.validation:
+        last = record.validation[-1]
+        return f"<b>{name}:</b> after step {last['step']}, {what} get <b>{percent(last['accuracy'])}</b> of {last['n']} validation rows right."
+    return f"<b>{name}:</b> {what}, about to learn." if not record.step else f"<b>{name}:</b> {what}, learning."
+
+
+def progress(record: RunRecord, status: str, waiting: int, left: float | None) -> str:
+    """Where the run is, as a bar and words."""
+    steps = record.recipe["steps"]
+    done = record.step
+    if record.recorded:
+        words = f"A recording of a real run ({safe(record.recorded)}). Press <b>Train</b> to run it live."
+    elif status == "waiting":
+        words = f"Waiting for the device ({waiting} before you)." if waiting else "Starting …"
+    elif status == "paused":
+        words = f"Paused at step {done} of {steps}."
+    elif status == "running" and (done >= steps or record.scores):
+        words = f"Step {done} of {steps}. Scoring the held-out rows, once …"
+    elif status == "running":
+        share = f", sharing the device with {waiting} others" if waiting else ""
+        words = f"Step {done} of {steps}{f', about {left:.0f} s left' if left is not None else ''}{share}."
+    elif status == "failed":
+        words = "This run ended early."
+    else:
+        words = f"{done} steps, {record.seconds:.0f} s of training, {record.parameters:,} numbers learned."
+        if record.stopped:
+            words += f" It {safe(record.stopped)}." if record.stopped.startswith("stopped") else f" Ended early: {safe(record.stopped)}."
+    return f'<div class="progress" role="status"><div class="track"><b style="width:{100 * done / max(steps, 1):.1f}%"></b></div><span>{words}</span></div>'
+
+
+def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: Sequence[str]) -> str:
+    """A task's first rows."""
+    lines = "".join(f"<tr><td>{safe(_cut(a, 90))}</td><td>→ {safe(_cut(b, 40))}</td></tr>" for a, b in rows)
+    told = "".join(f'<p class="note">{safe(note)}</p>' for note in notes)
+    return f'<div class="examples"><p>{safe(teaches)}</p><table><tbody>{lines}</tbody></table><p class="dim">{safe(counts)}</p>{told}</div>'
+
+
+def chips(record: RunRecord, step: int, chosen: int | None) -> str:
+    """The nearest token of every vector at a step, the control's beside it, and what that tells."""
+    if record.kind == "prefix":
+        return (
+            '<p class="note">A K/V prefix is keys and values inside every layer, not vectors among the word embeddings: it has no nearest tokens. '
+            "The plot shows its values in the middle layer among those of real words.</p>"
+        )
+    if not record.readings:
+        return ""
+    reading, start = record.readings[step], record.readings[0]
+    cells = []
+    for i, (ids, cosines) in enumerate(zip(reading.ids, reading.cosine, strict=True)):
+        words = [token(record.texts[t]) for t in ids]
+        title = f"vector {i + 1}: " + ", ".join(f"{w} {c:.2f}" for w, c in zip(words, cosines, strict=True)) + f"; moved {reading.moved[i]:.2f}"
+        changed = "" if ids[0] == start.ids[i][0] else " changed"
+        picked = ' aria-pressed="true"' if chosen == i else ' aria-pressed="false"'
+        cells.append(
+            f'<button type="button" class="chip{changed}" data-token="{i}"{picked} title="{safe(title)}"><small>{i + 1}</small>'
+            f"<span>{safe(words[0])}</span><em>{cosines[0]:.2f}</em>"
+            f'<i title="the control: the same start, moved as far in a random direction">{safe(token(record.texts[reading.control_ids[i]]))} '
+            f"{reading.control_cosine[i]:.2f}</i></button>"
+        )
+    return f'<div class="chips" role="group" aria-label="nearest token of each vector">{"".join(cells)}</div><p class="note">{nearest_verdict(record, step)}</p>'
+
+
+def nearest_verdict(record: RunRecord, step: int) -> str:
+    """What the nearest tokens can tell here, in words: learned against the control of the same lengths."""
+    reading, start = record.readings[step], record.readings[0]
+    total = len(reading.ids)
+    first = [ids[0] for ids in start.ids]
+    kept = sum(ids[0] == was for ids, was in zip(reading.ids, first, strict=True))
+    control = sum(now == was for now, was in zip(reading.control_ids, first, strict=True))
+    if step == 0:
+        return "Before training each vector is where it starts. Large: its nearest token (cosine). Small and violet: the control, once it moves."
+    words = f"{kept} of {total} vectors are still nearest to the token that they were nearest to at the start; "
+    words += f"moved as far in a <b>random</b> direction (violet), {control} of {total} are. "
+    if kept == total and control == total:
+        return words + "So the nearest tokens tell where this prompt started, not what it learned."
+    if abs(kept - control) <= max(1, total // 5):
+        return words + "The control does about the same, so this reading says little about what was learned."
+    if kept < control:
+        return words + "Training changed more of them than a random move of the same lengths would: its direction matters here."
+    return words + "Training changed fewer of them than a random move of the same lengths would."
+
+
+def samples(record: RunRecord, step: int) -> str:
+    """What the model says on validation rows at a step, beside the best handcrafted prompt's answers."""
+    seen = [entry for entry in record.validation if entry["step"] <= step]
+    if not seen:
+        return '<p class="dim">Answers on validation rows appear after the first few steps.</p>'
+    now, line = seen[-1], best_handcrafted(record.lines)
+    other = {row[0]: row for row in line["samples"]} if line else {}
+    head = f"<th scope='col'>{safe(line['name'])}</th>" if line else ""
+    rows = []
+    for text, answer, said, right in now["samples"][:8]:
+        beside = _said(other[text]) if text in other else "<td></td>" if line else ""
+        rows.append(f"<tr><td>{safe(_cut(text, 70))}</td><td class='dim'>{safe(_cut(answer, 30))}</td>{_said([text, answer, said, right])}{beside}</tr>")
+    return (
+        f"<table class='said'><caption>What it says on validation rows, step {now['step']}</caption><thead><tr><th scope='col'>input</th>"
+        f"<th scope='col'>right answer</th><th scope='col'>learned</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _said(row: Sequence[Any]) -> str:
+    mark, name = ("✓", "right") if row[3] else ("✗", "wrong")
+    return f'<td class="{name}"><span aria-label="{name}">{mark}</span> {safe(_cut(row[2], 30) or "∅")}</td>'
+
+
+def _cut(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def paired(learned: str, other: str, result: Difference) -> str:
+    """A paired difference in a sentence."""
+    low, high = (100 * end for end in result.interval)
+    words = (
+        f"On the same {result.n} rows, <b>{safe(learned)}</b> is right where <b>{safe(other)}</b> is wrong {result.wins} times, and wrong where it "
+        f"is right {result.losses} times: a difference of {100 * result.difference:+.0f} points (95 % interval {low:+.0f} to {high:+.0f})"
+    )
+    verdict = f"more than chance, p = {result.p:.2g}" if result.p < 0.05 else f"a tie, or not enough rows to tell, p = {result.p:.2f}"
+    return f'<p class="verdict">{words}, {verdict} (exact McNemar test).</p>'
+
+
+def message(text: str) -> str:
+    """A sentence about something to put right, or nothing."""
+    return f'<p class="message" role="alert">{safe(text)}</p>' if text else ""

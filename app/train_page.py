@@ -1,0 +1,280 @@
+"""The Train page: pick a task, train, watch, scrub back."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from core import LabError, load_task
+from core.recipe import default_of
+from core.task import Task, read_bytes, slugs, task_from_csv
+
+from . import figures, show
+from .components import Html, Plot, clicked_token
+from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
+from .session import Lab, Run, Session, time_left
+
+POLL = 0.05  # seconds between looks at a running job
+
+
+class TrainPage:
+    """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
+
+    def __init__(self, lab: Lab, recording: Run | None):
+        self.lab, self.recording = lab, recording
+        task = load_task(slugs()[0])
+        with gr.Row(elem_classes="split"):
+            with gr.Column(scale=0, min_width=320, elem_classes="controls"):
+                self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
+                self.examples = Html(task_summary(task), elem_id="examples")
+                with gr.Accordion("your own task: a CSV file", open=False):
+                    gr.Markdown("Columns `input,output`, or `text,label`. 30 % of the rows are held out.")
+                    self.upload = gr.File(label="CSV file, up to 2 MB", height=110, elem_id="upload-task")
+                with gr.Row(elem_classes="buttons"):
+                    self.train = gr.Button("Train", variant="primary", elem_id="train", min_width=80)
+                    self.step = gr.Button("Step", elem_id="step", min_width=60)
+                    self.pause = gr.Button("Pause", elem_id="pause", min_width=70, interactive=False)
+                    self.stop = gr.Button("Stop", elem_id="stop", min_width=60, interactive=False)
+                self.controls: dict[str, Any] = {}
+                for names in IN_SIGHT:
+                    with gr.Row(elem_classes="settings"):
+                        self.controls |= {name: control(name) for name in names}
+                with gr.Accordion("more", open=False):
+                    self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
+            with gr.Column(scale=1, min_width=320, elem_classes="results"):
+                self.message = Html(elem_id="message")
+                self.headline = Html(elem_id="headline")
+                self.progress = Html(elem_id="progress")
+                with gr.Row():
+                    self.curves = Plot(elem_id="curves", min_width=320)
+                    self.plane = Plot(elem_id="plane", min_width=320)
+                with gr.Row(elem_classes="scrub"):
+                    self.scrubber = gr.Slider(0, 60, value=0, step=1, label="step: scrub back through training", elem_id="scrubber", scale=5)
+                    self.play = gr.Button("▶ Play", elem_id="play", min_width=80, scale=0)
+                self.chips = Html(elem_id="chips")
+                with gr.Row():
+                    self.bars = Html(elem_id="bars", min_width=420, scale=4)
+                    self.samples = Html(elem_id="samples", min_width=320, scale=3)
+        self.outputs = [
+            self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
+            self.samples, self.train, self.step, self.pause, self.stop,
+        ]  # fmt: skip
+        if recording:
+            first = self.paint(Session(shown=recording))
+            for component, value in zip(self.outputs[1:9], first[1:9], strict=True):
+                if component is self.scrubber:
+                    component.value, component.maximum = recording.record.step, recording.record.step
+                else:
+                    component.value = component.postprocess(value)
+
+    # --- what the page shows ----------------------------------------------------------------------------------------
+
+    def paint(self, session: Session, left: float | None = None, message: str = "") -> list[Any]:
+        """The values of `outputs` for the run that is shown, at the step that is chosen."""
+        run = session.shown or self.recording
+        busy = run is not None and run.busy
+        paused = run is not None and run.status == "paused"
+        buttons = [
+            gr.update(interactive=not busy),
+            gr.update(interactive=not busy or paused),
+            gr.update(value="Resume" if paused else "Pause", interactive=busy),
+            gr.update(interactive=busy),
+        ]
+        if run is None:
+            return [show.message(message), *[gr.skip()] * 8, *buttons]
+        record, done = run.record, max(len(run.record.readings) - 1, 0)
+        step = done if session.step is None else min(session.step, done)
+        problem = message or (run.ticket.message if run.ticket and run.status == "failed" else "")
+        waiting = self.lab.engine.waiting(run.ticket) if busy else 0
+        scores = record.scores or _latest(record)
+        part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
+        return [
+            show.message(problem),
+            f'<p class="headline">{show.headline(record)}</p>',
+            show.progress(record, run.status, waiting, left),
+            show.bars(scores, f"Right answers: {part}"),
+            figures.curves(record, step if session.step is not None else None),
+            figures.plane(record, step, session.chosen, control=record.kind == "soft"),
+            gr.update(maximum=max(record.recipe["steps"] if busy else done, 1), value=step),
+            show.chips(record, step, session.chosen),
+            show.samples(record, step),
+            *buttons,
+        ]
+
+    async def follow(self, session: Session) -> AsyncIterator[list[Any]]:
+        """Paint the shown run after every finished step until it is over. If the page goes away, the run pauses."""
+        session.following += 1
+        mine, run = session.following, session.shown
+        if run is None or run.ticket is None:
+            yield self.paint(session)
+            return
+        sent: list[Any] = []
+        stamp: Any = None
+        pace: tuple[float, int] | None = None
+        try:
+            while session.following == mine:
+                record = run.record
+                over = not run.busy
+                now = (record.step, len(record.lines), len(record.validation), len(run.ticket.events), run.status, session.chosen, session.step)
+                if now != stamp:
+                    if record.step and (pace is None or run.status == "paused"):
+                        pace = (time.monotonic(), record.step)
+                    values = self.paint(session, time_left(record, pace))
+                    yield [gr.skip() if sent and value == old else value for value, old in zip(values, sent or values, strict=True)] if sent else values
+                    sent, stamp = values, now
+                if over:
+                    return
+                await asyncio.sleep(POLL)
+        finally:
+            if session.following == mine and run.busy:
+                self.lab.engine.pause(run.ticket)
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def wire(self, session: gr.State, after_run: Any, after_run_outputs: list[Any]) -> None:
+        """Connect events. after_run: what other pages do once a run is over or a task was chosen."""
+        settings = [session, *self.controls.values()]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        for button, handler in ((self.train, self._train), (self.step, self._step)):
+            button.click(handler, settings, self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.pause.click(self._pause, [session], self.outputs, **quiet)
+        self.stop.click(self._stop, [session], self.outputs, **quiet)
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
+        self.play.click(self._play, [session], self.outputs, **quiet)
+        self.chips.click(self.choose, [session], [self.plane, self.chips], **quiet)
+        self.plane.click(self.choose, [session], [self.plane, self.chips], **quiet)
+        chosen = [self.message, self.task, self.examples, *self.controls.values()]
+        self.task.input(self._pick_task, [session, self.task], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.upload.upload(self._upload, [session, self.upload], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.controls["init"].input(
+            lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
+        )
+        self.controls["method"].input(_for_method, [self.controls["method"]], [self.controls["learning_rate"], self.controls["init"]], **quiet)
+
+    async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[list[Any]]:
+        try:
+            if session.shown and session.shown.busy:
+                raise LabError("A run is going on: stop it, or wait for its end.")
+            recipe = recipe_from(dict(zip(self.controls, values, strict=True)), session.task)
+            self.lab.start(session, recipe, steps)
+        except LabError as error:
+            yield self._only_message(str(error))
+            return
+        async for update in self.follow(session):
+            yield update
+
+    async def _step(self, session: Session, *values: Any) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        if run and run.ticket and run.busy:
+            self.lab.engine.resume(run.ticket, steps=1)
+            async for update in self.follow(session):
+                yield update
+            return
+        async for update in self._train(session, *values, steps=1):
+            yield update
+
+    async def _pause(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        if run is None or run.ticket is None or not run.busy:
+            yield self.paint(session)
+        elif run.status == "paused":
+            self.lab.engine.resume(run.ticket)
+            async for update in self.follow(session):
+                yield update
+        else:
+            self.lab.engine.pause(run.ticket)
+            yield self.paint(session)
+
+    async def _stop(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        if run and run.ticket and run.busy:
+            if run.ticket.stopping.is_set() or run.record.step == 0:
+                self.lab.engine.cancel(run.ticket)
+            else:
+                self.lab.engine.stop(run.ticket)
+        async for update in self.follow(session):
+            yield update
+
+    def _scrub(self, session: Session, step: Any) -> list[Any]:
+        run = session.shown or self.recording
+        if run is None or not isinstance(step, int | float):
+            return [gr.skip()] * len(self.outputs)
+        session.step = None if step >= len(run.record.readings) - 1 else max(int(step), 0)
+        values = self.paint(session)
+        values[self.outputs.index(self.scrubber)] = gr.skip()  # it is in the visitor's hand
+        return values
+
+    async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown or self.recording
+        if run is None or run.busy:
+            return
+        session.following += 1
+        mine = session.following
+        last = len(run.record.readings) - 1
+        for step in [*range(0, last, max(1, last // 60)), last]:
+            if session.following != mine:
+                return
+            session.step = None if step == last else step
+            yield self.paint(session)
+            await asyncio.sleep(0.12)
+
+    def choose(self, session: Session, event: gr.EventData) -> list[Any]:
+        """Light a virtual token up, everywhere; the same one again: none."""
+        token = clicked_token(event)
+        session.chosen = None if token == session.chosen else token
+        values = dict(zip(map(id, self.outputs), self.paint(session), strict=True))
+        return [values[id(self.plane)], values[id(self.chips)]]
+
+    def _pick_task(self, session: Session, slug: Any) -> list[Any]:
+        return self._take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)
+
+    def _upload(self, session: Session, path: Any) -> list[Any]:
+        def read() -> Task:
+            if not path:
+                raise LabError("No file arrived: choose a CSV file.")
+            return task_from_csv(read_bytes(Path(path)), Path(path).name)
+
+        return self._take_task(session, read)
+
+    def _take_task(self, session: Session, read: Any) -> list[Any]:
+        try:
+            task = read()
+        except LabError as error:
+            return [show.message(str(error)), *[gr.skip()] * (2 + len(self.controls))]
+        session.task = task
+        self.lab.prepare(task)
+        own = [] if task.slug in slugs() else [(f"your file: {task.name}", task.slug)]
+        changes = [gr.update(value=task.recipe[name]) if name in task.recipe else gr.skip() for name in self.controls]
+        return [show.message(""), gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *changes]
+
+    def _only_message(self, text: str) -> list[Any]:
+        return [show.message(text), *[gr.skip()] * (len(self.outputs) - 1)]
+
+
+def _for_method(method: str) -> list[Any]:
+    starts = ["random", "vocab", "text"] + (["labels"] if method == "prompt" else [])
+    return [gr.update(value=default_of("learning_rate", method)), gr.update(choices=[(WORDS[s], s) for s in starts], value="vocab")]
+
+
+def task_choices() -> list[tuple[str, str]]:
+    """(name, slug) of the built-in tasks."""
+    return [(load_task(slug).name, slug) for slug in slugs()]
+
+
+def task_summary(task: Task) -> str:
+    """A task's first examples, what it teaches, and how its rows are parted."""
+    rows: Iterable[Any] = task.train[:6]
+    if task.labels:  # one of each label first
+        rows = [next(e for e in task.train if e.output == label) for label in task.labels][:6]
+    kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
+    counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
+    return show.examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
+
+
+def _latest(record: Any) -> list[dict[str, Any]]:
+    """The learned prompt's newest validation score with the handcrafted ones' on the same rows."""
+    learned = [{**record.validation[-1], "name": "learned"}] if record.validation else []
+    return [*learned, *record.lines]

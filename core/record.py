@@ -1,0 +1,203 @@
+"""A run as the page shows it: plain data that grows while it trains, and that a file can hold.
+
+A live run and a recorded one are the same thing to whoever looks at them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .model import LanguageModel
+from .prefix import Prefix
+from .reading import Reader, Reading, Vocabulary, reader_of
+from .recipe import Recipe
+from .run import Event, Finished, Scorebook, Scored, run
+from .scoring import Score
+from .task import Task
+from .training import State, StepEvent, Training
+
+MOST_SNAPSHOT_BYTES = 64 * 2**20
+
+
+@dataclass
+class RunRecord:
+    """All that happened in a run. Index 0 of `readings` is the start, index n is after step n.
+
+    texts: token id -> its text, for every id named in a reading or the cloud. lines: handcrafted prompts on the validation
+    rows. validation: the learned prompt on them, by step. scores: everybody on the held-out rows. vectors: snapshots by
+    step, thinned to 64 MB; not written to a file.
+    """
+
+    recipe: dict[str, Any]
+    task: dict[str, Any]
+    base: dict[str, Any]
+    kind: str
+    parameters: int = 0
+    losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    texts: dict[int, str] = field(default_factory=dict)
+    cloud: np.ndarray = field(default_factory=lambda: np.empty((0, 3), np.float32))
+    cloud_ids: list[int] = field(default_factory=list)
+    explained: list[float] = field(default_factory=list)
+    neighbours: list[float] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    validation: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    held_out: dict[str, Score] = field(default_factory=dict)
+    seconds: float = 0.0
+    finished: bool = False
+    stopped: str = ""
+    recorded: str = ""  # when and with what a recording was made; empty for a live run
+    vectors: dict[int, np.ndarray] = field(default_factory=dict)
+    state: State | None = None
+
+    @property
+    def step(self) -> int:
+        """Steps done so far."""
+        return len(self.losses)
+
+    def final_vectors(self) -> np.ndarray | None:
+        """The vectors that the run ended with (the last good ones, if it diverged), or None for a recording."""
+        return self.vectors.get(-1, self.vectors.get(max(self.vectors)) if self.vectors else None)
+
+    def to_json(self) -> str:
+        """Everything but vectors, single results and training state, as compact JSON."""
+        data = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("vectors", "state", "held_out", "readings", "cloud", "neighbours")
+        }
+        data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
+        data["cloud"] = _compact(self.cloud)
+        data["neighbours"] = _compact(np.asarray(self.neighbours)[:: max(1, len(self.neighbours) // 100)])
+        data["losses"], data["norms"] = _compact(np.asarray(self.losses)), _compact(np.asarray(self.norms))
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRecord":
+        """The record that `to_json` wrote."""
+        data = json.loads(text)
+        arrays = ("place", "control_place", "moved", "norm")
+        data["readings"] = [
+            Reading(**{k: np.asarray(v, np.float32) if k in arrays else v for k, v in reading.items()}) for reading in data["readings"]
+        ]
+        data["cloud"] = np.asarray(data["cloud"], np.float32)
+        data["texts"] = {int(token): words for token, words in data["texts"].items()}
+        return cls(**data)
+
+
+def _compact(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return np.round(value.astype(float), 4).tolist()
+    if isinstance(value, list):
+        return [_compact(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def score_row(score: Score, samples: bool) -> dict[str, Any]:
+    """A score as the page shows it. samples: with every row as [input, right answer, what was said, correct]."""
+    row = score.to_dict()
+    row.pop("results")
+    if samples:
+        row["samples"] = [[r.input, r.output, r.said, r.correct] for r in score.results]
+    return row
+
+
+def training_job(
+    lm: LanguageModel,
+    task: Task,
+    recipe: Recipe,
+    vocabulary: Vocabulary,
+    book: Scorebook,
+    record: RunRecord,
+    stopping: Any,
+) -> Iterator[Event | str | None]:
+    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button."""
+    training = Training(lm, task, recipe)
+    state = training.start()
+    start = training.show(state).snapshot()
+    reader = reader_of(lm, vocabulary, start)
+    _begin(lm, record, training.prefix, reader, vocabulary)
+    yield "ready"
+    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
+        if isinstance(event, StepEvent):
+            _read(lm, record, reader, event.step, event.vectors, recipe.steps)
+            record.rates.append(event.learning_rate)
+            record.norms.append(event.gradient_norm)
+            record.losses.append(event.loss)  # last: `step` counts these
+        elif isinstance(event, Scored):
+            _take(record, event)
+        elif isinstance(event, Finished):
+            record.vectors[-1] = training.prefix.snapshot()
+            record.seconds, record.stopped, record.state, record.finished = event.seconds, event.stopped, event.state, True
+        yield event
+
+
+def loaded_record(lm: LanguageModel, task: Task, recipe: Recipe, prefix: Prefix, vocabulary: Vocabulary) -> RunRecord:
+    """The record of a prompt that came from a file: one reading, no steps. Its start is not known, so it is its own."""
+    record = new_record(task, recipe)
+    vectors = prefix.snapshot()
+    _begin(lm, record, prefix, reader_of(lm, vocabulary, vectors), vocabulary)
+    record.vectors[-1], record.finished = vectors, True
+    return record
+
+
+def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader, vocabulary: Vocabulary) -> None:
+    record.base = {"name": lm.name, "weights": lm.weights_hash, "device": lm.device.type, "dtype": lm.dtype_name, "layers": lm.layers}
+    record.kind, record.parameters = prefix.kind, prefix.parameter_count()
+    record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
+    record.explained = [float(share) for share in reader.plane.explained]
+    record.neighbours = vocabulary.neighbours.tolist() if prefix.kind == "soft" else []
+    _name(lm, record, record.cloud_ids)
+    _read(lm, record, reader, 0, prefix.snapshot(), record.recipe["steps"])
+
+
+def _read(lm: LanguageModel, record: RunRecord, reader: Reader, step: int, vectors: np.ndarray, steps: int) -> None:
+    finite = bool(np.isfinite(vectors).all())
+    reading = reader.read(vectors) if finite else record.readings[-1]
+    _name(lm, record, [token for row in reading.ids for token in row] + reading.by_l2 + reading.control_ids)
+    every = max(1, -(-steps * vectors.nbytes // MOST_SNAPSHOT_BYTES))
+    if step % every == 0 or step == steps:
+        record.vectors[step] = vectors
+    record.readings.append(reading)
+
+
+def _name(lm: LanguageModel, record: RunRecord, ids: Sequence[int]) -> None:
+    for token in ids:
+        if token not in record.texts:
+            record.texts[token] = lm.token_text(token)
+
+
+def _take(record: RunRecord, event: Scored) -> None:
+    row = score_row(event.score, samples=event.part == "validation")
+    if event.part == "validation":
+        if event.step is None:
+            record.lines.append(row)
+        else:
+            record.validation.append({"step": event.step, **row})
+        return
+    record.scores[:] = [known for known in record.scores if known["name"] != row["name"]]
+    record.scores.append({**row, "final": event.final})
+    if event.final:
+        record.held_out[event.score.name] = event.score
+
+
+def new_record(task: Task, recipe: Recipe) -> RunRecord:
+    """An empty record for a run that has not begun."""
+    return RunRecord(
+        recipe=recipe.to_dict(),
+        task={"slug": task.slug, "name": task.name, "labels": list(task.labels) if task.labels else None, "held_out": len(task.held_out)},
+        base={},
+        kind="soft" if recipe.method == "prompt" else "prefix",
+    )
+
+
+def best_handcrafted(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The handcrafted prompt with the highest accuracy (hindsight that favours it), or None."""
+    written = [score for score in scores if score["kind"] == "handcrafted"]
+    return max(written, key=lambda score: score["accuracy"], default=None)

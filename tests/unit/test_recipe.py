@@ -1,0 +1,148 @@
+"""Recipes: no value out of bounds gets through, and what was saved comes back."""
+
+import json
+import math
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import LabError
+from core.recipe import Recipe, check, check_template
+
+NUMBERS = [spec for spec in fields(Recipe) if "high" in spec.metadata]
+TEXTS = [spec for spec in fields(Recipe) if type(spec.default) is str]
+CHOICES = [spec for spec in TEXTS if "choices" in spec.metadata]
+
+
+def ids(specs):
+    return [spec.name for spec in specs]
+
+
+@pytest.mark.parametrize("spec", NUMBERS, ids=ids(NUMBERS))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, False, "5", "", [], {}, 1j, -1, 10**10, 10**400], ids=lambda v: repr(v)[:12])
+def test_a_number_that_makes_no_sense_is_refused_by_name(spec, value):
+    with pytest.raises(LabError, match=f"^{spec.metadata['label']} is .*: choose a") as caught:
+        check(spec.name, value)
+    assert len(str(caught.value)) < 200
+    with pytest.raises(LabError):
+        Recipe.from_dict({spec.name: value})
+
+
+@pytest.mark.parametrize("spec", NUMBERS, ids=ids(NUMBERS))
+def test_bounds_are_where_they_say(spec):
+    bounds = spec.metadata
+    whole = type(spec.default) is int
+    check(spec.name, bounds["high"])
+    if "above" in bounds:
+        check(spec.name, bounds["above"] + 1e-9)
+        outside = bounds["above"]
+    else:
+        check(spec.name, bounds["low"])
+        outside = bounds["low"] - (1 if whole else 1e-9)
+    for value in (outside, bounds["high"] + (1 if whole else 1)):
+        with pytest.raises(LabError, match="choose a"):
+            check(spec.name, value)
+
+
+@pytest.mark.parametrize("name, value", [("steps", 0), ("virtual_tokens", 10_000), ("virtual_tokens", 10.0), ("learning_rate", 0), ("seed", -1)])
+def test_the_usual_slips_are_refused(name, value):
+    with pytest.raises(LabError, match="choose a"):
+        Recipe(**{name: value})
+
+
+def test_a_whole_number_is_fine_where_any_number_is():
+    assert Recipe(learning_rate=1).learning_rate == 1
+
+
+@pytest.mark.parametrize("spec", TEXTS, ids=ids(TEXTS))
+@pytest.mark.parametrize("value", [5, True, [], {}, b"x"], ids=repr)
+def test_a_text_must_be_a_text(spec, value):
+    with pytest.raises(LabError, match="give a text"):
+        Recipe.from_dict({spec.name: value})
+
+
+@pytest.mark.parametrize("spec", CHOICES, ids=ids(CHOICES))
+def test_a_choice_must_be_one_of_those_listed(spec):
+    for value in ("nothing like it", "", spec.default.upper(), "x" * 1000 + "<script>"):
+        with pytest.raises(LabError, match="choose one of") as caught:
+            check(spec.name, value)
+        assert len(str(caught.value)) < 200
+    for value in spec.metadata["choices"]:
+        check(spec.name, value)
+
+
+@pytest.mark.parametrize(
+    "settings, sentence",
+    [
+        ({"init": "text"}, "needs a text"),
+        ({"init": "text", "init_text": " \n"}, "needs a text"),
+        ({"mlp": 8}, "belongs to K/V prefixes"),
+        ({"method": "prefix", "init": "labels"}, "can't start from label words"),
+        ({"method": "prefix", "placement": "after"}, "stands before every token"),
+        ({"template": "no place"}, "{input} 0 times"),
+        ({"template": "{input} and {input}"}, "{input} 2 times"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, sentence):
+    with pytest.raises(LabError, match=sentence):
+        Recipe(**settings)
+    with pytest.raises(LabError, match=sentence):
+        Recipe().but(**settings)
+
+
+def test_templates_with_other_braces_are_fine():
+    check_template('{"word": "{input}", "past": "')
+    with pytest.raises(LabError, match="exactly once"):
+        check_template("")
+
+
+def test_a_recipe_cannot_be_changed_after_its_check():
+    with pytest.raises(AttributeError):
+        Recipe().steps = 0  # type: ignore[misc]
+
+
+FULL = Recipe(
+    task="plural", model="x/y", method="prefix", virtual_tokens=7, init="text", init_text="é\n{}", mlp=3, learning_rate=1e-5, steps=9, batch_size=2,
+    warmup=0, schedule="cosine", clip=0.5, weight_decay=0.1, loss="labels", template="é {input}\n", seed=2**31 - 1, dtype="bfloat16",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), FULL], ids=["default", "all set"])
+def test_a_recipe_comes_back_from_json(recipe):
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_a_newer_versions_fields_are_ignored_and_missing_ones_are_defaults():
+    assert Recipe.from_dict({"steps": 5, "colour": "red"}) == Recipe(steps=5)
+    assert Recipe.from_dict({}) == Recipe()
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 5, [["steps", 5]]], ids=repr)
+def test_something_else_than_settings_is_refused(data):
+    with pytest.raises(LabError, match="not a table of settings"):
+        Recipe.from_dict(data)
+
+
+def test_a_field_left_at_none_gets_its_methods_default():
+    assert Recipe().learning_rate == 0.03 and Recipe(method="prefix").learning_rate == 0.01
+    assert Recipe.from_dict({spec.name: None for spec in fields(Recipe)}) == Recipe()
+
+
+def test_every_field_tells_what_it_is():
+    for spec in fields(Recipe):
+        assert spec.metadata["help"] and spec.metadata["label"]
+        if not isinstance(spec.default, str):
+            assert "high" in spec.metadata and ("low" in spec.metadata) != ("above" in spec.metadata)
+
+
+json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), st.lists, max_leaves=3)
+
+
+@given(st.dictionaries(st.sampled_from([spec.name for spec in fields(Recipe)]), json_values, max_size=4))
+def test_any_settings_make_a_recipe_or_one_sentence(settings):
+    try:
+        Recipe.from_dict(settings)
+    except LabError as error:
+        assert "\n" not in str(error)

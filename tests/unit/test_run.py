@@ -1,0 +1,241 @@
+"""A whole run: what comes in which order, which rows are used for what, how much time scoring takes, and how it ends."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import answer_task, label_task, make, random_prefix
+
+from core import scoring
+from core.recipe import Recipe
+from core.run import Finished, Scorebook, Scored, common_rows, rivals, run
+from core.scoring import Contender, score
+from core.task import Example, Handcrafted
+from core.training import StepEvent, Training
+
+RECIPE = Recipe(steps=30, batch_size=4, virtual_tokens=4, warmup=0)
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return make("llama")
+
+
+class Clock:
+    """A clock that moves when the model trains or scores, and never else."""
+
+    def __init__(self, monkeypatch, step: float, batch: float):
+        self.now = self.training = self.scoring = 0.0
+        advance, answer = Training.advance, scoring._answer_results
+
+        def slow_advance(training, state, steps=1):
+            self.now += step * steps
+            self.training += step * steps
+            return advance(training, state, steps)
+
+        def slow_answer(*arguments):
+            self.now += batch
+            self.scoring += batch
+            return answer(*arguments)
+
+        monkeypatch.setattr(Training, "advance", slow_advance)
+        monkeypatch.setattr(scoring, "_answer_results", slow_answer)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def events_of(lm, task=None, recipe=RECIPE, **more):
+    return [event for event in run(lm, task or answer_task(), recipe, **more) if event is not None]
+
+
+def scores(events, part):
+    return [event for event in events if isinstance(event, Scored) and event.part == part and event.final]
+
+
+# --- order -----------------------------------------------------------------------------------------------------------------
+
+
+def test_steps_come_first_then_held_out_scores_then_the_end(lm):
+    events = events_of(lm)
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert [event.step for event in steps] == list(range(1, 31))
+    after_training = events[events.index(steps[-1]) + 1 :]
+    assert not [event for event in events[: events.index(steps[-1])] if isinstance(event, Scored) and event.part == "held_out"]
+    assert isinstance(events[-1], Finished) and sum(isinstance(event, Finished) for event in events) == 1
+    held_out = scores(after_training, "held_out")
+    assert [event.score.kind for event in held_out] == ["soft", "none", "handcrafted", "handcrafted", "majority"]
+    assert [event.score.name for event in held_out][0::4] == ["learned", "always 'yes'"]
+    assert held_out[0].step == 30
+    mine = [event for event in scores(events, "validation") if event.score.name == "learned"]
+    assert mine[-1].step == 30  # the last validation is of the last step
+    assert events[-1].state.step == 30 and events[-1].stopped == ""
+
+
+@pytest.mark.parametrize("task", [answer_task(), label_task()], ids=["answers", "labels"])
+def test_everybody_is_scored_on_the_held_out_rows_once(lm, task):
+    events = events_of(lm, task)
+    held_out = scores(events, "held_out")
+    names = [event.score.name for event in held_out]
+    assert len(names) == len(set(names)) == 1 + len(rivals(task)) + 1
+    for event in held_out:
+        assert [result.input for result in event.score.results] == [row.input for row in task.held_out]
+        assert event.score.n == len(task.held_out)
+
+
+def test_every_line_to_beat_is_drawn_on_the_validation_rows(lm):
+    task = answer_task()
+    lines = [event for event in scores(events_of(lm, task), "validation") if event.step is None]
+    assert sorted(event.score.name for event in lines) == sorted(rival.name for rival in rivals(task))
+    for event in lines:
+        assert {result.input for result in event.score.results} <= {row.input for row in task.validation}
+
+
+def test_what_is_reported_is_the_learned_prompt_scored_afresh(lm):
+    task = answer_task()
+    training = Training(lm, task, RECIPE)
+    events = events_of(lm, task, training=training)
+    learned = scores(events, "held_out")[0].score
+    assert learned == score(lm, training.contender(), task.held_out)
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert np.array_equal(training.prefix.snapshot(), steps[-1].vectors)
+    alone = Training(lm, task, RECIPE)
+    whole, _ = alone.advance(alone.start(), 30)
+    assert [event.loss for event in steps] == [event.loss for event in whole]  # scoring in between changes nothing
+
+
+def test_large_held_out_sets_are_scored_in_pieces(lm):
+    task = answer_task(held_out=tuple(Example(f"word {i}", "yes") for i in range(70)))
+    events = events_of(lm, task, RECIPE.but(steps=2))
+    growing = [event.score.n for event in events if isinstance(event, Scored) and event.part == "held_out" and event.score.name == "learned"]
+    assert growing == [32, 64, 70]
+    for _ in run(lm, task, RECIPE.but(steps=2)):  # between any two pieces somebody else may train
+        assert not torch.is_inference_mode_enabled()
+
+
+# --- which rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_validation_and_held_out_rows_are_never_trained_on(lm, monkeypatch):
+    task = answer_task()
+    training = Training(lm, task, RECIPE)
+    loss, seen = training.loss, []
+    monkeypatch.setattr(training, "loss", lambda rows: seen.extend(row.example for row in rows) or loss(rows))
+    events_of(lm, task, training=training)
+    assert len(seen) == 30 * 4
+    assert set(seen) == set(task.train)  # all of these, and nothing else
+    assert training.contender().excluded == {row.key for row in (*task.train, *task.validation)}
+
+
+def test_a_row_that_stands_in_a_prompt_counts_for_nobody(lm):
+    held_out = answer_task().held_out
+    given_away = Handcrafted("cheat", f"{held_out[0].input} -> {held_out[0].output}\n{{input}} ->")
+    task = answer_task(handcrafted=(given_away,))
+    found = scores(events_of(lm, task, RECIPE.but(steps=1)), "held_out")
+    assert {event.score.name for event in found} == {"learned", "no prompt", "cheat", "always 'yes'"}
+    for event in found:
+        assert [result.input for result in event.score.results] == [row.input for row in held_out[1:]], event.score.name
+
+
+def test_common_rows_leave_out_what_anyone_was_made_with():
+    rows = answer_task().held_out
+    a, b = (Contender(name, "handcrafted", "{input}", random_prefix(make(), "soft", 1), excluded=frozenset({rows[i].key})) for i, name in enumerate("ab"))
+    assert common_rows(rows, [a, b]) == list(rows[2:])
+    assert common_rows(rows, []) == list(rows)
+
+
+# --- time -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [0.01, 0.3, 1.0, 4.0])
+def test_scoring_along_the_way_takes_at_most_15_percent_of_the_time(lm, monkeypatch, batch):
+    clock = Clock(monkeypatch, step=1.0, batch=batch)
+    scored = 0
+    for event in run(lm, answer_task(), RECIPE.but(steps=200), clock=clock):
+        if isinstance(event, StepEvent):
+            # The first scoring may cost more than it was taken to cost; this is paid off before the next.
+            one_too_dear = max(0.0, batch - 1.0)
+            assert clock.scoring <= 0.15 * clock.now + one_too_dear
+            if event.step == 200:
+                assert clock.scoring <= 0.15 * clock.now
+                break
+        scored += isinstance(event, Scored)
+    assert scored >= 5  # and not by never scoring at all
+
+
+def test_cheap_scoring_follows_every_step(lm, monkeypatch):
+    clock = Clock(monkeypatch, step=1.0, batch=0.01)
+    events = events_of(lm, clock=clock)
+    mine = [event.step for event in scores(events, "validation") if event.score.name == "learned"]
+    assert len(mine) >= 20
+
+
+def test_the_seconds_reported_are_of_training_alone(lm, monkeypatch):
+    clock = Clock(monkeypatch, step=2.0, batch=50.0)
+    assert events_of(lm, clock=clock)[-1].seconds == 60.0
+
+
+def test_lines_that_are_known_are_shown_at_once(lm):
+    task, book = answer_task(), Scorebook()
+    events_of(lm, task, book=book)
+    again = events_of(lm, task, book=book)
+    first_steps = again[: 1 + len(rivals(task))]
+    assert isinstance(first_steps[0], StepEvent)
+    assert all(isinstance(event, Scored) and event.step is None for event in first_steps[1:])
+
+
+def test_held_out_scores_of_rivals_come_from_the_book_the_second_time(lm, monkeypatch):
+    task, book = answer_task(), Scorebook()
+    first = scores(events_of(lm, task, book=book), "held_out")
+    clock = Clock(monkeypatch, step=0.0, batch=1.0)
+    second = scores(events_of(lm, task, book=book, clock=clock), "held_out")
+    assert [event.score for event in first] == [event.score for event in second]
+    learned = [event for event in second if event.score.name == "learned"]
+    assert len(learned) == 1 and clock.scoring >= 1
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------------
+
+
+def test_stopping_ends_training_and_scores_what_was_learned(lm):
+    steps: list[StepEvent] = []
+    events = []
+    for event in run(lm, answer_task(), RECIPE, stopping=lambda: len(steps) >= 7):
+        events.append(event)
+        steps += [event] if isinstance(event, StepEvent) else []
+    assert len(steps) == 7
+    assert events[-1].stopped == "stopped by hand after step 7" and events[-1].state.step == 7
+    learned = scores([event for event in events if event], "held_out")[0]
+    assert learned.score.name == "learned" and learned.step == 7
+
+
+def test_going_on_after_a_stop_gives_the_unbroken_run(lm):
+    whole = events_of(lm)
+    first = events_of(lm, stopping=iter([False] * 12 + [True] * 99).__next__)
+    state = first[-1].state
+    assert state.step == 12
+    second = events_of(lm, state=state)
+    steps = [event for event in first + second if isinstance(event, StepEvent)]
+    assert [event.step for event in steps] == list(range(1, 31))
+    assert [event.loss for event in steps] == [event.loss for event in whole if isinstance(event, StepEvent)]
+    assert scores(second, "held_out")[0].score == scores(whole, "held_out")[0].score
+
+
+def test_a_run_that_breaks_reports_its_last_good_vectors(lm, monkeypatch):
+    training = Training(lm, answer_task(), RECIPE)
+    loss, left = training.loss, iter([1.0] * 5 + [float("nan")] * 99)
+    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * next(left))
+    events = events_of(lm, training=training)
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert len(steps) == 6 and "no longer a number" in events[-1].stopped
+    learned = scores(events, "held_out")[0].score
+    assert np.isfinite(learned.loss)
+    good = Contender("learned", "soft", "{input}", type(training.prefix)(torch.from_numpy(steps[3].vectors)), excluded=training.contender().excluded)
+    assert learned == replace(score(lm, good, answer_task().held_out))
+
+
+def test_a_task_without_validation_rows_still_runs(lm):
+    task = answer_task()
+    events = events_of(lm, answer_task(train=task.train + task.validation, validation=()))
+    assert not scores(events, "validation") and len(scores(events, "held_out")) == 5

@@ -1,0 +1,398 @@
+"""Training: the model stays frozen, runs repeat bit by bit, pauses change nothing, and a run that breaks says so."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from plain import plain_loss
+from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
+
+from core.errors import LabError
+from core.model import hash_weights
+from core.prefix import ReparameterisedKVPrefix, create, keys_values_of, start_tokens
+from core.recipe import Recipe
+from core.rows import encode
+from core.training import WORSE_STEPS, State, Training, batch_indices, rate_at
+
+RECIPES = {
+    "soft": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),
+    "soft, all options": Recipe(
+        steps=6, batch_size=5, virtual_tokens=5, init="random", schedule="cosine", warmup=1, clip=0.5, weight_decay=0.1, seed=3
+    ),
+    "prefix": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5),
+    "prefix, mlp": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
+    "prefix, random mlp": Recipe(method="prefix", init="random", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
+}
+
+
+@pytest.fixture(params=RECIPES)
+def recipe(request):
+    return RECIPES[request.param]
+
+
+def train(lm, recipe, task=None):
+    training = Training(lm, task or answer_task(), recipe)
+    return training.advance(training.start(), recipe.steps)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# --- frozen -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_model_is_never_changed(arch, recipe):
+    lm = make(arch)
+    before = hash_weights(lm.model)
+    events, _ = train(lm, recipe)
+    assert not np.array_equal(events[0].vectors, events[-1].vectors)  # something was trained
+    assert hash_weights(lm.model) == before
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in lm.model.parameters())
+
+
+def test_the_hash_notices_one_changed_weight():
+    lm = make("llama")
+    before = hash_weights(lm.model)
+    with torch.no_grad():
+        next(lm.model.parameters()).view(-1)[5] += 1e-6
+    assert hash_weights(lm.model) != before
+
+
+# --- the same again ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_recipe_gives_the_same_vectors_bit_by_bit(tiny, recipe):
+    first, _ = train(tiny("llama"), recipe)
+    torch.randn(1000)  # somebody else's random numbers
+    torch.manual_seed(99)
+    second, _ = train(tiny("llama"), recipe)
+    assert [event.loss for event in first] == [event.loss for event in second]
+    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(first, second, strict=True))
+
+
+def test_a_busy_neighbour_thread_changes_nothing(tiny, recipe):
+    first, _ = train(tiny("llama"), recipe)
+    done = threading.Event()
+
+    def neighbour():
+        while not done.is_set():
+            with torch.inference_mode():
+                torch.randn(64, 64) @ torch.randn(64, 64)
+
+    thread = threading.Thread(target=neighbour)
+    thread.start()
+    try:
+        second, _ = train(tiny("llama"), recipe)
+    finally:
+        done.set()
+        thread.join()
+    assert np.array_equal(first[-1].vectors, second[-1].vectors)
+
+
+def test_another_seed_starts_elsewhere_and_takes_other_rows(tiny):
+    first, _ = train(tiny("llama"), RECIPES["soft"])
+    second, _ = train(tiny("llama"), RECIPES["soft"].but(seed=1))
+    assert not np.array_equal(first[0].vectors, second[0].vectors)
+    assert batch_indices(0, 0, 4, 12) != batch_indices(1, 0, 4, 12)
+
+
+# --- pause and go on ----------------------------------------------------------------------------------------------------------
+
+
+def test_single_steps_a_pause_and_a_file_all_give_the_unbroken_run(tiny, recipe):
+    lm, task = tiny("llama"), answer_task()
+    whole, end = train(lm, recipe, task)
+    one_by_one, through_bytes = Training(lm, task, recipe), Training(lm, task, recipe)
+    state, restored = one_by_one.start(), through_bytes.start()
+    events, later = [], []
+    for _ in range(recipe.steps):
+        more, state = one_by_one.advance(state)
+        events += more
+        through_bytes = Training(lm, task, recipe)  # a new process knows the recipe and the bytes alone
+        more, restored = through_bytes.advance(State.from_bytes(restored.to_bytes()))
+        later += more
+    for other, found in ((state, events), (restored, later)):
+        assert same(other.tensors, end.tensors) and same(other.good, end.good)
+        assert (other.step, other.start_loss, other.worse, other.stopped) == (end.step, end.start_loss, end.worse, end.stopped)
+        assert [event.loss for event in found] == [event.loss for event in whole]
+        assert [event.learning_rate for event in found] == [event.learning_rate for event in whole]
+        assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(found, whole, strict=True))
+
+
+def test_going_on_from_an_old_state_twice_gives_the_same_twice(tiny, recipe):
+    training = Training(tiny("llama"), answer_task(), recipe)
+    _, middle = training.advance(training.start(), 3)
+    kept = {name: value.clone() for name, value in middle.tensors.items()}
+    good = {name: value.clone() for name, value in middle.good.items()}
+    _, once = training.advance(middle, 3)
+    assert same(middle.tensors, kept) and same(middle.good, good) and middle.step == 3  # not changed by going on
+    _, twice = training.advance(middle, 3)
+    assert same(once.tensors, twice.tensors)
+
+
+def test_no_step_is_taken_after_the_last(tiny):
+    training = Training(tiny("llama"), answer_task(), RECIPES["soft"])
+    events, end = training.advance(training.start(), 1000)
+    assert [event.step for event in events] == [1, 2, 3, 4, 5, 6]
+    assert training.advance(end, 5) == ([], end)
+
+
+def test_events_keep_their_vectors_while_training_goes_on(tiny, recipe):
+    training = Training(tiny("llama"), answer_task(), recipe)
+    (event,), state = training.advance(training.start())
+    kept = event.vectors.copy()
+    training.advance(state, 3)
+    assert np.array_equal(event.vectors, kept)
+
+
+# --- it learns, by the steps that it says ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_loss_goes_down(tiny, arch, method):
+    recipe = Recipe(method=method, steps=40, batch_size=12, virtual_tokens=5, learning_rate=0.1)
+    events, _ = train(tiny(arch), recipe)
+    assert events[-1].loss < 0.7 * events[0].loss
+    assert not events[-1].stopped
+
+
+def test_steps_are_those_of_plain_adam_on_the_plain_loss(tiny):
+    lm, task = tiny("llama"), answer_task()
+    recipe = RECIPES["soft"]
+    events, _ = train(lm, recipe, task)
+    prefix = create(lm, task, recipe)
+    rows = encode(lm, task.template, task.train, None)
+    optimiser = torch.optim.Adam(prefix.parameters())
+    for step, event in enumerate(events):
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(recipe, step)
+        loss = plain_loss(lm, prefix, [rows[i] for i in batch_indices(recipe.seed, step, recipe.batch_size, len(rows))])
+        optimiser.zero_grad()
+        loss.backward()
+        assert event.loss == pytest.approx(loss.item(), abs=1e-4)
+        assert event.gradient_norm == pytest.approx(prefix.vectors.grad.norm().item(), rel=1e-3)
+        optimiser.step()
+        np.testing.assert_allclose(event.vectors, prefix.snapshot(), atol=1e-3)
+
+
+def test_label_words_can_be_trained_against_each_other(tiny):
+    recipe = Recipe(steps=40, batch_size=12, virtual_tokens=5, learning_rate=0.1, loss="labels")
+    events, _ = train(tiny("llama"), recipe, label_task())
+    assert events[-1].loss < 0.7 * events[0].loss
+
+
+def test_a_loss_over_labels_is_refused_where_there_are_none(tiny):
+    with pytest.raises(LabError, match="no label words"):
+        Training(tiny("llama"), answer_task(), Recipe(loss="labels"))
+
+
+def test_rows_that_do_not_fit_the_model_are_refused_before_training(tiny):
+    with pytest.raises(LabError, match="Row 1 .* needs .* positions, the model has 160"):
+        Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=159))
+
+
+@pytest.mark.parametrize(
+    "schedule, rates",
+    [
+        ("constant", [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]),
+        ("linear", [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25]),
+        ("cosine", [0.25, 0.5, 0.75, 1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]),
+    ],
+)
+def test_the_rate_follows_warm_up_and_schedule(tiny, schedule, rates):
+    recipe = Recipe(learning_rate=0.02, steps=8, warmup=4, schedule=schedule, batch_size=2)
+    events, _ = train(tiny("llama"), recipe)
+    assert [event.learning_rate for event in events] == pytest.approx([0.02 * rate for rate in rates])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_the_rate_stays_sane_at_the_edges(schedule):
+    for recipe in (Recipe(steps=1, warmup=0, schedule=schedule), Recipe(steps=3, warmup=9, schedule=schedule), Recipe(steps=5, warmup=5)):
+        rates = [rate_at(recipe, step) for step in range(recipe.steps)]
+        assert all(0 < rate <= recipe.learning_rate for rate in rates)
+
+
+def test_clipping_limits_what_reaches_the_optimiser(tiny):
+    recipe = Recipe(steps=1, batch_size=4, warmup=0)
+    start = create(tiny("llama"), answer_task(), recipe).snapshot()
+    moves = {}
+    for clip in (0.0, 1e6, 1e-9):
+        events, _ = train(tiny("llama"), recipe.but(clip=clip))
+        moves[clip] = np.abs(events[0].vectors - start).max()
+    assert moves[0.0] == moves[1e6] > 0.02  # a generous limit changes nothing
+    assert moves[1e-9] < 0.01  # below Adam's epsilon, a step is small
+
+
+def test_weight_decay_pulls_towards_zero_by_rate_times_decay(tiny):
+    recipe = Recipe(steps=1, batch_size=4, warmup=0)
+    start = create(tiny("llama"), answer_task(), recipe).snapshot()
+    (plain,), _ = train(tiny("llama"), recipe)
+    (decayed,), _ = train(tiny("llama"), recipe.but(weight_decay=0.5))
+    np.testing.assert_allclose(decayed.vectors - plain.vectors, -0.03 * 0.5 * start, atol=1e-6)
+
+
+@given(seed=st.integers(0, 2**31 - 1), size=st.integers(1, 40), rows=st.integers(1, 30))
+def test_every_row_comes_once_in_each_pass(seed, size, rows):
+    steps = math.ceil(2 * rows / size)
+    taken = [row for step in range(steps) for row in batch_indices(seed, step, size, rows)]
+    assert len(taken) == steps * size
+    assert sorted(taken[:rows]) == sorted(taken[rows : 2 * rows]) == list(range(rows))
+
+
+# --- runs that break ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_far_too_high_stops_and_keeps_the_last_good_vectors(tiny):
+    recipe = Recipe(method="prefix", steps=60, batch_size=12, learning_rate=10.0, warmup=0, virtual_tokens=5)
+    learned, _ = train(tiny("gpt2"), recipe.but(learning_rate=0.1))  # far too large a step makes this worse
+    start = {"values": torch.from_numpy(learned[-1].vectors)}
+    training = Training(tiny("gpt2"), answer_task(), recipe)
+    events, state = training.advance(State(0, start, start), 60)
+    assert len(events) < 60
+    assert "above twice its start" in events[-1].stopped == state.stopped
+    assert not any(event.stopped for event in events[:-1])
+    losses = {}
+    with torch.no_grad():
+        for best in (True, False):
+            training.show(state, best=best)
+            losses[best] = training.loss(training.prepared.rows).item()
+    assert losses[True] <= 2 * events[0].loss < losses[False]
+    assert training.advance(state, 5) == ([], state)
+
+
+def test_some_bad_steps_in_a_row_stop_and_fewer_do_not(tiny, monkeypatch):
+    recipe = Recipe(steps=30, batch_size=12, virtual_tokens=5)
+    training = Training(tiny("llama"), answer_task(), recipe)
+    loss, factors = training.loss, iter([1, 1, 1, 9, 9, 9, 9, 1, 1, *[9] * 30])
+    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * next(factors))
+    events, state = training.advance(training.start(), 30)
+    assert len(events) == 9 + WORSE_STEPS  # four bad steps, then a good one: forgiven
+    assert "5 steps, up to step 14" in state.stopped
+    kept = training.show(state, best=True).snapshot()
+    assert np.array_equal(kept, events[7].vectors)  # those that gave the last good loss, at step 9
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_vectors(tiny, monkeypatch, recipe, broken):
+    training = Training(tiny("llama"), answer_task(), recipe)
+    healthy, before = training.advance(training.start(), 3)
+    loss = training.loss
+    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * broken)
+    (event,), state = training.advance(before, 1)
+    assert "no longer a number at step 4" in event.stopped
+    assert np.array_equal(event.vectors, training.prefix.snapshot()) and np.isfinite(event.vectors).all()
+    # Those after step 3 gave the broken loss; those before it gave the last good one.
+    assert np.array_equal(training.show(state, best=True).snapshot(), healthy[-2].vectors)
+    again = State.from_bytes(state.to_bytes())
+    assert training.advance(again, 1)[0] == []
+
+
+def test_vectors_that_are_no_numbers_are_never_kept(tiny, monkeypatch):
+    """The step itself can break the vectors, with a loss that was still fine."""
+    training = Training(tiny("llama"), answer_task(), RECIPES["soft"])
+    healthy, before = training.advance(training.start(), 2)
+    real_step = torch.optim.AdamW.step
+
+    def breaking(self, *args, **kwargs):
+        real_step(self, *args, **kwargs)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].mul_(math.nan)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", breaking)
+    events, state = training.advance(before, 4)
+    assert "no longer a number" in state.stopped and len(events) == 2
+    assert np.array_equal(training.show(state, best=True).snapshot(), healthy[-1].vectors)
+
+
+# --- where it starts -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_random_start_has_the_spread_of_the_real_vectors_times_the_scale(tiny):
+    lm = tiny("gemma3")  # whose embedding module scales
+    for scale in (1.0, 0.25):
+        found = create(lm, answer_task(), Recipe(init="random", init_scale=scale, virtual_tokens=200)).snapshot()
+        assert found.std() == pytest.approx(scale * lm.vocabulary.std().item(), rel=0.05)
+    kv = Recipe(method="prefix", init="random", virtual_tokens=200, init_scale=2.0)
+    found = create(lm, answer_task(), kv).snapshot()
+    real = keys_values_of(lm, lm.ordinary_tokens[:150].tolist()).numpy()
+    for layer in range(lm.layers):
+        for half in range(2):
+            assert found[layer, half].std() == pytest.approx(2 * real[layer, half].std(), rel=0.25)
+
+
+def test_a_start_from_the_vocabulary_is_made_of_ordinary_tokens(tiny):
+    lm, recipe = tiny("gemma3"), Recipe(virtual_tokens=50)
+    ids = start_tokens(lm, answer_task(), recipe)
+    assert len(ids) == 50 and set(ids) <= set(lm.ordinary_tokens.tolist())
+    assert not set(ids) & set(lm.tokenizer.all_special_ids)
+    assert np.array_equal(create(lm, answer_task(), recipe).snapshot(), lm.vocabulary[ids].numpy())
+    kv = create(lm, answer_task(), recipe.but(method="prefix")).snapshot()
+    assert np.array_equal(kv, keys_values_of(lm, ids).numpy())
+
+
+@pytest.mark.parametrize("count", [2, 7, 20])
+def test_a_start_from_a_text_is_that_text_repeated_or_cut(tiny, count):
+    lm = tiny("llama")
+    recipe = Recipe(init="text", init_text="the quick brown fox", virtual_tokens=count)
+    text = lm.tokenise("the quick brown fox")
+    wanted = (text * count)[:count]
+    assert np.array_equal(create(lm, answer_task(), recipe).snapshot(), lm.vocabulary[wanted].numpy())
+    kv = create(lm, answer_task(), recipe.but(method="prefix")).snapshot()
+    assert np.array_equal(kv, keys_values_of(lm, wanted).numpy())
+
+
+def test_a_start_from_labels_begins_with_the_label_words(tiny):
+    lm = tiny("llama")
+    recipe = Recipe(init="labels", virtual_tokens=12)
+    words = list(dict.fromkeys([*lm.tokenise(" bad"), *lm.tokenise(" very good")]))
+    assert len(words) < 12
+    ids = start_tokens(lm, label_task(), recipe)
+    assert ids[: len(words)] == words and len(ids) == 12
+    assert start_tokens(lm, label_task(), recipe.but(virtual_tokens=1)) == words[:1]
+    answers = start_tokens(lm, answer_task(), recipe)  # without label words: the training rows' answers
+    assert answers[0] == lm.tokenise(" yes")[0]
+
+
+@pytest.mark.parametrize("init", ["text", "vocab"])
+def test_an_mlp_starts_exactly_where_the_plain_prefix_does(tiny, init):
+    lm = tiny("qwen3")
+    recipe = Recipe(method="prefix", init=init, init_text="the quick brown fox", virtual_tokens=6)
+    plain, made = create(lm, answer_task(), recipe), create(lm, answer_task(), recipe.but(mlp=8))
+    assert isinstance(made, ReparameterisedKVPrefix)
+    assert np.array_equal(made.snapshot(), plain.snapshot())
+    out = lm.layers * 2 * lm.kv_heads * lm.head_dim
+    assert made.parameter_count() == 6 * lm.d_model + 8 * lm.d_model + 8 + out * 8 + out
+    assert plain.parameter_count() == 6 * out
+
+
+def test_an_mlp_after_a_random_start_makes_something(tiny):
+    made = create(tiny("llama"), answer_task(), Recipe(method="prefix", init="random", mlp=8, virtual_tokens=6)).snapshot()
+    assert np.isfinite(made).all() and made.std() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["soft", "prefix"])
+def test_parameters_are_counted_as_in_the_textbook(tiny, kind):
+    lm = tiny("llama")
+    each = lm.d_model if kind == "soft" else lm.layers * 2 * lm.kv_heads * lm.head_dim
+    assert random_prefix(lm, kind, 10).parameter_count() == 10 * each
+
+
+# --- smaller number formats ---------------------------------------------------------------------------------------------------
+
+
+def test_in_bfloat16_the_vectors_stay_float32():
+    lm = make("llama").to(torch.device("cpu"), torch.bfloat16)
+    assert lm.dtype == torch.bfloat16 and lm.float32.dtype == torch.float32
+    events, state = train(lm, RECIPES["soft"])
+    assert state.tensors["vectors"].dtype == torch.float32
+    small = events[-1].vectors - torch.from_numpy(events[-1].vectors).bfloat16().float().numpy()
+    assert np.abs(small).max() > 0  # not rounded to what bfloat16 can hold
+    exact, _ = train(lm.float32, RECIPES["soft"])
+    assert events[0].loss == pytest.approx(exact[0].loss, rel=0.05)
