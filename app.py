@@ -2,9 +2,12 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core import LanguageModel
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no request leaves the machine
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -15,8 +18,12 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description="Soft Prompt Lab: train soft prompts live, compare them, look inside.")
     options.add_argument("--model", default=os.environ.get("SOFT_PROMPT_LAB_MODEL", ""), help="a Hub id or a local folder")
     options.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
-    options.add_argument("--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)")
-    options.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)")
+    options.add_argument(
+        "--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)"
+    )
+    options.add_argument(
+        "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)"
+    )
     options.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")), help="port (default 7860)")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     return options
@@ -28,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from app.page import ASSETS, THEME, build
 
-    def load():
+    def load() -> "LanguageModel":
         import transformers
 
         from core import load_model
@@ -58,4 +65,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

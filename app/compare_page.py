@@ -20,7 +20,7 @@ from core.scoring import Contender, Score, compare, handcrafted, majority
 from core.task import Handcrafted, Task
 
 from . import show
-from .components import Html
+from .components import html
 from .session import Lab, Run, Session
 
 POLL = 0.05
@@ -34,7 +34,7 @@ class ComparePage:
         self.lab = lab
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
-                self.task_name = Html(elem_id="compare-task")
+                self.task_name = html(elem_id="compare-task")
                 self.prompt = gr.Textbox(
                     label="your own prompt",
                     info="Write it around {input}. Worked examples are fair: put some in.",
@@ -43,18 +43,18 @@ class ComparePage:
                     elem_id="own-prompt",
                 )
                 with gr.Row(elem_classes="buttons"):
-                    self.add = gr.Button("Score my prompt", variant="primary", elem_id="score-prompt", min_width=120)
-                    self.all = gr.Button("Score everybody", elem_id="score-all", min_width=120)
+                    self.add = gr.Button("Score it", variant="primary", elem_id="score-prompt", min_width=120)
+                    self.all = gr.Button("Score all", elem_id="score-all", min_width=120)
                 self.cancel = gr.Button("Stop", elem_id="stop-scoring", interactive=False, min_width=60)
-                self.written = Html(elem_id="written")
+                self.written = html(elem_id="written")
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
-                self.message = Html(elem_id="compare-message")
-                self.table = Html(elem_id="contenders")
-                self.verdict = Html(elem_id="verdict")
+                self.message = html(elem_id="compare-message")
+                self.table = html(elem_id="contenders")
+                self.verdict = html(elem_id="verdict")
                 with gr.Row(elem_classes="ask"):
                     self.text = gr.Textbox(label="answers side by side: type an input", max_length=2000, elem_id="ask-text", scale=4)
-                    self.ask = gr.Button("Ask everybody", elem_id="ask", min_width=120, scale=0)
-                self.answers = Html(elem_id="answers")
+                    self.ask = gr.Button("Ask all", elem_id="ask", min_width=120, scale=0)
+                self.answers = html(elem_id="answers")
         self.outputs = [self.message, self.task_name, self.table, self.verdict, self.written, self.cancel]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class ComparePage:
             scores[growing.name] = growing
         rows = [{**score_row(score, samples=False), "final": score is not growing} for score in scores.values()]
         n = len(task.held_out)
-        empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score everybody</b>, or train a prompt on the Train page.</p>"
+        empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
         note = (
             "<p class='note'>Right means: every token of the right answer is the model's first choice"
             " (whether it would then stop is asked of nobody)."
@@ -74,7 +74,12 @@ class ComparePage:
             else "<p class='note'>Right means: the right label is the most likely of the label words."
         )
         note += " Loss: nats per answer. Tokens: what stands before the input. All in float32, by the same code, on the same rows.</p>"
-        table = show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", best_first=True) + note if rows else empty
+        table = (
+            show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", _names(task), best_first=True)
+            + note
+            if rows
+            else empty
+        )
         busy = session.side_job is not None and not session.side_job.over
         return [
             show.message(message),
@@ -256,6 +261,10 @@ def learned_contender(run: Run) -> Contender:
     return Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
 
 
+def _names(task: Task) -> list[str]:
+    return [prompt.name for prompt in task.handcrafted]
+
+
 def written_prompts(task: Task, own: list[Handcrafted]) -> str:
     """The handcrafted prompts' texts, to be read."""
     rows = [Handcrafted("no prompt", task.template), *task.handcrafted, *own]
@@ -267,7 +276,7 @@ def answers_table(text: str, said: dict[str, str], shares: dict[str, list[float]
     """Contenders' answers to one text, with label probabilities where there are labels."""
     if not text.strip():
         return ""
-    colour = show.colours([{"name": name, "kind": kind} for name, kind in kinds.items()])
+    colour = show.colours([{"name": name, "kind": kind} for name, kind in kinds.items()], _names(task))
     labels = task.labels or ()
     head = "".join(f"<th scope='col' class='num'>{show.safe(label)}</th>" for label in labels)
     rows = []

@@ -1,4 +1,4 @@
-"""The two components of our own, both on gr.HTML with a constant template: a plot that keeps its zoom, and trusted HTML.
+"""The two components of our own, both a gr.HTML with a constant template: a plot that keeps its zoom, and trusted HTML.
 
 A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one.
 """
@@ -68,33 +68,29 @@ element.addEventListener('click', (event) => {
 """
 
 
-class Plot(gr.HTML):
-    """A plotly figure that updates in place (Plotly.react): zoom, hover and camera survive. Value: see app.figures.
+FIGURE = (
+    '<figure class="plot"><figcaption class="plot-title"></figcaption>'
+    '<div class="plot-host" role="img"></div><p class="plot-note"></p></figure>'
+)
 
-    Its click event carries the number of the virtual token that was clicked: `event.token`.
+
+def plot(**options: Any) -> gr.HTML:
+    """A plotly figure that updates in place (Plotly.react): zoom, hover and camera survive. Its value: see `drawn`.
+
+    Its click event carries the number of the virtual token that was clicked (see `clicked_token`).
     """
-
-    def __init__(self, value: dict[str, Any] | None = None, **options: Any):
-        template = '<figure class="plot"><figcaption class="plot-title"></figcaption><div class="plot-host" role="img"></div><p class="plot-note"></p></figure>'
-        super().__init__(
-            value,  # type: ignore[arg-type]
-            html_template=template,
-            js_on_load=DRAW,
-            head=f'<script src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>',
-            apply_default_css=False,
-            **options,
-        )
-
-    def postprocess(self, value: Any) -> str | None:
-        # One string: Gradio streams nested lists as edits, and those went wrong when traces came in between.
-        return value if value is None or isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    script = f'<script src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
+    return gr.HTML(html_template=FIGURE, js_on_load=DRAW, head=script, apply_default_css=False, **options)
 
 
-class Html(gr.HTML):
+def drawn(figure: dict[str, Any]) -> str:
+    """What `plot` takes: a figure of app.figures as one string. Gradio streams nested lists as edits, which went wrong."""
+    return json.dumps(figure, separators=(",", ":"))
+
+
+def html(value: str = "", **options: Any) -> gr.HTML:
     """HTML made by app.show, where every text is escaped. Its click event carries `data-token` of what was clicked."""
-
-    def __init__(self, value: str = "", **options: Any):
-        super().__init__(value, html_template='<div class="html-host"></div>', js_on_load=PAINT, apply_default_css=False, **options)
+    return gr.HTML(value, html_template='<div class="html-host"></div>', js_on_load=PAINT, apply_default_css=False, **options)
 
 
 def clicked_token(event: gr.EventData) -> int | None:

@@ -39,7 +39,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.62, 0.38])
     steps = record.recipe["steps"]
-    colour = colours(record.lines)
+    colour = colours(record.lines, record.task["handcrafted"])
     labelled: list[float] = []
     for row in sorted(record.lines, key=lambda row: -row["accuracy"]):
         share = 100 * row["accuracy"]
@@ -134,7 +134,8 @@ def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: i
     now = _points(path[-1], flat, _hover(record, readings[-1]), {"size": 10 if flat else 5, "color": LEARNED}, "vector")
     if chosen is not None and flat:
         now.marker.update(
-            size=[16 if i == chosen else 9 for i in range(path.shape[1])], opacity=[1 if i == chosen else 0.45 for i in range(path.shape[1])]
+            size=[16 if i == chosen else 9 for i in range(path.shape[1])],
+            opacity=[1 if i == chosen else 0.45 for i in range(path.shape[1])],
         )
     now.customdata = list(range(path.shape[1]))
     if flat and path.shape[1] <= NUMBERED:
@@ -147,7 +148,11 @@ def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: i
     else:
         axes = {axis: {"title": {"text": name}} for axis, name in zip(("xaxis", "yaxis", "zaxis"), names, strict=False)}
         figure.update_layout(**_layout(height=480, scene={**axes, "uirevision": "keep"}, margin={"l": 0, "r": 0, "t": 0, "b": 0}))
-    what = "Paths of the vectors among real words" if record.kind == "soft" else "Paths of the prefix's values (middle layer) among real words'"
+    what = (
+        "Paths of the vectors among real words"
+        if record.kind == "soft"
+        else "Paths of the prefix's values (middle layer) among real words'"
+    )
     note = (
         f"PCA of the {'vocabulary' if record.kind == 'soft' else 'real values'}. Hollow: the start; filled: step {step}. "
         f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so vectors that look close need not be."

@@ -1,7 +1,7 @@
 """The Inspect page: what the vectors are near, where they moved, what snapping them leaves; each beside its control."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from core.storage import load, pack, record_of, to_files
 
 from . import figures, show
 from .compare_page import learned_contender, prefix_of, side_job
-from .components import Html, Plot, clicked_token
+from .components import clicked_token, drawn, html, plot
 from .session import MOST_RUNS, Lab, Run, Session
 
 DRAWS = 3  # random controls that are scored
@@ -34,7 +34,7 @@ class InspectPage:
 
     def __init__(self, lab: Lab, recording: Run | None):
         self.lab, self.recording = lab, recording
-        self.message = Html(elem_id="inspect-message")
+        self.message = html(elem_id="inspect-message")
         with gr.Row(elem_classes="picker"):
             self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
             self.save = gr.Button("Save this prompt", elem_id="save", scale=0, min_width=150)
@@ -43,21 +43,21 @@ class InspectPage:
         with gr.Row():
             with gr.Column(min_width=320):
                 gr.Markdown("### Nearest tokens")
-                self.tokens = Html(elem_id="tokens")
+                self.tokens = html(elem_id="tokens")
             with gr.Column(min_width=320):
                 gr.Markdown("### Where the vectors are")
                 self.dimensions = gr.Radio([("2D", 2), ("3D", 3)], value=2, show_label=False, elem_id="dimensions")
                 with gr.Row(visible=False) as self.layer_row:
                     self.layer = gr.Slider(0, 29, value=15, step=1, label="layer", elem_id="layer")
                     self.part = gr.Radio([("keys", 0), ("values", 1)], value=1, label="of", elem_id="part")
-                self.plane = Plot(elem_id="inspect-plane")
+                self.plane = plot(elem_id="inspect-plane")
         gr.Markdown("### Snap to words: are the nearest tokens enough?")
-        self.snap_note = Html(
+        self.snap_note = html(
             "<p class='note'>The nearest word in place of each vector, scored on the held-out rows. If the words carried the meaning, the snapped "
             "prompt would answer like the trained one. The control moves the start by the same lengths in a random direction.</p>"
         )
         self.snap = gr.Button("Snap and score", elem_id="snap", min_width=150)
-        self.snapped = Html(elem_id="snapped")
+        self.snapped = html(elem_id="snapped")
         self.outputs = [self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.snap, self.snapped, self.file]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class InspectPage:
             show.message(message),
             picker,
             tokens_table(record, step, session.chosen),
-            figures.plane(record, step, session.chosen, dimensions, control=True),
+            drawn(figures.plane(record, step, session.chosen, dimensions, control=True)),
             gr.update(visible=not soft),
             gr.update(maximum=layers - 1, value=layers // 2),
             gr.update(interactive=soft and prefix_of(run) is not None and not run.busy),
@@ -90,7 +90,9 @@ class InspectPage:
     def wire(self, session: gr.State, train: Any) -> None:
         """train: the Train page, whose plots show the same run."""
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        self.run.input(self._pick, [session, self.run, self.dimensions], self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+        self.run.input(self._pick, [session, self.run, self.dimensions], self.outputs, **quiet).then(
+            train.paint, [session], train.outputs, **quiet
+        )
         self.dimensions.change(self._plane, [session, self.dimensions], [self.plane], **quiet)
         both = [self.layer, self.part]
         for control in both:
@@ -137,7 +139,7 @@ class InspectPage:
             if problem:
                 yield [show.message(problem), gr.skip()]
             if made:
-                yield [show.message(""), _layer_figure(record, *made, dimensions)]
+                yield [show.message(""), drawn(_layer_figure(record, made[0], made[1], dimensions))]
 
     async def _snap(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -145,7 +147,12 @@ class InspectPage:
         if run is None or vectors is None or vectors.ndim != 2:
             yield [show.message("Vectors are kept for live runs and loaded prompts only: train one, then snap it."), gr.skip()]
             return
-        task, mine, start, book = session.task if run.learned else run.task, learned_contender(run), run.record.vectors.get(0), self.lab.book
+        task, mine, start, book = (
+            session.task if run.learned else run.task,
+            learned_contender(run),
+            run.record.vectors.get(0),
+            self.lab.book,
+        )
         texts: list[str] = []
         found: dict[str, Score] = {}
 
@@ -170,7 +177,7 @@ class InspectPage:
             found[event.score.name] = event.score
 
         async for _, problem in side_job(self.lab, session, job, take):
-            yield [show.message(problem), snapped_table(found, texts)]
+            yield [show.message(problem), snapped_table(found, texts, [prompt.name for prompt in task.handcrafted])]
 
     async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -248,13 +255,13 @@ def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:
     )
 
 
-def snapped_table(found: dict[str, Score], texts: list[str]) -> str:
+def snapped_table(found: dict[str, Score], texts: list[str], written: Sequence[str]) -> str:
     """Scores of the learned, snapped and control prompts, and what the snapped one reads like."""
     if not found:
         return ""
     rows = [{**score_row(score, samples=False), "final": True} for score in found.values()]
     reads = f"<p class='note'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
-    return reads + show.bars(rows, "The same held-out rows for all")
+    return reads + show.bars(rows, "The same held-out rows for all", written)
 
 
 def _layer_figure(record: RunRecord, reader: KVReader, readings: list[Reading], dimensions: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from core.model import LanguageModel
 
 from . import show
 from .compare_page import ComparePage
-from .components import PLOTLY, Html
+from .components import PLOTLY, html
 from .inspect_page import InspectPage
 from .session import Lab, Session, recorded_run
 from .train_page import TrainPage
@@ -36,11 +36,11 @@ def build(load: Callable[[], LanguageModel], name: str) -> gr.Blocks:
     with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as page:
         session = gr.State(Session(), time_to_live=KEEP, delete_callback=lambda gone: lab.engine.leave(gone.id))
         with gr.Row(elem_classes="top"):
-            Html(
+            html(
                 '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
                 "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
             )
-            status = Html(_status(lab, name), elem_id="status")
+            status = html(_status(lab, name), elem_id="status")
         with gr.Tabs():
             with gr.Tab("Train", id="train"):
                 train = TrainPage(lab, recording)
@@ -76,4 +76,6 @@ def _status(lab: Lab, name: str) -> str:
         return f'<p class="status bad">{show.safe(lab.engine.problem)}</p>'
     if lm is None:
         return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording of a real run</p>'
-    return f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device.type} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
+    return (
+        f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device.type} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
+    )

@@ -41,24 +41,24 @@ def interval(row: Mapping[str, Any]) -> str:
     return f"{100 * low:.0f}–{100 * high:.0f}"
 
 
-def colours(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Name -> colour, by kind and by place among the handcrafted ones."""
-    found, written = {}, 0
+def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, str]:
+    """Name -> colour, by kind; handcrafted ones by their place in `written` (the task's own order), so always the same."""
+    order = list(dict.fromkeys([*written, *(row["name"] for row in rows if row["kind"] == "handcrafted")]))
+    found = {}
     for row in rows:
         if row["kind"] == "handcrafted":
-            found[row["name"]] = HANDCRAFTED[written % len(HANDCRAFTED)]
-            written += 1
+            found[row["name"]] = HANDCRAFTED[order.index(row["name"]) % len(HANDCRAFTED)]
         else:
             control = row["name"].startswith("control")
             found[row["name"]] = CONTROL if control else LEARNED if row["kind"] in ("soft", "prefix") else PLAIN
     return found
 
 
-def bars(rows: Sequence[Mapping[str, Any]], caption: str, best_first: bool = False) -> str:
+def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str], best_first: bool = False) -> str:
     """Contenders as a table with a bar and an interval each."""
     if not rows:
         return ""
-    colour = colours(rows)
+    colour = colours(rows, written)
     ordered = sorted(rows, key=lambda row: -row["accuracy"]) if best_first else rows
     lines = []
     for row in ordered:
@@ -96,11 +96,13 @@ def headline(record: RunRecord) -> str:
             f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
             f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict}."
         )
-    if learned and record.finished:
+    if learned and learned.get("final", True):
         return f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."
     if record.validation:
         last = record.validation[-1]
-        return f"<b>{name}:</b> after step {last['step']}, {what} get <b>{percent(last['accuracy'])}</b> of {last['n']} validation rows right."
+        return (
+            f"<b>{name}:</b> after step {last['step']}, {what} get <b>{percent(last['accuracy'])}</b> of {last['n']} validation rows right."
+        )
     return f"<b>{name}:</b> {what}, about to learn." if not record.step else f"<b>{name}:</b> {what}, learning."
 
 
@@ -148,7 +150,9 @@ def chips(record: RunRecord, step: int, chosen: int | None) -> str:
     cells = []
     for i, (ids, cosines) in enumerate(zip(reading.ids, reading.cosine, strict=True)):
         words = [token(record.texts[t]) for t in ids]
-        title = f"vector {i + 1}: " + ", ".join(f"{w} {c:.2f}" for w, c in zip(words, cosines, strict=True)) + f"; moved {reading.moved[i]:.2f}"
+        title = (
+            f"vector {i + 1}: " + ", ".join(f"{w} {c:.2f}" for w, c in zip(words, cosines, strict=True)) + f"; moved {reading.moved[i]:.2f}"
+        )
         changed = "" if ids[0] == start.ids[i][0] else " changed"
         picked = ' aria-pressed="true"' if chosen == i else ' aria-pressed="false"'
         cells.append(
@@ -191,7 +195,9 @@ def samples(record: RunRecord, step: int) -> str:
     rows = []
     for text, answer, said, right in now["samples"][:8]:
         beside = _said(other[text]) if text in other else "<td></td>" if line else ""
-        rows.append(f"<tr><td>{safe(_cut(text, 70))}</td><td class='dim'>{safe(_cut(answer, 30))}</td>{_said([text, answer, said, right])}{beside}</tr>")
+        rows.append(
+            f"<tr><td>{safe(_cut(text, 70))}</td><td class='dim'>{safe(_cut(answer, 30))}</td>{_said([text, answer, said, right])}{beside}</tr>"
+        )
     return (
         f"<table class='said'><caption>What it says on validation rows, step {now['step']}</caption><thead><tr><th scope='col'>input</th>"
         f"<th scope='col'>right answer</th><th scope='col'>learned</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

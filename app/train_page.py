@@ -13,7 +13,7 @@ from core.recipe import default_of
 from core.task import Task, read_bytes, slugs, task_from_csv
 
 from . import figures, show
-from .components import Html, Plot, clicked_token
+from .components import clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
 
@@ -29,7 +29,7 @@ class TrainPage:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
-                self.examples = Html(task_summary(task), elem_id="examples")
+                self.examples = html(task_summary(task), elem_id="examples")
                 with gr.Accordion("your own task: a CSV file", open=False):
                     gr.Markdown("Columns `input,output`, or `text,label`. 30 % of the rows are held out.")
                     self.upload = gr.File(label="CSV file, up to 2 MB", height=110, elem_id="upload-task")
@@ -45,19 +45,21 @@ class TrainPage:
                 with gr.Accordion("more", open=False):
                     self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
-                self.message = Html(elem_id="message")
-                self.headline = Html(elem_id="headline")
-                self.progress = Html(elem_id="progress")
+                self.message = html(elem_id="message")
+                self.headline = html(elem_id="headline")
+                self.progress = html(elem_id="progress")
                 with gr.Row():
-                    self.curves = Plot(elem_id="curves", min_width=320)
-                    self.plane = Plot(elem_id="plane", min_width=320)
+                    self.curves = plot(elem_id="curves", min_width=320)
+                    self.plane = plot(elem_id="plane", min_width=320)
                 with gr.Row(elem_classes="scrub"):
-                    self.scrubber = gr.Slider(0, 60, value=0, step=1, label="step: scrub back through training", elem_id="scrubber", scale=5)
+                    self.scrubber = gr.Slider(
+                        0, 60, value=0, step=1, label="step: scrub back through training", elem_id="scrubber", scale=5
+                    )
                     self.play = gr.Button("▶ Play", elem_id="play", min_width=80, scale=0)
-                self.chips = Html(elem_id="chips")
+                self.chips = html(elem_id="chips")
                 with gr.Row():
-                    self.bars = Html(elem_id="bars", min_width=420, scale=4)
-                    self.samples = Html(elem_id="samples", min_width=320, scale=3)
+                    self.bars = html(elem_id="bars", min_width=420, scale=4)
+                    self.samples = html(elem_id="samples", min_width=320, scale=3)
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
             self.samples, self.train, self.step, self.pause, self.stop,
@@ -68,7 +70,7 @@ class TrainPage:
                 if component is self.scrubber:
                     component.value, component.maximum = recording.record.step, recording.record.step
                 else:
-                    component.value = component.postprocess(value)
+                    component.value = value
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -95,9 +97,9 @@ class TrainPage:
             show.message(problem),
             f'<p class="headline">{show.headline(record)}</p>',
             show.progress(record, run.status, waiting, left),
-            show.bars(scores, f"Right answers: {part}"),
-            figures.curves(record, step if session.step is not None else None),
-            figures.plane(record, step, session.chosen, control=record.kind == "soft"),
+            show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]),
+            drawn(figures.curves(record, step if session.step is not None else None)),
+            drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft")),
             gr.update(maximum=max(record.recipe["steps"] if busy else done, 1), value=step),
             show.chips(record, step, session.chosen),
             show.samples(record, step),
@@ -118,12 +120,24 @@ class TrainPage:
             while session.following == mine:
                 record = run.record
                 over = not run.busy
-                now = (record.step, len(record.lines), len(record.validation), len(run.ticket.events), run.status, session.chosen, session.step)
+                now = (
+                    record.step,
+                    len(record.lines),
+                    len(record.validation),
+                    len(run.ticket.events),
+                    run.status,
+                    session.chosen,
+                    session.step,
+                )
                 if now != stamp:
                     if record.step and (pace is None or run.status == "paused"):
                         pace = (time.monotonic(), record.step)
                     values = self.paint(session, time_left(record, pace))
-                    yield [gr.skip() if sent and value == old else value for value, old in zip(values, sent or values, strict=True)] if sent else values
+                    yield (
+                        [gr.skip() if sent and value == old else value for value, old in zip(values, sent or values, strict=True)]
+                        if sent
+                        else values
+                    )
                     sent, stamp = values, now
                 if over:
                     return
@@ -152,7 +166,9 @@ class TrainPage:
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
         )
-        self.controls["method"].input(_for_method, [self.controls["method"]], [self.controls["learning_rate"], self.controls["init"]], **quiet)
+        self.controls["method"].input(
+            _for_method, [self.controls["method"]], [self.controls["learning_rate"], self.controls["init"]], **quiet
+        )
 
     async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[list[Any]]:
         try:

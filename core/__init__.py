@@ -1,6 +1,6 @@
 """Soft Prompt Lab's core: train, score and read soft prompts and K/V prefixes on a frozen language model.
 
-    from core import load_model, load_task, Recipe, Training, score
+from core import load_model, load_task, Recipe, Training, score
 """
 
 from .errors import LabError

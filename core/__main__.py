@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -38,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="score handcrafted and saved prompts on a task's held-out rows")
     evaluate.add_argument("--task", required=True, help="a built-in task, or a CSV file")
     evaluate.add_argument("--test", metavar="FILE.csv", help="rows to score on, in place of the task's held-out ones")
-    evaluate.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)")
+    evaluate.add_argument(
+        "--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)"
+    )
     evaluate.add_argument("--learned", action="append", default=[], metavar="DIR", help="a saved prompt (may be repeated)")
     evaluate.add_argument("--template", default="", help="for saved prompts without a recipe.json: the text around {input}")
     nearest = commands.add_parser("nearest", help="the vocabulary tokens nearest to a saved soft prompt's vectors")
@@ -283,15 +286,16 @@ def _record(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     from .reading import Vocabulary
     from .record import new_record, training_job
-    from .run import Scorebook
+    from .run import Scorebook, lines
     from .task import load_task
 
     task = load_task(options.task)
     recipe = Recipe.from_dict({**task.recipe, "task": task.slug})
     lm = _load(options)
     record = new_record(task, recipe)
-    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False):
-        pass
+    book = Scorebook()
+    deque(lines(lm, task, book), maxlen=0)  # as on the page, where they are scored while nobody trains
+    deque(training_job(lm, task, recipe, Vocabulary(lm), book, record, lambda: False), maxlen=0)
     today = datetime.date.today().isoformat()
     record.recorded = f"{today}, {lm.name.rsplit('/', 1)[-1]}, {lm.device.type}, {lm.dtype_name}"
     Path(options.out).write_text(record.to_json(), "utf-8")
@@ -304,7 +308,14 @@ def _tasks(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     tasks = [load_task(slug) for slug in slugs()]
     rows = [
-        {"slug": t.slug, "name": t.name, "labels": t.labels, "train": len(t.train), "validation": len(t.validation), "held_out": len(t.held_out)}
+        {
+            "slug": t.slug,
+            "name": t.name,
+            "labels": t.labels,
+            "train": len(t.train),
+            "validation": len(t.validation),
+            "held_out": len(t.held_out),
+        }
         for t in tasks
     ]
     return {"tasks": rows}, "\n".join(f"{task.slug:12} {task.teaches}" for task in tasks)

@@ -167,7 +167,9 @@ class Engine:
         except Exception as error:
             log.exception("a job failed")
             memory = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
-            self._finish(ticket, "failed", "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED)
+            self._finish(
+                ticket, "failed", "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
+            )
         else:
             if event is not None:
                 ticket.events.append(event)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -78,7 +79,7 @@ class LanguageModel:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
         """This model on `device`; where `dtype` isn't float32, a copy in it whose `.float32` is this one."""
-        self.model.to(device)  # type: ignore[arg-type]
+        self.model.to(device)
         if dtype == torch.float32:
             return self
         made = copy.deepcopy(self.model).to(dtype)
@@ -123,7 +124,8 @@ class LanguageModel:
         off = ((plain - after).norm() / plain.norm().clamp_min(1e-12)).item()
         if not off < tolerance or len(shapes) != 1:
             raise LabError(
-                f"The model {shown(self.name)} answers differently after a cache filled by hand: choose one with a standard key/value cache."
+                f"The model {shown(self.name)} answers differently after a cache filled by hand: "
+                "choose one with a standard key/value cache."
             )
         self.layers = len(keys)
         _, self.kv_heads, _, self.head_dim = keys[0].shape
@@ -194,7 +196,7 @@ class LanguageModel:
         with self._head_only_at(rows, columns):
             return self._forward(cache, input_ids=ids).logits[0].float()
 
-    def _forward(self, cache: DynamicCache, **inputs: Tensor):
+    def _forward(self, cache: DynamicCache, **inputs: Tensor) -> Any:
         batch, tokens = next(iter(inputs.values())).shape[:2]
         past = cache.get_seq_length()
         # Positions and the mask are always explicit: some models guess them wrongly after a cache filled by hand.

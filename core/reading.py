@@ -140,5 +140,3 @@ Reader = SoftReader | KVReader
 def reader_of(lm: LanguageModel, vocabulary: Vocabulary, start: np.ndarray) -> Reader:
     """The reader for what `start` is: vectors, or keys and values."""
     return SoftReader(lm, vocabulary, start) if start.ndim == 2 else KVReader(lm, vocabulary, start)
-
-

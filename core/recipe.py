@@ -50,13 +50,14 @@ class Recipe:
     steps: int = _setting(60, "how many batches to train on", label="steps", low=1, high=10_000)
     batch_size: int = _setting(16, "rows in a batch", label="batch size", low=1, high=256)
     warmup: int = _setting(5, "steps over which the rate rises from 0", label="warm-up", low=0, high=10_000)
-    schedule: str = _setting(
-        "constant", "what the rate does after the warm-up", label="schedule", choices=("constant", "linear", "cosine")
-    )
+    schedule: str = _setting("constant", "what the rate does after the warm-up", label="schedule", choices=("constant", "linear", "cosine"))
     clip: float = _setting(0.0, "largest norm of the gradient; 0: no limit", label="gradient clip", low=0.0, high=1e6)
     weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", label="weight decay", low=0.0, high=10.0)
     loss: str = _setting(
-        "vocabulary", "predict the answer among all tokens, or among the label words only", label="loss over", choices=("vocabulary", "labels")
+        "vocabulary",
+        "predict the answer among all tokens, or among the label words only",
+        label="loss over",
+        choices=("vocabulary", "labels"),
     )
     template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", label="template")
     placement: str = _setting(
@@ -64,7 +65,10 @@ class Recipe:
     )
     seed: int = _setting(0, "start vectors and order of rows", label="seed", low=0, high=2**31 - 1)
     dtype: str = _setting(
-        "auto", "number format of training; scores are always float32", label="dtype", choices=("auto", "fast", "float32", "bfloat16", "float16")
+        "auto",
+        "number format of training; scores are always float32",
+        label="dtype",
+        choices=("auto", "fast", "float32", "bfloat16", "float16"),
     )
 
     def __post_init__(self) -> None:
@@ -123,7 +127,13 @@ def check(name: str, value: Any) -> None:
     inside = number and not isinstance(value, bool) and low <= value <= high  # NaN and infinity are outside, too
     if not inside or ("above" in bounds and value <= low):
         what = "a whole number" if kind is int else "a number"
-        reach = f"above {low:g} and up to {high:g}" if "above" in bounds else f"from {low:g} to {high:g}" if kind is float else f"from {low} to {high}"
+        reach = (
+            f"above {low:g} and up to {high:g}"
+            if "above" in bounds
+            else f"from {low:g} to {high:g}"
+            if kind is float
+            else f"from {low} to {high}"
+        )
         raise LabError(f"{label} is {shown(value)[1:-1]}: choose {what} {reach}.")
 
 

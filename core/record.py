@@ -83,9 +83,9 @@ class RunRecord:
         """The record that `to_json` wrote."""
         data = json.loads(text)
         arrays = ("place", "control_place", "moved", "norm")
-        data["readings"] = [
-            Reading(**{k: np.asarray(v, np.float32) if k in arrays else v for k, v in reading.items()}) for reading in data["readings"]
-        ]
+        for reading in data["readings"]:
+            reading.update({name: np.asarray(reading[name], np.float32) for name in arrays})
+        data["readings"] = [Reading(**reading) for reading in data["readings"]]
         data["cloud"] = np.asarray(data["cloud"], np.float32)
         data["texts"] = {int(token): words for token, words in data["texts"].items()}
         return cls(**data)
@@ -191,7 +191,13 @@ def new_record(task: Task, recipe: Recipe) -> RunRecord:
     """An empty record for a run that has not begun."""
     return RunRecord(
         recipe=recipe.to_dict(),
-        task={"slug": task.slug, "name": task.name, "labels": list(task.labels) if task.labels else None, "held_out": len(task.held_out)},
+        task={
+            "slug": task.slug,
+            "name": task.name,
+            "labels": list(task.labels) if task.labels else None,
+            "held_out": len(task.held_out),
+            "handcrafted": [prompt.name for prompt in task.handcrafted],
+        },
         base={},
         kind="soft" if recipe.method == "prompt" else "prefix",
     )

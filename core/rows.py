@@ -28,12 +28,17 @@ class Row:
 
 
 def join(template: str, input: str) -> tuple[str, str]:
-    """The prompt's text, and what stands between it and the answer: a space, or nothing after a line break.
+    """The prompt's text, and what stands between it and the answer: a space, or nothing after a line break or an opening quote.
 
     Spaces that end the template are dropped: they belong to the answer's first token.
+
+    >>> join("The past tense of {input} is ", "go"), join('"{input}" becomes "', "go")
+    (('The past tense of go is', ' '), ('"go" becomes "', ''))
     """
     prompt = template.replace("{input}", input).rstrip(" ")
-    return prompt, "" if prompt[-1:].isspace() else " "
+    last = prompt[-1:]
+    opened = last in ("(", "[", "{", "“", "«") or (last == '"' and prompt.count('"') % 2 == 1)
+    return prompt, "" if last.isspace() or (opened and last) else " "
 
 
 def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:
@@ -117,9 +122,7 @@ def check_window(lm: LanguageModel, rows: Sequence[Row], virtual_tokens: int) ->
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences padded on the right. rows, columns: where to read logits; targets: which token should come there.
-
-    """
+    """Sequences padded on the right. rows, columns: where to read logits; targets: which token should come there."""
 
     ids: Int[Tensor, "batch tokens"]
     rows: Int[Tensor, "answers"]
@@ -131,7 +134,9 @@ def collate(sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], device
     """(prompt, answer) pairs as one batch. The last answer token is only a target, never run."""
     width = max(len(prompt) + len(answer) - 1 for prompt, answer in sequences)
     ids = torch.zeros(len(sequences), width, dtype=torch.long)
-    rows, columns, targets = [], [], []
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
     for number, (prompt, answer) in enumerate(sequences):
         sequence = torch.tensor([*prompt, *answer[:-1]])
         ids[number, : len(sequence)] = sequence

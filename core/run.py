@@ -61,9 +61,7 @@ class Scorebook:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
         return id(lm.float32), contender.template, hash(rows), len(rows), tuple(labels or ())
 
-    def get(
-        self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
-    ) -> Score | None:
+    def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:
         """The score from an earlier time, under this contender's name, or None."""
         if contender.prefix.virtual_tokens:
             return None
@@ -71,9 +69,7 @@ class Scorebook:
             found = self._scores.get(self._key(lm, contender, examples, labels))
             return replace(found, name=contender.name, kind=contender.kind) if found else None
 
-    def score(
-        self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
-    ) -> Iterator[Score]:
+    def score(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
         """The score so far, batch by batch (one item where it is known); the last one is the whole."""
         found = self.get(lm, contender, examples, labels)
         if found:
@@ -183,8 +179,9 @@ def run(
         yield from _validation(lm, task, learned, book, state.step)
         for rival in waiting:
             yield from _validation(lm, task, rival, book, None)
-    yield from contest(lm, task, [learned, *rivals(task, recipe.template)], task.held_out, book, "held_out", state.step)
-    yield Scored("held_out", majority(task, common_rows(task.held_out, [learned])))
+    everybody = [learned, *rivals(task, recipe.template)]
+    yield from contest(lm, task, everybody, task.held_out, book, "held_out", state.step)
+    yield Scored("held_out", majority(task, common_rows(task.held_out, everybody)))
     yield Finished(state, stepping.seconds, stopped)
 
 

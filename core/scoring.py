@@ -244,9 +244,7 @@ def summarise(contender: Contender, scored: Sequence[Result], positions: int) ->
     )
 
 
-def score_steps(
-    lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None
-) -> Iterator[Score]:
+def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
     """Score `contender` batch by batch: yields the score so far after every batch; the last one is the whole, in row order."""
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
@@ -271,7 +269,17 @@ def majority(task: Task, examples: Sequence[Example]) -> Score:
     scored = [Result(e.input, e.output, e.output == answer, False, 0.0, 0, answer) for e in examples]
     right = sum(result.correct for result in scored)
     return Score(
-        f"always {answer!r}", "majority", right / len(scored), wilson(right, len(scored)), None, len(scored), None, None, 0, 0, tuple(scored)
+        f"always {answer!r}",
+        "majority",
+        right / len(scored),
+        wilson(right, len(scored)),
+        None,
+        len(scored),
+        None,
+        None,
+        0,
+        0,
+        tuple(scored),
     )
 
 

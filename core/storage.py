@@ -35,7 +35,12 @@ LARGEST_HEADER = 64 * 2**10
 LARGEST_JSON = 2 * 2**20
 LARGEST_WEIGHTS = 512 * 2**20
 LARGEST_NUMBER = 1e4  # no trained vector comes near; larger ones only break the arithmetic
-OTHERS = {"P_TUNING": "P-tuning", "MULTITASK_PROMPT_TUNING": "multi-task prompt tuning", "LORA": "LoRA", "CPT": "context-aware prompt tuning"}
+OTHERS = {
+    "P_TUNING": "P-tuning",
+    "MULTITASK_PROMPT_TUNING": "multi-task prompt tuning",
+    "LORA": "LoRA",
+    "CPT": "context-aware prompt tuning",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,8 +287,7 @@ def _tensor(data: bytes, name: str) -> Tensor:
 def _fits(name: str, what: str, shape: tuple[int, ...], wanted: tuple[int, ...], lm: LanguageModel) -> None:
     if shape != wanted:
         raise LabError(
-            f"{shown(name)} fits another model: its {what} has the shape {list(shape)}, "
-            f"{shown(lm.name)} needs [{wanted[0]}, {wanted[1]}]."
+            f"{shown(name)} fits another model: its {what} has the shape {list(shape)}, {shown(lm.name)} needs [{wanted[0]}, {wanted[1]}]."
         )
     if not 1 <= shape[0] <= 200:
         raise LabError(f"{shown(name)} has {shape[0]} virtual tokens: at most 200 can be loaded.")

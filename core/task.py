@@ -245,7 +245,9 @@ def _label_words(examples: Sequence[Example], name: str) -> tuple[str, ...]:
     if len(labels) == 1:
         raise LabError(f"{shown(name)} has one label only ({shown(labels[0])}): there is nothing to tell apart; add rows of another.")
     if len(labels) > MOST_LABELS:
-        raise LabError(f"{shown(name)} has {len(labels)} different labels, more than {MOST_LABELS}: call the columns input and output instead.")
+        raise LabError(
+            f"{shown(name)} has {len(labels)} different labels, more than {MOST_LABELS}: call the columns input and output instead."
+        )
     rare = next((label for label in labels if counts[label] < 2), None)
     if rare is not None:
         raise LabError(f"The label {shown(rare)} of {shown(name)} has one row: each label needs at least 2, to train on and to test on.")

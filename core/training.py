@@ -137,7 +137,9 @@ class Training:
         if not finite:
             stopped = f"the loss was no longer a number at step {state.step + 1}; the last good vectors were kept"
         elif worse >= WORSE_STEPS:
-            stopped = f"the loss was above twice its start for {WORSE_STEPS} steps, up to step {state.step + 1}; the last good vectors were kept"
+            stopped = (
+                f"the loss was above twice its start for {WORSE_STEPS} steps, up to step {state.step + 1}; the last good vectors were kept"
+            )
         tensors = {name: parameter.detach().cpu().clone() for name, parameter in self.prefix.named_parameters()}
         for name, parameter in self.prefix.named_parameters():
             moments: dict[str, Any] = optimiser.state.get(parameter, {})

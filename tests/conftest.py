@@ -14,19 +14,16 @@ from jaxtyping import install_import_hook
 
 # Before the first import of core. A recipe is left out: it refuses wrong types itself, in words.
 CORE = Path(__file__).resolve().parent.parent / "core"
-install_import_hook([f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__")], "beartype.beartype")
+CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__")]
+install_import_hook(CHECKED, "beartype.beartype")
 
-from tiny_models import make
+from tiny_models import make  # noqa: E402  after the hook
 
-from core.model import LanguageModel, load_model
+from core.model import LanguageModel, load_model  # noqa: E402
 
 # The same cases at every run, and no time limit: a slow machine is no failure.
 hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("lab")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "real: runs the real model (SmolLM2-135M-Instruct); minutes")
 
 
 @pytest.fixture(scope="session")

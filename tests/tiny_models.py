@@ -97,7 +97,7 @@ EXAMPLES = (  # inputs and answers of different lengths
 
 def answer_task(**changes: Any) -> Task:
     """Free answers, all of them "yes" but a few: a task that a tiny model's prompt can learn."""
-    rows = [Example(word, "no" if number % 6 == 5 else "yes") for number, word in enumerate(_WORDS)]
+    rows = [Example(word, "no" if number % 6 == 5 else "yes") for number, word in enumerate(_WORDS.split())]
     fields: dict[str, Any] = dict(
         slug="tiny",
         name="Tiny",
@@ -105,7 +105,7 @@ def answer_task(**changes: Any) -> Task:
         train=tuple(rows[:12]),
         validation=tuple(rows[12:16]),
         held_out=tuple(rows[16:]),
-        handcrafted=(Handcrafted("sentence", "Word: {input} gives"), Handcrafted("example", "fox -> yes\n{input} ->")),
+        handcrafted=(Handcrafted("sentence", "Word: {input} gives"), Handcrafted("example", "jump -> yes\n{input} ->")),
     )
     return Task(**(fields | changes))
 
@@ -128,7 +128,4 @@ def label_task(**changes: Any) -> Task:
     return answer_task(**(fields | changes))
 
 
-_WORDS = (
-    "jump walk play run sea shore garden lazy quick brown over away "
-    "shells sells the from one two three four five six seven eight fox film nine"
-).split()
+_WORDS = "jump walk play run sea shore garden lazy quick brown over away the from one two three four five six seven eight fox film nine"

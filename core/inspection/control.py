@@ -8,9 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def moved_at_random(
-    start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "*vectors d"], seed: int = 0
-) -> Float[Tensor, "*vectors d"]:
+def moved_at_random(start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "*vectors d"], seed: int = 0) -> Float[Tensor, "*vectors d"]:
     """`start` with each vector (last axis) moved by |learned - start| in a direction drawn evenly from the sphere.
 
     >>> a, b = torch.zeros(2, 3), torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])

@@ -11,6 +11,7 @@ def snap(
 ) -> tuple[Int[Tensor, "vectors"], Float[Tensor, "vectors d_model"]]:
     """Each vector's nearest token by cosine: its id, and its embedding.
 
+    >>> import torch
     >>> words = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     >>> snap(torch.tensor([[0.3, 0.9]]), words)
     (tensor([1]), tensor([[0., 2.]]))

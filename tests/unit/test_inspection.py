@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from tiny_models import answer_task, make
 
 from core.inspection.control import moved_at_random
@@ -36,6 +37,11 @@ def test_all_numbers_agree_with_brute_force():
     torch.testing.assert_close(found.cosine, best.values[:, :5])
     torch.testing.assert_close(found.l2, distances.gather(1, found.ids))
     assert torch.equal(found.by_l2, distances.argmin(dim=1))
+
+
+def test_vectors_of_another_models_width_are_an_error_not_a_reading():
+    with pytest.raises(TypeCheckError):
+        nearest(torch.zeros(1, 3), WORDS)
 
 
 def test_a_vector_of_zeros_is_near_to_nothing():

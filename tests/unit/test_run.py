@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import answer_task, label_task, make, random_prefix
+from tiny_models import answer_task, label_task, make
 
 from core import scoring
+from core.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
 from core.run import Finished, Scorebook, Scored, common_rows, rivals, run
 from core.scoring import Contender, score
@@ -108,8 +109,8 @@ def test_what_is_reported_is_the_learned_prompt_scored_afresh(lm):
 def test_large_held_out_sets_are_scored_in_pieces(lm):
     task = answer_task(held_out=tuple(Example(f"word {i}", "yes") for i in range(70)))
     events = events_of(lm, task, RECIPE.but(steps=2))
-    growing = [event.score.n for event in events if isinstance(event, Scored) and event.part == "held_out" and event.score.name == "learned"]
-    assert growing == [32, 64, 70]
+    held_out = [event.score for event in events if isinstance(event, Scored) and event.part == "held_out"]
+    assert [score.n for score in held_out if score.name == "learned"] == [32, 64, 70]
     for _ in run(lm, task, RECIPE.but(steps=2)):  # between any two pieces somebody else may train
         assert not torch.is_inference_mode_enabled()
 
@@ -140,7 +141,7 @@ def test_a_row_that_stands_in_a_prompt_counts_for_nobody(lm):
 
 def test_common_rows_leave_out_what_anyone_was_made_with():
     rows = answer_task().held_out
-    a, b = (Contender(name, "handcrafted", "{input}", random_prefix(make(), "soft", 1), excluded=frozenset({rows[i].key})) for i, name in enumerate("ab"))
+    a, b = (Contender("x", "handcrafted", "{input}", NoPrefix(), excluded=frozenset({row.key})) for row in rows[:2])
     assert common_rows(rows, [a, b]) == list(rows[2:])
     assert common_rows(rows, []) == list(rows)
 
@@ -152,12 +153,12 @@ def test_common_rows_leave_out_what_anyone_was_made_with():
 def test_scoring_along_the_way_takes_at_most_15_percent_of_the_time(lm, monkeypatch, batch):
     clock = Clock(monkeypatch, step=1.0, batch=batch)
     scored = 0
-    for event in run(lm, answer_task(), RECIPE.but(steps=200), clock=clock):
+    for event in run(lm, answer_task(), RECIPE.but(steps=120), clock=clock):
         if isinstance(event, StepEvent):
             # The first scoring may cost more than it was taken to cost; this is paid off before the next.
             one_too_dear = max(0.0, batch - 1.0)
             assert clock.scoring <= 0.15 * clock.now + one_too_dear
-            if event.step == 200:
+            if event.step == 120:
                 assert clock.scoring <= 0.15 * clock.now
                 break
         scored += isinstance(event, Scored)
@@ -199,14 +200,11 @@ def test_held_out_scores_of_rivals_come_from_the_book_the_second_time(lm, monkey
 
 
 def test_stopping_ends_training_and_scores_what_was_learned(lm):
-    steps: list[StepEvent] = []
-    events = []
-    for event in run(lm, answer_task(), RECIPE, stopping=lambda: len(steps) >= 7):
-        events.append(event)
-        steps += [event] if isinstance(event, StepEvent) else []
-    assert len(steps) == 7
+    asked = iter([False] * 7 + [True] * 99)
+    events = events_of(lm, stopping=lambda: next(asked))
+    assert sum(isinstance(event, StepEvent) for event in events) == 7
     assert events[-1].stopped == "stopped by hand after step 7" and events[-1].state.step == 7
-    learned = scores([event for event in events if event], "held_out")[0]
+    learned = scores(events, "held_out")[0]
     assert learned.score.name == "learned" and learned.step == 7
 
 
@@ -231,8 +229,8 @@ def test_a_run_that_breaks_reports_its_last_good_vectors(lm, monkeypatch):
     assert len(steps) == 6 and "no longer a number" in events[-1].stopped
     learned = scores(events, "held_out")[0].score
     assert np.isfinite(learned.loss)
-    good = Contender("learned", "soft", "{input}", type(training.prefix)(torch.from_numpy(steps[3].vectors)), excluded=training.contender().excluded)
-    assert learned == replace(score(lm, good, answer_task().held_out))
+    good = replace(training.contender(), prefix=SoftPrompt(torch.from_numpy(steps[3].vectors)))
+    assert learned == score(lm, good, answer_task().held_out)
 
 
 def test_a_task_without_validation_rows_still_runs(lm):

@@ -12,6 +12,7 @@ from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, 
 from core.errors import LabError
 from core.model import expand
 from core.prefix import NoPrefix
+from core.recipe import Recipe
 from core.rows import Row
 from core.run import Scorebook
 from core.scoring import (
@@ -33,7 +34,6 @@ from core.scoring import (
 )
 from core.task import Example
 from core.training import Training
-from core.recipe import Recipe
 
 
 def made_score(right, name="x"):

@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
 
 def test_a_place_that_cannot_be_written_is_named(lm, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(LabError, match="can't be saved|exists and is not"):
+    with pytest.raises(LabError, match=r"can't be saved|exists and is not"):
         storage.save(tmp_path / "file" / "x", files_of(lm, "soft"))
 
 
@@ -184,7 +184,7 @@ def test_a_prompt_saved_by_peft_itself_is_read(saved_base, tmp_path, kind):
 
 def test_placement_after_bos_is_refused_by_name_because_peft_cannot_say_it(lm):
     with_bos = make("llama", bos=True)
-    with pytest.raises(LabError, match="BOS token .placement 'after'"):
+    with pytest.raises(LabError, match=r"BOS token \(placement 'after'\)"):
         files_of(with_bos, "soft", Recipe(virtual_tokens=6, placement="after"))
     files_of(lm, "soft", Recipe(virtual_tokens=6, placement="after"))  # without a BOS token it is the same place
 
@@ -267,8 +267,8 @@ BAD = {
     "offsets elsewhere": ({WEIGHTS: raw(entry(data_offsets=[100, 868]), b"\0" * 768)}, "damaged weights"),
     "no offsets": ({WEIGHTS: raw({TENSOR: {"dtype": "F32", "shape": [6, 32]}}, b"\0" * 768)}, "damaged weights"),
     "entry a list": ({WEIGHTS: raw({TENSOR: [1, 2]}, b"\0" * 768)}, "numbers of type"),
-    "another model's width": ({WEIGHTS: vectors(torch.zeros(6, 576))}, r"fits another model: its vectors has the shape \[6, 576\], .* \[6, 32\]"),
-    "another model's prefix": (PREFIX | {WEIGHTS: vectors(torch.zeros(6, 100))}, r"fits another model: .* \[6, 64\]"),
+    "another model's width": ({WEIGHTS: vectors(torch.zeros(6, 576))}, r"another model: .* \[6, 576\], .* \[6, 32\]"),
+    "another model's prefix": (PREFIX | {WEIGHTS: vectors(torch.zeros(6, 100))}, r"another model: .* \[6, 64\]"),
     "201 virtual tokens": ({WEIGHTS: vectors(torch.zeros(201, 32))}, "at most 200"),
 }
 
@@ -352,7 +352,7 @@ def zipped(members: list[tuple[str, bytes]], method=zipfile.ZIP_DEFLATED) -> byt
         (zipped([]), "adapter_config.json is missing"),
         (zipped(list(GOOD.items()))[:-30], "not a readable zip"),
     ],
-    ids=["empty", "only a magic number", "bare weights", "a file twice", "a file in two folders", "a bomb", "other files", "nothing", "cut off"],
+    ids=["empty", "magic number", "bare weights", "a file twice", "two folders", "a bomb", "other files", "nothing", "cut off"],
 )
 def test_a_bad_zip_is_refused_in_one_sentence(lm, tmp_path, data, sentence):
     path = tmp_path / "x.zip"
@@ -388,9 +388,9 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
     return bytes(broken)
 
 
-def loads_or_says_why(read) -> bool:
+def loads_or_says_why(read, *arguments) -> bool:
     try:
-        learned = read()
+        learned = read(*arguments)
         learned.contender("x")
         learned.recipe  # noqa: B018
     except LabError:
@@ -408,15 +408,15 @@ def test_no_damaged_file_ever_gives_a_traceback(lm, kind):
     for number in range(300):
         name = (CONFIG, WEIGHTS, RECIPE)[number % 3]
         broken = files | {name: mutate(files[name], chance)}
-        read += loads_or_says_why(lambda: storage.from_files(broken, lm, "x"))
+        read += loads_or_says_why(storage.from_files, broken, lm, "x")
     assert 10 < read < 290  # some damage is harmless, some is not: both ways were walked
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["deflate", "stored", "bzip2", "lzma"])
+@pytest.mark.parametrize("method", ["ZIP_DEFLATED", "ZIP_STORED", "ZIP_BZIP2", "ZIP_LZMA"])
 def test_no_damaged_zip_ever_gives_a_traceback(lm, tmp_path, method):
     chance = random.Random(1)
-    good = zipped(list(files_of(lm, "soft").items()), method)
+    good = zipped(list(files_of(lm, "soft").items()), getattr(zipfile, method))
     path = tmp_path / "x.zip"
     for _ in range(300):
         path.write_bytes(mutate(good, chance))
-        loads_or_says_why(lambda: storage.load(path, lm))
+        loads_or_says_why(storage.load, path, lm)

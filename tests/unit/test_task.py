@@ -91,13 +91,13 @@ def test_quotes_commas_and_line_breaks_stay_inside_a_cell():
 
 
 def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
-    with pytest.raises(LabError, match="no task or file 'nope'.*past-tense"):
+    with pytest.raises(LabError, match=r"no task or file 'nope'.*past-tense"):
         load_task("nope")
     with pytest.raises(LabError, match="is a folder"):
         load_task(str(tmp_path))
     big = tmp_path / "big.csv"
     big.write_bytes(ANSWERS + b"x,y\n" * 2**19)
-    with pytest.raises(LabError, match="'big.csv' is larger than 2 MB"):
+    with pytest.raises(LabError, match=r"'big\.csv' is larger than 2 MB"):
         load_task(str(big))
     good = tmp_path / "good.csv"
     good.write_bytes(ANSWERS)
@@ -172,7 +172,7 @@ def test_the_split_has_the_shares_that_it_promises():
     assert Counter(e.output for e in task.held_out) == {"yes": 150, "no": 150}
 
 
-@given(st.lists(st.sampled_from(["one", "One", "ONE ", " o n e", "o  n e", "two", "Two", "three", "four", "five"]), min_size=1, max_size=20))
+@given(st.lists(st.sampled_from(["one", "One", "ONE ", " o n e", "o  n e", "two", "Two", "three"]), min_size=1, max_size=20))
 def test_variants_of_case_and_spacing_are_one_row(inputs):
     examples, _, notes = parse_csv(as_csv([(word, "x") for word in inputs]), "x.csv")
     different = {" ".join(word.casefold().split()) for word in inputs}

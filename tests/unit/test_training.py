@@ -194,7 +194,7 @@ def test_a_loss_over_labels_is_refused_where_there_are_none(tiny):
 
 
 def test_rows_that_do_not_fit_the_model_are_refused_before_training(tiny):
-    with pytest.raises(LabError, match="Row 1 .* needs .* positions, the model has 160"):
+    with pytest.raises(LabError, match=r"Row 1 .* needs .* positions, the model has 160"):
         Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=159))
 
 

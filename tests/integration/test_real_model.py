@@ -1,0 +1,103 @@
+"""The real model: it learns what no instruction gets from it, stays frozen, and scores as plain text and PEFT do."""
+
+import pytest
+import torch
+from peft import PeftModel
+from plain import peft_loss, plain_loss, relative_error
+from transformers import PreTrainedModel
+
+from core import storage, weights
+from core.bench import peft_model
+from core.model import hash_weights
+from core.prefix import create
+from core.recipe import Recipe
+from core.rows import encode
+from core.scoring import Contender, answer_loss, handcrafted, prepare, score
+from core.task import load_task
+from core.training import Training
+
+pytestmark = pytest.mark.real
+METHODS = {"soft": Recipe(task="past-tense", virtual_tokens=10), "prefix": Recipe(task="past-tense", method="prefix", virtual_tokens=10)}
+
+
+@pytest.fixture(scope="module")
+def task():
+    return load_task("past-tense")
+
+
+@pytest.fixture(scope="module")
+def base() -> PreTrainedModel:
+    """The same weights once more, for PEFT to wrap."""
+    model, _ = weights.read(weights.DEFAULT_MODEL)
+    return model.eval()
+
+
+@pytest.fixture(params=METHODS)
+def prefix(request, real, task):
+    """An untrained prefix of each kind, made from real tokens."""
+    return create(real, task, METHODS[request.param])
+
+
+def four_row_loss(real, task, prefix, template="{input}"):
+    prepared = prepare(real, Contender("x", prefix.kind, template, prefix), task.train[:4], None)
+    return answer_loss(real, prepared.fill(real), prepared.rows)
+
+
+def test_ten_vectors_do_what_no_instruction_does_and_the_model_stays_frozen(real, task):
+    before = hash_weights(real.model)
+    training = Training(real, task, Recipe.from_dict({**task.recipe, "task": task.slug}))
+    events, state = training.advance(training.start(), training.recipe.steps)
+    assert not state.stopped and events[-1].loss < 0.5 * events[0].loss
+    learned = score(real, training.contender(), task.held_out)
+    instructions = [prompt for prompt in task.handcrafted if "examples" not in prompt.name]
+    best = max(score(real, handcrafted(p.name, p.template, task.held_out), task.held_out).accuracy for p in instructions)
+    assert learned.accuracy > best + 0.4
+    assert hash_weights(real.model) == before
+
+
+@pytest.mark.parametrize("template", ["{input}", "The past tense of the verb {input} is"])
+def test_loss_and_gradient_are_the_plain_ways(real, task, prefix, template):
+    (parameter,) = prefix.parameters()
+    loss = four_row_loss(real, task, prefix, template)
+    plain = plain_loss(real, prefix, encode(real, template, task.train[:4], None))
+    assert loss.item() == pytest.approx(plain.item(), abs=1e-4)
+    gradients = [torch.autograd.grad(value, parameter)[0] for value in (loss, plain)]
+    assert relative_error(*gradients) < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_loss_is_pefts_own_before_and_after_saving(real, task, prefix, base, tmp_path):
+    loss = four_row_loss(real, task, prefix).item()
+    rows = encode(real, "{input}", task.train[:4], None)
+    recipe = METHODS[prefix.kind]
+    folder = storage.save(tmp_path / "x", storage.to_files(real, prefix, storage.record_of(real, task, recipe, "{input}")))
+    with torch.no_grad():
+        assert peft_loss(real, PeftModel.from_pretrained(base, folder).eval(), rows).item() == pytest.approx(loss, abs=1e-5)
+    if prefix.kind == "soft":  # what the benchmark times
+        with torch.no_grad():
+            assert peft_loss(real, peft_model(real, prefix).eval(), rows).item() == pytest.approx(loss, abs=1e-5)
+    assert four_row_loss(real, task, storage.load(folder, real).prefix).item() == loss
+
+
+WORKED = "jump -> jumped\ngo -> went\ncarry -> carried\nbreak -> broke\n{input} ->"
+
+
+@pytest.mark.parametrize("template", ["The past tense of the verb {input} is", WORKED], ids=["sentence", "examples"])
+def test_a_handcrafted_prompt_scores_as_its_plain_text(real, task, template):
+    rows = task.held_out[:6]
+    for example, result in zip(rows, score(real, handcrafted("x", template, rows), rows).results, strict=True):
+        prompt = template.replace("{input}", example.input)
+        whole = torch.tensor([real.tokenizer(prompt + " " + example.output).input_ids])
+        start = len(real.tokenizer(prompt).input_ids)
+        with torch.no_grad():
+            log_probs = real.model(whole).logits[0].log_softmax(-1)
+        answer = whole[0, start:]
+        assert result.loss == pytest.approx(-log_probs[start - 1 : -1].gather(1, answer[:, None]).sum().item(), abs=1e-3)
+        assert result.correct == bool((log_probs[start - 1 : -1].argmax(-1) == answer).all())
+
+
+def test_a_rows_score_does_not_depend_on_its_batch(real, task):
+    contender = handcrafted("x", task.handcrafted[0].template)
+    together = score(real, contender, task.held_out[:12]).results
+    alone = [score(real, contender, [example]).results[0] for example in task.held_out[:3]]
+    assert [result.loss for result in together[:3]] == pytest.approx([result.loss for result in alone], abs=1e-3)

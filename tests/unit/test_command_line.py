@@ -1,0 +1,279 @@
+"""The command line: the JSON that scripts rely on, and one sentence with exit code 2 for whatever can be put right."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import make, random_prefix
+
+import core.model
+from core import storage
+from core.__main__ import main
+from core.recipe import Recipe
+from core.task import load_task
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = {"name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "positions", "parameters"}
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return make("llama")
+
+
+@pytest.fixture(autouse=True)
+def tiny_model(lm, monkeypatch):
+    """Every command gets a tiny model; and Ctrl-C is as it was afterwards."""
+    monkeypatch.setattr(core.model, "load_model", lambda *_: lm)
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def csv(tmp_path) -> str:
+    path = tmp_path / "pets.csv"
+    path.write_text("input,output\n" + "".join(f"pet {i},{'yes' if i % 3 else 'no'}\n" for i in range(20)))
+    return str(path)
+
+
+@pytest.fixture
+def saved(lm, csv, tmp_path) -> str:
+    """A soft prompt of random vectors, saved as if trained on the CSV."""
+    record = storage.record_of(lm, load_task(csv), Recipe(virtual_tokens=3), "{input} is")
+    return str(storage.save(tmp_path / "saved", storage.to_files(lm, random_prefix(lm, "soft", 3), record)))
+
+
+def call(capsys, *arguments) -> dict:
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)  # JSON and nothing else on standard output
+
+
+def error(capsys, *arguments) -> str:
+    """The sentence that a command ends with, after exit code 2."""
+    assert main([*map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line and not line.startswith("loading")]
+    assert out == "" and len(lines) == 1 and lines[0].startswith("error: ") and lines[0].endswith(".")
+    return lines[0]
+
+
+SHORT = ("--steps", "3", "--virtual-tokens", "4", "--batch-size", "4")
+
+
+def test_train_prints_what_it_did_and_saves_a_prompt_that_scores_the_same(capsys, lm, csv, tmp_path):
+    out = tmp_path / "out"
+    found = call(capsys, "train", "--task", csv, *SHORT, "--out", out)
+    assert set(found) >= {"recipe", "parameters", "seconds", "contenders", "out"}
+    assert found["recipe"] == Recipe(task=csv, steps=3, virtual_tokens=4, batch_size=4).to_dict()
+    assert found["parameters"] == 4 * lm.d_model and found["seconds"] > 0 and found["out"] == str(out)
+    assert [row["kind"] for row in found["contenders"]] == ["soft", "none", "majority"]
+    for row in found["contenders"]:
+        assert set(row) == ROW
+        low, high = row["interval"]
+        assert 0 <= low <= row["accuracy"] <= high <= 1 and row["n"] == len(load_task(csv).held_out)
+    learned = next(row for row in found["contenders"] if row["kind"] == "soft")
+    assert learned["loss"] > 0 and learned["name"] == "learned"
+    again = call(capsys, "evaluate", "--task", csv, "--learned", out)
+    saved_row = next(row for row in again["contenders"] if row["name"] == "out")
+    assert saved_row | {"name": "learned"} == learned
+
+
+def test_train_without_out_saves_nothing(capsys, csv, tmp_path):
+    before = set(tmp_path.iterdir())
+    assert call(capsys, "train", "--task", csv, *SHORT)["out"] is None
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_train_takes_the_test_file_as_held_out_rows(capsys, csv, tmp_path):
+    test = tmp_path / "test.csv"
+    test.write_text("input,output\nnew one,yes\nnew two,no\npet 1,yes\n")
+    found = call(capsys, "train", "--task", csv, "--test", test, *SHORT)
+    assert [row["n"] for row in found["contenders"]] == [2, 2, 2]
+
+
+def test_every_setting_of_a_recipe_can_be_given(capsys, csv):
+    given = {
+        "method": "prefix", "init": "random", "init-scale": "0.5", "mlp": "4", "learning-rate": "0.02", "warmup": "1", "schedule": "linear",
+        "clip": "1", "weight-decay": "0.01", "seed": "7", "template": "{input} is",
+    }  # fmt: skip
+    flags = [word for name, value in given.items() for word in (f"--{name}", value)]
+    recipe = call(capsys, "train", "--task", csv, *SHORT, *flags)["recipe"]
+    wanted = Recipe(
+        task=csv, steps=3, virtual_tokens=4, batch_size=4, method="prefix", init="random", init_scale=0.5, mlp=4, learning_rate=0.02,
+        warmup=1, schedule="linear", clip=1.0, weight_decay=0.01, seed=7, template="{input} is",
+    )  # fmt: skip
+    assert recipe == wanted.to_dict()
+
+
+def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv, saved):
+    found = call(capsys, "evaluate", "--task", csv, "--prompt", "Is {input} a pet?", "--prompt", "{input}:", "--learned", saved)
+    assert set(found) == {"contenders"}
+    assert [(row["name"], row["kind"]) for row in found["contenders"]] == [
+        ("no prompt", "none"),
+        ("Is {input} a pet?", "handcrafted"),
+        ("{input}:", "handcrafted"),
+        ("saved", "soft"),
+        ("always 'yes'", "majority"),
+    ]
+    for row in found["contenders"]:
+        assert set(row) == ROW and row["n"] == len(load_task(csv).held_out)
+    assert found["contenders"][3]["parameters"] == 3 * 32 and found["contenders"][4]["loss"] is None
+
+
+def test_a_row_that_stands_in_a_prompt_is_left_out_for_all_and_said(capsys, csv):
+    row = load_task(csv).held_out[0]
+    assert main(["evaluate", "--task", csv, "--prompt", f"{row.input} {row.output}, {{input}}", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert {found["n"] for found in json.loads(out)["contenders"]} == {len(load_task(csv).held_out) - 1}
+    assert "note: 1 rows that a contender was made with are left out for all." in err
+
+
+def test_nearest_lists_tokens_with_their_distances(capsys, lm, saved):
+    found = call(capsys, "nearest", saved, "--k", "2")
+    assert set(found) == {"tokens"} and [token["position"] for token in found["tokens"]] == [0, 1, 2]
+    for token in found["tokens"]:
+        assert set(token) == {"position", "nearest"} and len(token["nearest"]) == 2
+        first, second = token["nearest"]
+        assert set(first) == {"token", "id", "cosine", "l2"}
+        assert first["cosine"] >= second["cosine"] and first["l2"] > 0
+        assert first["token"] == lm.token_text(first["id"])
+
+
+def test_tasks_lists_the_built_in_ones(capsys):
+    found = call(capsys, "tasks")["tasks"]
+    assert found[0]["slug"] == "past-tense"
+    assert all({"slug", "name", "labels", "train", "validation", "held_out"} <= set(task) for task in found)
+
+
+@pytest.mark.parametrize("command", ["tasks", "nearest", "evaluate", "train"])
+def test_without_json_people_get_text(capsys, csv, saved, command):
+    arguments = {
+        "tasks": [],
+        "nearest": [saved],
+        "evaluate": ["--task", csv],
+        "train": ["--task", csv, *SHORT],
+    }
+    assert main([command, *arguments[command]]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) >= 3 and not out.startswith("{")
+
+
+# --- what can be put right --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--steps", "0"], "steps is 0: choose a whole number"),
+        (["--steps", "many"], "steps is many: choose a whole number"),
+        (["--steps", "1e3"], "choose a whole number"),
+        (["--steps", "9" * 5000], "choose a whole number"),
+        (["--learning-rate", "nan"], "learning rate is nan"),
+        (["--learning-rate", "inf"], "learning rate is inf"),
+        (["--virtual-tokens", "10000"], "virtual tokens is 10000"),
+        (["--init", "text"], "needs a text"),
+        (["--mlp", "5"], "belongs to K/V prefixes"),
+        (["--template", "no place"], "{input} 0 times"),
+        (["--method", "prefix", "--init", "labels"], "can't start from label words"),
+        (["--loss", "labels"], "no label words"),
+        (["--virtual-tokens", "200"], "the model has 160"),
+        (["--test", "nowhere.csv"], "can't be read"),
+    ],
+)
+def test_train_says_what_is_wrong(capsys, csv, arguments, sentence):
+    assert sentence in error(capsys, "train", "--task", csv, *arguments)
+
+
+def test_a_bad_task_is_told_before_the_model_is_loaded(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(core.model, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    bad = tmp_path / "bad.csv"
+    bad.write_text("input,output\nonly one cell\n")
+    assert "Row 2 of 'bad.csv'" in error(capsys, "train", "--task", bad)
+    assert "no task or file" in error(capsys, "evaluate", "--task", "nope")
+    assert "{input} 0 times" in error(capsys, "evaluate", "--task", "capitals", "--prompt", "x")
+    assert "steps is 0" in error(capsys, "train", "--task", "capitals", "--steps", "0")
+    assert "--k is 0" in error(capsys, "nearest", tmp_path, "--k", "0")
+
+
+def test_a_target_that_cannot_be_saved_to_is_told_before_training(capsys, csv, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.training.Training.advance", lambda *_: pytest.fail("it was trained in vain"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    assert "is not a saved prompt" in error(capsys, "train", "--task", csv, "--out", tmp_path / "mine")
+    monkeypatch.setattr(core.model, "load_model", lambda *_: make("llama", bos=True))
+    assert "placement 'after'" in error(capsys, "train", "--task", csv, "--placement", "after", "--out", tmp_path / "new")
+
+
+def test_what_is_no_prompt_is_refused_by_name(capsys, lm, csv, tmp_path):
+    assert "no learned prompt at" in error(capsys, "nearest", tmp_path / "nowhere")
+    assert "is missing" in error(capsys, "evaluate", "--task", csv, "--learned", tmp_path)
+    files = storage.to_files(lm, random_prefix(lm, "prefix", 3), {})
+    assert "soft prompts only" in error(capsys, "nearest", storage.save(tmp_path / "kv", files))
+
+
+def test_scoring_a_prompt_on_its_own_training_rows_is_refused(capsys, csv, saved, tmp_path):
+    task = load_task(csv)
+    seen = tmp_path / "seen.csv"
+    seen.write_text("input,output\n" + "".join(f"{row.input},{row.output}\n" for row in task.train))
+    spare = tmp_path / "spare.csv"
+    spare.write_text("input,output\n" + "".join(f"word {i},{'yes' if i % 2 else 'no'}\n" for i in range(8)))
+    assert "seen in training" in error(capsys, "evaluate", "--task", spare, "--test", seen, "--learned", saved)
+
+
+def test_a_model_that_is_not_there_is_named(capsys, csv, tmp_path, monkeypatch):
+    monkeypatch.undo()  # the real load_model; it must fail before it loads anything
+    assert "no model folder" in error(capsys, "evaluate", "--task", csv, "--model", tmp_path / "nowhere")
+    assert "holds no model" in error(capsys, "evaluate", "--task", csv, "--model", tmp_path)
+    assert "device 'abacus' is not available" in error(capsys, "evaluate", "--task", csv, "--device", "abacus")
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--task", csv, "--method", "lora"])
+    assert stopped.value.code == 2 and "lora" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["nearest"], ["bench"], ["tasks"]], ids=lambda c: " ".join(c) or "core")
+def test_help_works_and_names_the_options(capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    out = capsys.readouterr().out
+    assert stopped.value.code == 0 and "usage: python -m core" in out
+    if command == ["train"]:
+        for name in Recipe.__dataclass_fields__:
+            assert re.search(rf"--{name.replace('_', '-')}\b", out)
+
+
+def test_no_command_is_an_error_with_usage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2 and "usage" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "core", "train", "--task", "capitals", "--steps", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: steps is 0: choose a whole number from 1 to 10000.\n"
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_what_was_learned_so_far(capsys, csv, tmp_path, monkeypatch):
+    from core.training import Training
+
+    advance = Training.advance
+
+    def interrupted(self, state, steps=1):
+        if state.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return advance(self, state, steps)
+
+    monkeypatch.setattr(Training, "advance", interrupted)
+    found = call(capsys, "train", "--task", csv, "--steps", "50", "--batch-size", "4", "--out", tmp_path / "out")
+    assert found["steps"] == 3 and "stopped by hand" in found["stopped"]
+    assert (tmp_path / "out" / storage.WEIGHTS).is_file()
+    assert {row["name"] for row in found["contenders"]} >= {"learned", "no prompt"}

@@ -1,0 +1,137 @@
+"""The frozen model: what it can't serve it says, and where it comes from makes no difference."""
+
+import json
+
+import pytest
+import torch
+from tiny_models import ARCHITECTURES, make, tokenizer
+from transformers import AutoModelForCausalLM, MambaConfig, T5Config
+
+from core.errors import LabError
+from core.model import LanguageModel, expand, load_model, pick_device, pick_dtype
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    lm = make("llama")
+    lm.model.save_pretrained(tmp_path)
+    lm.tokenizer.save_pretrained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("arch, heads", [("gpt2", 4), ("llama", 2), ("neox", 4), ("qwen3", 2), ("gemma3", 2)])
+def test_sizes_are_those_of_the_cache_not_of_the_configuration(tiny, arch, heads):
+    lm = tiny(arch)
+    assert (lm.layers, lm.kv_heads, lm.head_dim, lm.d_model, lm.window) == (2, heads, 8, 32, 160)
+
+
+def test_special_tokens_that_stand_first_are_known(tiny):
+    assert tiny("llama").lead == [] and tiny("llama", bos=True).lead == [1]
+    assert tiny("llama", bos=True).tokenise("sea") == tiny("llama").tokenise("sea")
+
+
+def test_special_tokens_are_no_ordinary_ones(tiny):
+    ordinary = tiny("llama").ordinary_tokens.tolist()
+    assert not set(ordinary) & set(tokenizer().all_special_ids)
+    assert max(ordinary) == len(tokenizer()) - 1  # and rows of the matrix that no token has are none
+
+
+def test_a_folder_gives_the_model_that_was_saved_there(saved):
+    lm, loaded = make("llama"), load_model(str(saved), "cpu", "float32")
+    assert loaded.weights_hash == lm.weights_hash and loaded.lead == lm.lead
+    ids = torch.tensor([lm.tokenise("the quick brown fox")])
+    assert torch.equal(lm.model(ids).logits, loaded.model(ids).logits)
+    small = load_model(str(saved), "cpu", "bfloat16")
+    assert small.dtype == torch.bfloat16 and small.float32.dtype == torch.float32
+    assert small.weights_hash == lm.weights_hash
+
+
+def test_a_model_without_a_key_value_cache_is_refused_by_name():
+    model = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=352, hidden_size=32, num_hidden_layers=2, state_size=4))
+    with pytest.raises(LabError, match=r"'tiny-mamba' .*standard key/value cache"):
+        LanguageModel(model, tokenizer(), "tiny-mamba")
+
+
+def test_an_encoder_decoder_is_refused_by_name(tmp_path):
+    T5Config(vocab_size=100, d_model=32).save_pretrained(tmp_path)
+    with pytest.raises(LabError, match="encoder-decoder model"):
+        load_model(str(tmp_path), "cpu")
+
+
+def test_a_model_that_answers_otherwise_after_a_cache_is_refused(monkeypatch):
+    forward = LanguageModel._forward
+
+    def forgetful(self, cache, **inputs):  # as a model would that takes its positions from elsewhere
+        out = forward(self, cache, **inputs)
+        for layer in cache.layers:
+            layer.keys = layer.keys * 0
+        return out
+
+    monkeypatch.setattr(LanguageModel, "_forward", forgetful)
+    with pytest.raises(LabError, match="answers differently after a cache filled by hand"):
+        make("llama")
+
+
+@pytest.mark.parametrize("broken", ["config.json", "model.safetensors", "tokenizer.json", "weights gone", "tokenizer gone"])
+def test_a_damaged_folder_is_refused_in_one_sentence(saved, broken):
+    if broken == "weights gone":
+        (saved / "model.safetensors").unlink()
+    elif broken == "tokenizer gone":
+        for path in saved.glob("tokenizer*"):
+            path.unlink()
+    else:
+        (saved / broken).write_bytes(b"{broken")
+    with pytest.raises(LabError) as caught:
+        load_model(str(saved), "cpu", "float32")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "name, sentence",
+    [
+        ("./nowhere", "no model folder './nowhere'"),
+        ("/nowhere/at/all", "no model folder"),
+        ("a/b/c", "no model folder"),
+        ("somebody/no-such-model", "is not on this machine and could not be fetched"),
+    ],
+)
+def test_a_model_that_is_not_here_is_named_without_waiting(name, sentence):
+    with pytest.raises(LabError, match=sentence):
+        load_model(name, "cpu")
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text(json.dumps({}))
+    with pytest.raises(LabError, match="holds no model"):
+        load_model(str(tmp_path), "cpu")
+
+
+def test_devices_and_dtypes_that_are_not_there_are_refused():
+    for device in ("abacus", "cuda:99", "cpu:x"):
+        with pytest.raises(LabError, match="is not available here"):
+            pick_device(device)
+    with pytest.raises(LabError, match="dtype 'int8' is unknown"):
+        pick_dtype("int8", CPU, 1)
+    assert pick_dtype(None, CPU, 10**12) == pick_dtype("auto", CPU, 1) == torch.float32
+    assert pick_dtype("bfloat16", CPU, 1) == torch.bfloat16
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_an_expanded_cache_is_a_view_not_a_copy(tiny, arch):
+    lm = tiny(arch)
+    cache = lm.prefill(lm.embed(torch.tensor(lm.tokenise("the quick brown fox"))))
+    wide = expand(cache, 64)
+    for layer, copy in zip(cache.layers, wide.layers, strict=True):
+        assert copy.keys.shape[0] == 64 and copy.keys.data_ptr() == layer.keys.data_ptr()
+
+
+def test_nothing_before_the_input_is_an_empty_cache(tiny):
+    lm = tiny("llama")
+    cache = lm.prefill(torch.empty(0, lm.d_model))
+    assert cache.get_seq_length() == 0
+    ids = torch.tensor([lm.tokenise("the quick brown fox")])
+    places = torch.arange(ids.shape[1])
+    after = lm.logits_at(expand(cache, 1), ids, torch.zeros_like(places), places)
+    torch.testing.assert_close(after, lm.model(ids).logits[0])

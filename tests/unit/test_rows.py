@@ -1,0 +1,121 @@
+"""From text to tokens: one string tokenised whole, split where the answer begins, and the shared start found."""
+
+import pytest
+import torch
+from tiny_models import EXAMPLES, tokenizer
+
+from core.errors import LabError
+from core.rows import Row, check_window, collate, encode, join, share_start
+from core.task import Example
+
+
+@pytest.mark.parametrize(
+    "template, prompt, gap",
+    [
+        ("{input}", "sea", " "),
+        ("{input} ->", "sea ->", " "),
+        ("{input} -> ", "sea ->", " "),  # the space belongs to the answer's first token
+        ("{input}:\n", "sea:\n", ""),
+        ("{input}\nLabel:  ", "sea\nLabel:", " "),
+        ("{input}\t", "sea\t", ""),
+        ('"{input}" becomes "', '"sea" becomes "', ""),  # nor after an opening quote or bracket
+        ("“{input}” becomes “", "“sea” becomes “", ""),
+        ("{input} (", "sea (", ""),
+        ('He said "{input}"', 'He said "sea"', " "),  # this one closes
+        ("({input})", "(sea)", " "),
+    ],
+)
+def test_one_space_stands_before_the_answer_unless_something_was_opened(template, prompt, gap):
+    assert join(template, "sea") == (prompt, gap)
+
+
+@pytest.mark.parametrize("template", ["{input}", "Word: {input} gives", "the qu{input}", "{input}\n", "é {input} ->  "])
+@pytest.mark.parametrize("bos", [False, True])
+def test_a_row_is_its_whole_text_tokenised_at_once(tiny, bos, template):
+    lm = tiny("llama", bos)
+    for example, row in zip(EXAMPLES, encode(lm, template, EXAMPLES, None), strict=True):
+        prompt, gap = join(template, example.input)
+        whole = lm.tokenizer(prompt + gap + example.output).input_ids
+        assert [*row.prompt, *row.answer] == whole
+        assert lm.tokenizer.decode(row.answer) == gap + example.output
+        assert bos == (row.prompt[0] == lm.tokenizer.bos_token_id)
+
+
+def test_a_token_that_reaches_into_the_answer_belongs_to_it(tiny):
+    """After a line break nothing separates prompt and answer, so that one token may hold both: it must be predicted."""
+    lm = tiny("llama")
+    (row,) = encode(lm, "{input}\n", [Example("sea", "shore")], None)
+    assert "shore" in lm.tokenizer.decode(row.answer)
+    assert [*row.prompt, *row.answer] == lm.tokenise("sea\nshore")
+
+
+def test_a_tokenizer_without_offsets_gives_the_same_rows(tiny, monkeypatch):
+    lm = tiny("llama")
+    fast = encode(lm, "Word: {input} gives", EXAMPLES, None)
+    monkeypatch.setattr(type(tokenizer()), "is_fast", property(lambda _: False))
+    assert encode(lm, "Word: {input} gives", EXAMPLES, None) == fast
+
+
+def test_every_label_of_every_row_is_tokenised_where_it_stands(tiny):
+    lm = tiny("llama")
+    labels = ("good", "very bad")
+    rows = encode(lm, "{input}\nLabel:", [Example("sea", "very bad"), Example("shore", "good")], labels)
+    assert [row.label for row in rows] == [1, 0]
+    for row in rows:
+        assert row.answer == row.candidates[row.label]
+        assert [lm.tokenizer.decode(ids) for ids in row.candidates] == [" good", " very bad"]
+
+
+def test_labels_of_which_one_begins_another_are_refused_by_name(tiny):
+    with pytest.raises(LabError, match="label 'good' begin those of 'good and bad'"):
+        encode(tiny("llama"), "{input}", [Example("sea", "good")], ("good and bad", "good"))
+
+
+@pytest.mark.parametrize("template, input", [("{input}", " "), ("{input}", "")])
+def test_a_row_without_tokens_is_refused_by_name(tiny, template, input):
+    with pytest.raises(LabError, match=r"Row 2 .* gives the model no tokens"):
+        encode(tiny("llama"), template, [Example("sea", "x"), Example(input, "x")], None)
+
+
+def rows_of(*prompts):
+    return [Row(Example("", ""), prompt, (9,)) for prompt in prompts]
+
+
+@pytest.mark.parametrize(
+    "prompts, shared",
+    [
+        ([(1, 2, 3), (1, 2, 4)], (1, 2)),
+        ([(1, 2, 3), (1, 2)], (1,)),  # each row keeps a token to predict from
+        ([(1, 2), (1, 2)], (1,)),
+        ([(1,), (1, 2)], ()),
+        ([(1, 2), (2, 2)], ()),
+        ([(5, 6, 7)], (5, 6)),
+        ([(1, 2, 9), (1, 2, 3), (1, 3, 3)], (1,)),
+        ([], ()),
+    ],
+)
+def test_the_shared_start_is_what_all_rows_begin_with(prompts, shared):
+    rows = rows_of(*prompts)
+    found, rest = share_start(rows)
+    assert found == shared
+    assert [(*shared, *row.prompt) for row in rest] == [row.prompt for row in rows]
+    assert all(row.prompt for row in rest)
+
+
+def test_a_row_fits_the_window_to_the_last_position(tiny):
+    lm = tiny("llama")  # 160 positions
+    row = Row(Example("sea", "x"), (5,) * 100, (6,) * 10)
+    check_window(lm, [row], 50)
+    with pytest.raises(LabError, match=r"Row 2 \('sea'\) needs 161 positions, the model has 160"):
+        check_window(lm, [rows_of((1,))[0], row], 51)
+    with pytest.raises(LabError, match="needs 170"):
+        check_window(lm, [Row(row.example, row.prompt, (6,), ((6,), (7,) * 20), 0)], 50)  # the longest label counts
+
+
+def test_logits_are_read_where_each_answer_token_is_predicted():
+    batch = collate([((1, 2, 3), (4,)), ((5,), (6, 7, 8))], torch.device("cpu"))
+    assert batch.ids.tolist() == [[1, 2, 3], [5, 6, 7]]
+    assert batch.rows.tolist() == [0, 1, 1, 1] and batch.columns.tolist() == [2, 0, 1, 2]
+    assert batch.targets.tolist() == [4, 6, 7, 8]
+    padded = collate([((1,), (2,)), ((3, 4, 5), (6,))], torch.device("cpu"))
+    assert padded.ids[1].tolist() == [3, 4, 5] and padded.ids[0, 0] == 1
