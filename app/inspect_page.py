@@ -37,10 +37,10 @@ class InspectPage:
         self.message = html(elem_id="inspect-message")
         with gr.Row(elem_classes="picker"):
             self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
-            self.save = gr.Button("Save this prompt", elem_id="save", scale=0, min_width=150)
-            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=150)
-            self.upload = gr.UploadButton("Load a prompt", elem_id="load-prompt", scale=0, min_width=150)
-        with gr.Row():
+            self.save = gr.Button("Save", elem_id="save", scale=0, min_width=110)
+            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=110)
+            self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=110)
+        with gr.Row(elem_classes="pair"):
             with gr.Column(min_width=320):
                 gr.Markdown("### Nearest tokens")
                 self.tokens = html(elem_id="tokens")
@@ -56,7 +56,8 @@ class InspectPage:
             "<p class='note'>The nearest word in place of each vector, scored on the held-out rows. If the words carried the meaning, the snapped "
             "prompt would answer like the trained one. The control moves the start by the same lengths in a random direction.</p>"
         )
-        self.snap = gr.Button("Snap and score", elem_id="snap", min_width=150)
+        with gr.Row():
+            self.snap = gr.Button("Snap and score", elem_id="snap", scale=0, min_width=180)
         self.snapped = html(elem_id="snapped")
         self.outputs = [self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.snap, self.snapped, self.file]
 

@@ -12,6 +12,7 @@ LEARNED = "#0072B2"
 CONTROL = "#8A63A6"
 PLAIN = "#767676"
 HANDCRAFTED = ("#D55E00", "#009E73", "#B8860B", "#CC79A7", "#56A0D3", "#8B5A2B", "#5F8C2A", "#A0522D")
+SPECIAL = {"control": CONTROL, "snapped": "#4C9BC8", "the start": PLAIN}  # by how their names begin
 MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 
@@ -49,8 +50,8 @@ def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[s
         if row["kind"] == "handcrafted":
             found[row["name"]] = HANDCRAFTED[order.index(row["name"]) % len(HANDCRAFTED)]
         else:
-            control = row["name"].startswith("control")
-            found[row["name"]] = CONTROL if control else LEARNED if row["kind"] in ("soft", "prefix") else PLAIN
+            special = next((ink for start, ink in SPECIAL.items() if row["name"].startswith(start)), LEARNED)
+            found[row["name"]] = special if row["kind"] in ("soft", "prefix") else PLAIN
     return found
 
 
@@ -87,23 +88,22 @@ def headline(record: RunRecord) -> str:
     name = safe(record.task["name"])
     learned = next((row for row in record.scores if row["kind"] in ("soft", "prefix")), None)
     written = best_handcrafted(record.scores)
-    what = "a K/V prefix" if record.kind == "prefix" else f"{record.recipe['virtual_tokens']} trained vectors"
+    vectors = record.recipe["virtual_tokens"]
+    what = f"a K/V prefix of {vectors} gets" if record.kind == "prefix" else f"{vectors} trained vectors get"
     if learned and written and record.finished:
         gap = learned["accuracy"] - written["accuracy"]
         overlap = learned["interval"][0] <= written["interval"][1] and written["interval"][0] <= learned["interval"][1]
         verdict = "a tie, as far as these rows can tell" if overlap else "ahead" if gap > 0 else "behind"
         return (
-            f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
+            f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
             f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict}."
         )
     if learned and learned.get("final", True):
-        return f"<b>{name}:</b> {what} get <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."
+        return f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."
     if record.validation:
         last = record.validation[-1]
-        return (
-            f"<b>{name}:</b> after step {last['step']}, {what} get <b>{percent(last['accuracy'])}</b> of {last['n']} validation rows right."
-        )
-    return f"<b>{name}:</b> {what}, about to learn." if not record.step else f"<b>{name}:</b> {what}, learning."
+        return f"<b>{name}:</b> after step {last['step']}, {what} <b>{percent(last['accuracy'])}</b> of {last['n']} validation rows right."
+    return f"<b>{name}:</b> {'learning' if record.step else 'about to learn'}."
 
 
 def progress(record: RunRecord, status: str, waiting: int, left: float | None) -> str:

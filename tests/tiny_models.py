@@ -27,6 +27,7 @@ SENTENCES = (
     "Word: jump gives jumped. Word: walk gives walked. Word: play gives played.",
     "Question: what is the capital of France? Answer: Paris is the capital of France",
     "one two three four five six seven eight nine ten eleven twelve",
+    "call() run() go() stop() jump() walk() play() end() sea() shore()",
     "a review of a film that was very good but too long; Label: positive or negative",
 )
 

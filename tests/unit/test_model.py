@@ -94,6 +94,8 @@ def test_a_damaged_folder_is_refused_in_one_sentence(saved, broken):
         ("./nowhere", "no model folder './nowhere'"),
         ("/nowhere/at/all", "no model folder"),
         ("a/b/c", "no model folder"),
+        ("x" * 5000, "can't be opened"),
+        ("a\0b", "can't be opened"),
         ("somebody/no-such-model", "is not on this machine and could not be fetched"),
     ],
 )

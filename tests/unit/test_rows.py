@@ -29,6 +29,12 @@ def test_one_space_stands_before_the_answer_unless_something_was_opened(template
     assert join(template, "sea") == (prompt, gap)
 
 
+@pytest.mark.parametrize("input", ['a 5" pipe', '"', "(", "[1", "to (", "“", "a\nb"])
+@pytest.mark.parametrize("template, gap", [("{input}", " "), ('"{input}" becomes "', ""), ('The "{input}"', " ")])
+def test_what_stands_before_the_answer_is_the_same_for_every_input(template, gap, input):
+    assert join(template, input)[1] == gap
+
+
 @pytest.mark.parametrize("template", ["{input}", "Word: {input} gives", "the qu{input}", "{input}\n", "é {input} ->  "])
 @pytest.mark.parametrize("bos", [False, True])
 def test_a_row_is_its_whole_text_tokenised_at_once(tiny, bos, template):
@@ -42,11 +48,10 @@ def test_a_row_is_its_whole_text_tokenised_at_once(tiny, bos, template):
 
 
 def test_a_token_that_reaches_into_the_answer_belongs_to_it(tiny):
-    """After a line break nothing separates prompt and answer, so that one token may hold both: it must be predicted."""
     lm = tiny("llama")
-    (row,) = encode(lm, "{input}\n", [Example("sea", "shore")], None)
-    assert "shore" in lm.tokenizer.decode(row.answer)
-    assert [*row.prompt, *row.answer] == lm.tokenise("sea\nshore")
+    (row,) = encode(lm, "{input}(", [Example("sea", ")")], None)
+    assert lm.tokenizer.decode(lm.tokenise("sea()")[-1]) == "()"  # one token for the last of the prompt and the answer
+    assert lm.tokenizer.decode(row.answer) == "()" and lm.tokenizer.decode(row.prompt) == "sea"
 
 
 def test_a_tokenizer_without_offsets_gives_the_same_rows(tiny, monkeypatch):

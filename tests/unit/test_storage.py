@@ -364,6 +364,11 @@ def test_a_bad_zip_is_refused_in_one_sentence(lm, tmp_path, data, sentence):
 def test_a_missing_path_is_named(lm, tmp_path):
     with pytest.raises(LabError, match="no learned prompt at"):
         storage.load(tmp_path / "nowhere", lm)
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(LabError):
+            storage.load(name, lm)
+        with pytest.raises(LabError):
+            storage.save(name, files_of(lm, "soft"))
     with pytest.raises(LabError, match="is missing"):
         storage.load(tmp_path, lm)
 

@@ -99,6 +99,11 @@ def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
     big.write_bytes(ANSWERS + b"x,y\n" * 2**19)
     with pytest.raises(LabError, match=r"'big\.csv' is larger than 2 MB"):
         load_task(str(big))
+    for name in ("x" * 5000, "x" * 252, "a\0b"):
+        with pytest.raises(LabError):
+            load_task(name)
+        with pytest.raises(LabError, match="can't be"):
+            load_task("capitals", name)
     good = tmp_path / "good.csv"
     good.write_bytes(ANSWERS)
     with pytest.raises(LabError, match="can't be read"):

@@ -1,0 +1,92 @@
+"""What the page is told of a run: it grows step by step, says what the run says, and comes back from a file."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_models import answer_task, make
+
+from core.reading import Vocabulary
+from core.recipe import Recipe
+from core.record import RunRecord, best_handcrafted, loaded_record, new_record, training_job
+from core.run import Scorebook
+from core.training import StepEvent
+
+RECIPES = [Recipe(steps=5, batch_size=4, virtual_tokens=4), Recipe(method="prefix", steps=5, batch_size=4, virtual_tokens=4)]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return make("gemma3")
+
+
+@pytest.fixture(scope="module", params=RECIPES, ids=["soft", "prefix"])
+def trained(request, lm):
+    """A finished record, and the events that made it."""
+    record = new_record(answer_task(), request.param)
+    events = list(training_job(lm, answer_task(), request.param, Vocabulary(lm), Scorebook(), record, lambda: False))
+    return record, events
+
+
+def test_a_record_says_what_the_run_said(lm, trained):
+    record, events = trained
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert record.finished and record.step == 5 and record.stopped == ""
+    assert record.losses == [event.loss for event in steps] and record.rates == [event.learning_rate for event in steps]
+    assert len(record.readings) == 6  # the start, and after each step
+    assert np.array_equal(record.final_vectors(), steps[-1].vectors)
+    assert record.scores[0]["name"] == "learned" and len(record.scores) == 5
+    assert set(record.held_out) == {score["name"] for score in record.scores}
+    assert record.validation[-1]["step"] == 5
+    assert {line["name"] for line in record.lines} == {"no prompt", "sentence", "example"}
+
+
+def test_a_reading_measures_from_the_start(trained):
+    record, events = trained
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert np.allclose(record.readings[0].moved, 0)
+    if record.kind == "soft":
+        start = record.vectors[0]
+        moved = np.linalg.norm(steps[-1].vectors - start, axis=1)
+        np.testing.assert_allclose(record.readings[-1].moved, moved, rtol=1e-4)
+    assert (record.readings[-1].moved > 0).all()
+
+
+def test_nearest_tokens_of_a_start_from_tokens_are_those_tokens(trained):
+    record, _ = trained
+    if record.kind == "prefix":
+        assert record.readings[0].ids == []  # a K/V prefix has none
+        return
+    first = record.readings[0]
+    assert [row[0] for row in first.ids] == first.by_l2 == first.control_ids
+    assert all(row[0] == pytest.approx(1, abs=1e-5) for row in first.cosine)
+    named = {token for reading in record.readings for row in reading.ids for token in row} | set(record.cloud_ids)
+    assert named <= set(record.texts)
+
+
+def test_a_record_comes_back_from_a_file(trained):
+    record, _ = trained
+    text = record.to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    again = RunRecord.from_json(text)
+    assert again.to_json() == text
+    assert again.step == 5 and again.texts == record.texts and again.finished
+    np.testing.assert_allclose(again.readings[-1].place, record.readings[-1].place, atol=1e-3)
+    assert again.scores == json.loads(json.dumps(record.scores))
+
+
+def test_a_loaded_prompt_has_one_reading_and_no_steps(lm, trained):
+    record, _ = trained
+    from core.prefix import create
+
+    recipe = Recipe.from_dict(record.recipe)
+    prefix = create(lm, answer_task(), recipe)
+    loaded = loaded_record(lm, answer_task(), recipe, prefix, Vocabulary(lm))
+    assert loaded.step == 0 and len(loaded.readings) == 1 and loaded.finished
+    assert np.array_equal(loaded.final_vectors(), prefix.snapshot())
+
+
+def test_the_line_to_beat_is_the_best_of_the_handcrafted():
+    rows = [{"kind": "soft", "accuracy": 0.9}, {"kind": "handcrafted", "accuracy": 0.2}, {"kind": "handcrafted", "accuracy": 0.5}]
+    assert best_handcrafted(rows) is rows[2]
+    assert best_handcrafted(rows[:1]) is None
