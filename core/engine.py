@@ -54,6 +54,7 @@ class Engine:
         self.lm: LanguageModel | None = None
         self.problem = ""  # why there is no model, in words
         self._tickets: OrderedDict[str, list[Ticket]] = OrderedDict()  # by session; the first session has the next turn
+        self._cancelled: list[Ticket] = []  # to be closed by the worker, which alone runs them
         self._change = threading.Condition()
         threading.Thread(target=self._work, name="engine", daemon=True).start()
 
@@ -102,6 +103,7 @@ class Engine:
             if not ticket.over:
                 ticket.status = "cancelled"
                 self._forget(ticket)
+                self._cancelled.append(ticket)
                 self._change.notify()
 
     def leave(self, session: str) -> None:
@@ -142,6 +144,8 @@ class Engine:
     def _next(self) -> Ticket:
         with self._change:
             while True:
+                while self._cancelled:
+                    self._close(self._cancelled.pop())
                 wanting = [t for tickets in self._tickets.values() for t in tickets if t.status in ("waiting", "running")]
                 if wanting:
                     ready = min(wanting, key=lambda ticket: ticket.idle)  # the first one, idle ones last
@@ -180,11 +184,15 @@ class Engine:
                         ticket._steps -= 1
                         if ticket._steps <= 0 and not ticket.over:
                             ticket.status = "paused"
-        if ticket.over and ticket._pieces is not None:
-            close = getattr(ticket._pieces, "close", None)
-            if close:
-                close()
-            ticket._pieces = None
+        if ticket.over:
+            self._close(ticket)
+
+    @staticmethod
+    def _close(ticket: Ticket) -> None:
+        close = getattr(ticket._pieces, "close", None)
+        if close:
+            close()
+        ticket._pieces = None
 
     def _finish(self, ticket: Ticket, status: str, message: str = "") -> None:
         with self._change:
