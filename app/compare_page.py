@@ -15,7 +15,7 @@ from core.model import LanguageModel
 from core.prefix import KVPrefix, Prefix, SoftPrompt
 from core.recipe import check_template
 from core.record import best_handcrafted, score_row
-from core.run import Scored, contest, rivals
+from core.run import Scored, Skipped, contest, rivals
 from core.scoring import Contender, Score, compare, handcrafted, majority
 from core.task import Handcrafted, Task
 
@@ -149,18 +149,23 @@ class ComparePage:
     async def _contest(self, session: Session, contenders: list[Contender]) -> AsyncIterator[list[Any]]:
         task = session.task
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Scored]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Scored | Skipped]:
             for contender in contenders:
                 yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
 
-        def take(event: Scored) -> Score | None:
+        skipped: list[str] = []
+
+        def take(event: Scored | Skipped) -> Score | None:
+            if isinstance(event, Skipped):
+                skipped.append(f"“{event.name}” was not scored: {event.reason}")
+                return None
             if event.final:
                 session.scores.setdefault(task.slug, {})[event.score.name] = event.score
                 return None
             return event.score
 
         async for growing, problem in side_job(self.lab, session, job, take):
-            yield self.paint(session, problem, growing if session.task is task else None)
+            yield self.paint(session, problem or " ".join(skipped), growing if session.task is task else None)
 
     def _cancel(self, session: Session) -> list[Any]:
         if session.side_job:

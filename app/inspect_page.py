@@ -17,7 +17,7 @@ from core.model import LanguageModel
 from core.prefix import SoftPrompt
 from core.reading import KVReader, Reading
 from core.record import RunRecord, loaded_record, score_row
-from core.run import Scored, contest, rivals
+from core.run import Scored, Skipped, contest, rivals
 from core.scoring import Contender, Score
 from core.storage import load, pack, record_of, to_files
 
@@ -174,8 +174,9 @@ class InspectPage:
             rows = [e for e in task.held_out if e.key not in mine.excluded]
             yield from contest(lm, task, contenders, rows, book, "held_out")
 
-        def take(event: Scored) -> None:
-            found[event.score.name] = event.score
+        def take(event: Scored | Skipped) -> None:
+            if isinstance(event, Scored):
+                found[event.score.name] = event.score
 
         async for _, problem in side_job(self.lab, session, job, take):
             yield [show.message(problem), snapped_table(found, texts, [prompt.name for prompt in task.handcrafted])]

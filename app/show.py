@@ -184,6 +184,11 @@ def nearest_verdict(record: RunRecord, step: int) -> str:
     return words + "Training changed fewer of them than a random move of the same lengths would."
 
 
+def skipped(record: RunRecord) -> str:
+    """Handcrafted prompts that could not be scored, and why."""
+    return "".join(f'<p class="note">“{safe(name)}” was not scored: {safe(reason)}</p>' for name, reason in record.skipped.items())
+
+
 def samples(record: RunRecord, step: int) -> str:
     """What the model says on validation rows at a step, beside the best handcrafted prompt's answers."""
     seen = [entry for entry in record.validation if entry["step"] <= step]

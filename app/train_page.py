@@ -97,7 +97,7 @@ class TrainPage:
             show.message(problem),
             f'<p class="headline">{show.headline(record)}</p>',
             show.progress(record, run.status, waiting, left),
-            show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]),
+            show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + show.skipped(record),
             drawn(figures.curves(record, step if session.step is not None else None)),
             drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft")),
             gr.update(maximum=max(record.recipe["steps"] if busy else done, 1), value=step),

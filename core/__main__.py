@@ -160,7 +160,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
     from . import storage
-    from .run import Finished, Scored, run
+    from .run import Finished, Scored, Skipped, run
     from .training import StepEvent, Training
 
     if options.out:
@@ -179,6 +179,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     signal.signal(signal.SIGINT, interrupt)
     scores: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
     finished = None
     with tqdm(total=recipe.steps, desc="training", unit="step", file=sys.stderr, disable=None) as bar:
         events = run(lm, task, recipe, training=training, stopping=stop.is_set)
@@ -189,9 +190,12 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             elif isinstance(event, Scored) and event.part == "held_out" and event.final:
                 bar.set_description(f"scored {event.score.name}")
                 scores[event.score.name] = event.score
+            elif isinstance(event, Skipped):
+                skipped[event.name] = event.reason
             elif isinstance(event, Finished):
                 finished = event
     assert finished is not None
+    _tell_skipped(skipped)
     if finished.stopped:
         print(f"note: {finished.stopped}", file=sys.stderr)
     result = {
@@ -214,7 +218,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .recipe import check_template
-    from .run import Scorebook, common_rows, contest, rivals
+    from .run import Scorebook, Scored, Skipped, common_rows, contest, rivals
     from .scoring import handcrafted, majority
     from .task import load_task
 
@@ -236,9 +240,16 @@ def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
     if len(rows) < len(task.held_out):
         print(f"note: {len(task.held_out) - len(rows)} rows that a contender was made with are left out for all.", file=sys.stderr)
-    scores = [event.score for event in contest(lm, task, contenders, rows, Scorebook(), "held_out") if event.final]
+    events = list(contest(lm, task, contenders, rows, Scorebook(), "held_out"))
+    _tell_skipped({event.name: event.reason for event in events if isinstance(event, Skipped)})
+    scores = [event.score for event in events if isinstance(event, Scored) and event.final]
     scores.append(majority(task, rows))
     return {"contenders": [contender_row(score) for score in scores]}, _table(scores)
+
+
+def _tell_skipped(skipped: dict[str, str]) -> None:
+    for name, reason in skipped.items():
+        print(f"note: the handcrafted prompt {name!r} was not scored: {reason}", file=sys.stderr)
 
 
 def _nearest(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

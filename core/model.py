@@ -148,7 +148,7 @@ class LanguageModel:
         return min(len(self.tokenizer), self.model.get_input_embeddings().num_embeddings)
 
     @cached_property
-    def ordinary_tokens(self) -> Int[Tensor, "ordinary"]:
+    def ordinary_tokens(self) -> Int[Tensor, " ordinary"]:
         """Ids of the vocabulary without special tokens, on the CPU."""
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
         return torch.tensor([i for i in range(self.vocab_size) if i not in special])
@@ -186,8 +186,8 @@ class LanguageModel:
         self,
         cache: DynamicCache,
         ids: Int[Tensor, "batch tokens"],
-        rows: Int[Tensor, "answers"],
-        columns: Int[Tensor, "answers"],
+        rows: Int[Tensor, " answers"],
+        columns: Int[Tensor, " answers"],
     ) -> Float[Tensor, "answers vocab"]:
         """Logits at the places (rows, columns) of `ids` run after `cache`, float32. Rows may be padded on the right.
 
@@ -217,7 +217,7 @@ class LanguageModel:
         finally:
             hook.remove()
 
-    def generate(self, cache: DynamicCache, ids: Int[Tensor, "tokens"], most: int) -> Iterator[int]:
+    def generate(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], most: int) -> Iterator[int]:
         """Greedy continuation of `ids` after a cache of batch 1: yields up to `most` token ids, ends before a stop token.
 
         The cache is used up: give it one of its own (`expand(cache, 1)`).

@@ -32,8 +32,8 @@ class Reading:
 
     place: Float[np.ndarray, "virtual_tokens k"]
     control_place: Float[np.ndarray, "virtual_tokens k"]
-    moved: Float[np.ndarray, "virtual_tokens"]
-    norm: Float[np.ndarray, "virtual_tokens"]
+    moved: Float[np.ndarray, " virtual_tokens"]
+    norm: Float[np.ndarray, " virtual_tokens"]
     ids: list[list[int]]
     cosine: list[list[float]]
     by_l2: list[int]
@@ -73,7 +73,7 @@ class Vocabulary:
         return self._keys_values[positions]
 
     @cached_property
-    def neighbours(self) -> Float[np.ndarray, "sample"]:
+    def neighbours(self) -> Float[np.ndarray, " sample"]:
         """Sorted cosines of sampled tokens to their nearest other token."""
         return neighbour_cosines(self._lm.vocabulary).cpu().numpy()
 

@@ -14,7 +14,7 @@ from .model import LanguageModel
 from .prefix import Prefix
 from .reading import Reader, Reading, Vocabulary, reader_of
 from .recipe import Recipe
-from .run import Event, Finished, Scorebook, Scored, run
+from .run import Event, Finished, Scorebook, Scored, Skipped, run
 from .scoring import Score
 from .task import Task
 from .training import State, StepEvent, Training
@@ -49,6 +49,7 @@ class RunRecord:
     validation: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     held_out: dict[str, Score] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)  # handcrafted prompts that could not be scored, and why
     seconds: float = 0.0
     finished: bool = False
     stopped: str = ""
@@ -132,6 +133,8 @@ def training_job(
             record.losses.append(event.loss)  # last: `step` counts these
         elif isinstance(event, Scored):
             _take(record, event)
+        elif isinstance(event, Skipped):
+            record.skipped[event.name] = event.reason
         elif isinstance(event, Finished):
             record.vectors[-1] = training.prefix.snapshot()
             record.seconds, record.stopped, record.state, record.finished = event.seconds, event.stopped, event.state, True

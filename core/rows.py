@@ -124,9 +124,9 @@ class Batch:
     """Sequences padded on the right. rows, columns: where to read logits; targets: which token should come there."""
 
     ids: Int[Tensor, "batch tokens"]
-    rows: Int[Tensor, "answers"]
-    columns: Int[Tensor, "answers"]
-    targets: Int[Tensor, "answers"]
+    rows: Int[Tensor, " answers"]
+    columns: Int[Tensor, " answers"]
+    targets: Int[Tensor, " answers"]
 
 
 def collate(sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], device: torch.device) -> Batch:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from .errors import LabError
 from .model import LanguageModel
 from .recipe import Recipe
 from .scoring import Contender, Score, bare, handcrafted, majority, score_steps
@@ -34,6 +35,14 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A handcrafted prompt that can't be scored with this model (too long for it, say), and why. Nobody else is hurt."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end of a run. seconds: of training alone. stopped: why it ended early, or ""."""
 
@@ -45,7 +54,7 @@ class Finished:
 Item = TypeVar("Item")
 END = object()
 
-Event = StepEvent | Scored | Finished
+Event = StepEvent | Scored | Skipped | Finished
 
 
 class Scorebook:
@@ -95,12 +104,11 @@ def rivals(task: Task, template: str = "", prompts: Sequence[Handcrafted] | None
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
     """Fill `book` with what every run on `task` will ask for: its rivals' scores on validation and held-out rows."""
     everybody = rivals(task)
-    for part, rows in (("validation", task.validation), ("held_out", common_rows(task.held_out, everybody))):
+    parts: list[tuple[Part, Sequence[Example]]] = [("validation", task.validation), ("held_out", common_rows(task.held_out, everybody))]
+    for part, rows in parts:
         for rival in reversed(everybody):
-            counted = rows if part == "held_out" else [e for e in rows if e.key not in rival.excluded]
-            if counted:
-                for _ in book.score(lm, rival, counted, task.labels):
-                    yield None
+            for _ in contest(lm, task, [rival], rows, book, part):
+                yield None
 
 
 def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
@@ -117,15 +125,24 @@ def contest(
     book: Scorebook,
     part: Part,
     step: int | None = None,
-) -> Iterator[Scored]:
-    """Score `contenders` one after another, batch by batch, on the rows of `examples` that none of them was made with."""
+) -> Iterator[Scored | Skipped]:
+    """Score `contenders` one after another, batch by batch, on the rows of `examples` that none of them was made with.
+
+    A handcrafted prompt that can't be scored is skipped, with its reason; a learned one raises its LabError.
+    """
     rows = common_rows(examples, contenders) if part == "held_out" else list(examples)
     for contender in contenders:
         latest = None
-        for score in book.score(lm, contender, rows, task.labels):
-            if latest:
-                yield Scored(part, latest, step, final=False)
-            latest = score
+        try:
+            for score in book.score(lm, contender, rows, task.labels):
+                if latest:
+                    yield Scored(part, latest, step, final=False)
+                latest = score
+        except LabError as error:
+            if contender.kind != "handcrafted":
+                raise
+            yield Skipped(contender.name, str(error))
+            continue
         if latest:
             yield Scored(part, latest, step)
 
@@ -208,8 +225,10 @@ class Stopwatch:
             yield item  # type: ignore[misc]
 
 
-def _validation(lm: LanguageModel, task: Task, contender: Contender, book: Scorebook, step: int | None) -> Iterator[Scored | None]:
+def _validation(
+    lm: LanguageModel, task: Task, contender: Contender, book: Scorebook, step: int | None
+) -> Iterator[Scored | Skipped | None]:
     # A learned prompt steers by the validation rows; it is not trained on them, so they count here.
     seen = replace(contender, excluded=frozenset() if contender.prefix.virtual_tokens else contender.excluded)
     for event in contest(lm, task, [seen], task.validation, book, "validation", step):
-        yield event if event.final else None
+        yield event if isinstance(event, Skipped) or event.final else None

@@ -21,9 +21,9 @@ class Nearest:
     ids: Int[Tensor, "vectors k"]
     cosine: Float[Tensor, "vectors k"]
     l2: Float[Tensor, "vectors k"]
-    by_l2: Int[Tensor, "vectors"]
-    distance: Float[Tensor, "vectors"]
-    norm: Float[Tensor, "vectors"]
+    by_l2: Int[Tensor, " vectors"]
+    distance: Float[Tensor, " vectors"]
+    norm: Float[Tensor, " vectors"]
 
 
 def nearest(vectors: Float[Tensor, "vectors d_model"], vocabulary: Float[Tensor, "vocab d_model"], k: int = 5) -> Nearest:
@@ -48,7 +48,7 @@ def nearest(vectors: Float[Tensor, "vectors d_model"], vocabulary: Float[Tensor,
     return Nearest(best.indices, best.values, l2, closest, distance, norms)
 
 
-def neighbour_cosines(vocabulary: Float[Tensor, "vocab d_model"], sample: int = 2000, seed: int = 0) -> Float[Tensor, "sample"]:
+def neighbour_cosines(vocabulary: Float[Tensor, "vocab d_model"], sample: int = 2000, seed: int = 0) -> Float[Tensor, " sample"]:
     """How near the vocabulary's own tokens are to each other: for sampled tokens, the cosine of their nearest other token.
 
     Sorted. It is what a vector's own nearest cosine is to be read against.

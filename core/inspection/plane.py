@@ -11,15 +11,15 @@ from sklearn.decomposition import PCA
 class Plane:
     """Principal components of a cloud of vectors. explained: each component's share of the cloud's variance."""
 
-    mean: Float[np.ndarray, "d"]
+    mean: Float[np.ndarray, " d"]
     components: Float[np.ndarray, "k d"]
-    explained: Float[np.ndarray, "k"]
+    explained: Float[np.ndarray, " k"]
 
     def project(self, vectors: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n k"]:
         """Coordinates in the plane."""
         return ((vectors - self.mean) @ self.components.T).astype(np.float32)
 
-    def hidden_share(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
+    def hidden_share(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """For each vector, the share of its squared distance from the mean that the plane doesn't show (0: all is seen)."""
         total = ((vectors - self.mean) ** 2).sum(axis=1)
         seen = (self.project(vectors) ** 2).sum(axis=1)

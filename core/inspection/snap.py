@@ -8,7 +8,7 @@ from .nearest import nearest
 
 def snap(
     vectors: Float[Tensor, "vectors d_model"], vocabulary: Float[Tensor, "vocab d_model"]
-) -> tuple[Int[Tensor, "vectors"], Float[Tensor, "vectors d_model"]]:
+) -> tuple[Int[Tensor, " vectors"], Float[Tensor, "vectors d_model"]]:
     """Each vector's nearest token by cosine: its id, and its embedding.
 
     >>> import torch

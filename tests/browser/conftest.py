@@ -1,0 +1,149 @@
+"""The real app in a process of its own, and a real Chromium. Without one: skipped by name, or failed with REQUIRE_BROWSER=1."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny_models
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+SCREENSHOTS = ROOT / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium: the machine's, else Playwright's own."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        except Error as error:
+            if os.environ.get("REQUIRE_BROWSER"):
+                raise
+            pytest.skip(f"no Chromium on this machine: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+def serve(*arguments: str) -> Iterator[str]:
+    """Run app.py on a free port until the test session ends; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            assert process.poll() is None, "the app ended by itself"
+            try:
+                urllib.request.urlopen(address, timeout=5)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
+    folder = tmp_path_factory.mktemp("tiny-model")
+    lm = tiny_models.make("llama", max_position_embeddings=2048)
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    yield from serve("--model", str(folder), "--dtype", "float32")
+
+
+@pytest.fixture(scope="session")
+def real_app() -> Iterator[str]:
+    """The app as `make demo` starts it."""
+    yield from serve()
+
+
+class Visitor:
+    """A page with its console and its requests."""
+
+    def __init__(self, page: Page, address: str):
+        self.page, self.address = page, address
+        self.errors: list[str] = []
+        self.elsewhere: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._request)
+
+    def _request(self, request: object) -> None:
+        url = request.url  # type: ignore[attr-defined]
+        if not url.startswith((self.address, "data:", "blob:")):
+            self.elsewhere.append(url)
+
+    def open(self, query: str = "") -> None:
+        self.page.goto(self.address + "/" + query)
+        self.page.wait_for_selector("#curves .main-svg")
+
+    def ready(self) -> None:
+        """Wait until the model is there."""
+        self.page.wait_for_selector("#status .ok", timeout=120_000)
+
+    def tab(self, name: str) -> None:
+        self.page.click(f"button[role=tab]:has-text('{name}')")
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+    def settle(self, selector: str, wanted: str, seconds: float = 60) -> None:
+        """Wait until the text of `selector` holds `wanted`."""
+        self.page.wait_for_function(
+            "([selector, wanted]) => document.querySelector(selector)?.innerText.includes(wanted)",
+            arg=[selector, wanted],
+            timeout=1000 * seconds,
+        )
+
+    def run_ends(self, seconds: float = 120) -> None:
+        self.page.wait_for_selector("#train:not([disabled])", timeout=1000 * seconds)
+        self.settle("#progress", "s of training", 5)
+
+    def set(self, name: str, value: str) -> None:
+        self.page.fill(f"#set-{name} input", value)
+
+    def upload(self, name: str, data: bytes, folder: Path) -> None:
+        """Bring a file of one's own as a task."""
+        path = folder / name
+        path.write_bytes(data)
+        if not self.page.is_visible("#upload-task"):
+            self.page.click("button:has-text('your own task')")
+        if self.page.locator("#upload-task button[aria-label='Remove this file'], #upload-task button[aria-label='Clear']").count():
+            self.page.locator("#upload-task button[aria-label='Remove this file'], #upload-task button[aria-label='Clear']").first.click()
+        self.page.set_input_files("#upload-task input[type=file]", str(path))
+
+    def shoot(self, name: str) -> None:
+        """A screenshot for people to look at; the folder is not in the repository."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[object]:
+    """visit(address, width, dark) -> Visitor, each in a browser context of its own."""
+    contexts = []
+
+    def open_page(address: str, width: int = 1280, dark: bool = False) -> Visitor:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+        contexts.append(context)
+        visitor = Visitor(context.new_page(), address)
+        visitor.open("?__theme=dark" if dark else "")
+        return visitor
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,216 @@
+"""The page as a visitor meets it, in Chromium over a tiny random model: controls, bad input, hostile text, phones."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=window.hit=1><script>window.hit=1</script> ${window.hit=1} {{value}}"
+
+
+def test_a_recorded_run_is_there_before_anything_is_pressed(visit, tiny_app):
+    visitor = visit(tiny_app)
+    assert "recording" in visitor.text("#progress")
+    assert "held-out rows right" in visitor.text("#headline")
+    assert visitor.page.locator("#chips .chip").count() == 10
+    visitor.page.wait_for_selector("#plane .main-svg")
+    assert visitor.errors == [] and visitor.elsewhere == []
+
+
+def test_train_pause_step_resume_and_stop(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    visitor.set("steps", "9000")  # a tiny model takes milliseconds a step
+    visitor.page.click("#train")
+    visitor.settle("#progress", "left")
+    visitor.page.click("#pause")
+    visitor.settle("#progress", "Paused at step")
+    paused = int(visitor.text("#progress").split("step ")[1].split()[0])
+    visitor.page.click("#step")
+    visitor.settle("#progress", f"Paused at step {paused + 1} of 9000")
+    visitor.page.click("#pause")  # now: Resume
+    visitor.settle("#progress", "left")
+    visitor.page.click("#stop")
+    visitor.run_ends()
+    assert "stopped by hand" in visitor.text("#progress")
+    assert "held-out rows" in visitor.text("#bars")
+    assert visitor.errors == []
+
+
+def test_step_begins_a_run_of_one_step(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    visitor.page.click("#step")
+    visitor.settle("#progress", "Paused at step 1 of")
+    visitor.page.click("#stop")
+    visitor.run_ends()
+
+
+def test_zoom_survives_training_and_every_step_is_painted_without_a_new_plot(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    page.evaluate("window.before = document.querySelector('#plane .plot-host')")
+    page.evaluate("Plotly.relayout(document.querySelector('#plane .plot-host'), {'xaxis.range': [-1, 1], 'yaxis.range': [-1, 1]})")
+    visitor.set("steps", "30")
+    page.click("#train")
+    visitor.run_ends()
+    assert page.evaluate("document.querySelector('#plane .plot-host').layout.xaxis.range") == [-1, 1]
+    assert page.evaluate("window.before === document.querySelector('#plane .plot-host')")
+    losses = page.evaluate("document.querySelector('#curves .plot-host').data.find(t => t.name === 'training loss').y")
+    assert len(losses) == 30
+    assert visitor.errors == []
+
+
+def test_scrub_back_and_a_click_on_a_token_lights_it_everywhere(visit, tiny_app):
+    visitor = visit(tiny_app)
+    page = visitor.page
+    page.evaluate(
+        "() => { const bar = document.querySelector('#scrubber input[type=range]'); bar.value = 20;"
+        " bar.dispatchEvent(new Event('input', {bubbles: true})); }"
+    )
+    visitor.settle("#plane .plot-note", "step 20")
+    page.click("#chips .chip >> nth=3")
+    page.wait_for_selector("#chips .chip[aria-pressed=true][data-token='3']")
+    page.wait_for_function("document.querySelector('#plane .plot-host').data.at(-1).marker.size[3] === 16")
+    visitor.tab("Inspect")
+    page.click("#tokens button[data-token='5']")
+    page.wait_for_selector("#tokens tr.lit button[data-token='5']")
+    visitor.tab("Train")
+    page.wait_for_selector("#chips .chip[aria-pressed=true][data-token='5']")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("virtual_tokens", "0", "virtual tokens is 0"),
+        ("virtual_tokens", "10000", "virtual tokens is 10000"),
+        ("learning_rate", "0", "learning rate is 0"),
+        ("learning_rate", "11", "learning rate is 11"),
+        ("learning_rate", "", "learning rate is empty"),
+        ("steps", "-3", "steps is -3"),
+        ("steps", "2.5", "steps is 2.5"),
+    ],
+)
+def test_a_bad_setting_gets_a_sentence_and_changes_nothing(visit, tiny_app, name, value, told):
+    visitor = visit(tiny_app)
+    before = visitor.text("#headline")
+    visitor.set(name, value)
+    visitor.page.click("#train")
+    visitor.settle("#message", told)
+    assert visitor.text("#headline") == before
+    assert visitor.page.is_enabled("#train")
+
+
+def test_bad_files_get_a_sentence_and_change_nothing(visit, tiny_app, tmp_path):
+    visitor = visit(tiny_app)
+    for name, data, told in [
+        ("empty.csv", b"", "is empty"),
+        ("no-answer.csv", b"input,output\na,1\nb,\n", "Row 3"),
+        ("columns.csv", b"question,answer\na,b\n", "it needs input and output"),
+        ("one.csv", b"text,label\n" + b"".join(b"t%d,same\n" % i for i in range(8)), "one label only"),
+        ("zip.csv", b"\x1f\x8b\x08\x00rest", "compressed"),
+        ("nul.csv", b"input,output\na\0,b\n", "binary"),
+    ]:
+        visitor.upload(name, data, tmp_path)
+        visitor.settle("#message", told)
+        assert "promise" in visitor.text("#examples")
+
+
+def test_hostile_text_is_shown_as_it_is_everywhere(visit, tiny_app, tmp_path):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    rows = "".join(f'"{HOSTILE} {i}",{"<b>one</b>" if i % 2 else "<i>two</i>"}\n' for i in range(12))
+    visitor.upload("<img src=x onerror=window.hit=1>.csv".replace("/", ""), ("text,label\n" + rows).encode(), tmp_path)
+    visitor.settle("#examples", "<script>window.hit=1</script>")
+    visitor.set("steps", "3")
+    page.click("#train")
+    visitor.run_ends()
+    visitor.tab("Compare")
+    page.fill("#own-prompt textarea", HOSTILE + " {input}")
+    page.click("#score-prompt")
+    visitor.settle("#contenders", "mine 1")
+    page.wait_for_selector("#stop-scoring[disabled]")
+    page.click("#written summary")
+    assert HOSTILE in visitor.text("#written")
+    page.fill("#ask-text textarea, #ask-text input", HOSTILE)
+    page.click("#ask")
+    visitor.settle("#answers", "<script>")
+    visitor.tab("Inspect")
+    page.wait_for_selector("#tokens tbody tr")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hit") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert visitor.errors == []
+
+
+def test_your_own_prompt_without_input_gets_a_sentence(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.tab("Compare")
+    visitor.page.fill("#own-prompt textarea", "no place")
+    visitor.page.click("#score-prompt")
+    visitor.settle("#compare-message", "{input} 0 times")
+
+
+def test_save_load_and_snap(visit, tiny_app, tmp_path):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    visitor.set("steps", "5")
+    page.click("#train")
+    visitor.run_ends()
+    visitor.tab("Inspect")
+    page.click("#snap:not([disabled])")
+    visitor.settle("#snapped", "control 3")
+    page.click("#save")
+    page.wait_for_selector("#download:visible")
+    with page.expect_download() as download:
+        page.click("#download")
+    path = tmp_path / "prompt.zip"
+    download.value.save_as(path)
+    page.set_input_files("#load-prompt input[type=file], input[type=file] >> nth=-1", str(path))
+    page.wait_for_function("document.querySelector('#inspect-run input').value.startsWith('loaded 1')")
+    (tmp_path / "bad.zip").write_bytes(b"not a zip")
+    page.set_input_files("#load-prompt input[type=file], input[type=file] >> nth=-1", str(tmp_path / "bad.zip"))
+    visitor.settle("#inspect-message", "not a readable zip")
+    assert visitor.errors == []
+
+
+def test_a_prefix_says_that_it_has_no_words_and_shows_its_layers(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    page.click("#set-method label:has-text('K/V prefix')")
+    page.wait_for_function("document.querySelector('#set-learning_rate input').value === '0.01'")
+    visitor.set("steps", "4")
+    page.click("#train")
+    visitor.run_ends()
+    assert "no nearest tokens" in visitor.text("#chips")
+    visitor.tab("Inspect")
+    visitor.settle("#tokens", "no vocabulary to project")
+    page.click("#part label:has-text('keys')")
+    visitor.settle("#inspect-plane .plot-title", "keys in layer")
+    assert visitor.errors == []
+
+
+def test_two_tabs_do_not_see_each_other(visit, tiny_app):
+    one, two = visit(tiny_app), visit(tiny_app)
+    one.ready()
+    one.set("steps", "4")
+    one.page.click("#train")
+    one.run_ends()
+    assert "recording" in two.text("#progress")
+    two.tab("Inspect")
+    two.page.wait_for_timeout(300)
+    assert "recording" in two.page.input_value("#inspect-run input")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (768, False), (1280, False), (1280, True), (1920, False)])
+def test_no_page_is_wider_than_the_screen(visit, tiny_app, width, dark):
+    visitor = visit(tiny_app, width, dark)
+    for name in ("Train", "Compare", "Inspect"):
+        visitor.tab(name)
+        visitor.page.wait_for_timeout(400)
+        visitor.shoot(f"{name.lower()}-{width}-{'dark' if dark else 'light'}")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width + 2
+    assert visitor.errors == []
