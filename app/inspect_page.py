@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from core import LabError, Recipe
+from core import LabError, Recipe, load_task
 from core.engine import Ticket
 from core.inspection.control import moved_at_random
 from core.inspection.snap import snap
@@ -20,6 +20,7 @@ from core.record import RunRecord, loaded_record, score_row
 from core.run import Scored, Skipped, contest, rivals
 from core.scoring import Contender, Score
 from core.storage import load, pack, record_of, to_files
+from core.task import slugs
 
 from . import figures, show
 from .compare_page import learned_contender, prefix_of, side_job
@@ -149,9 +150,9 @@ class InspectPage:
             yield [show.message("Vectors are kept for live runs and loaded prompts only: train one, then snap it."), gr.skip()]
             return
         task, mine, start, book = (
-            session.task if run.learned else run.task,
+            run.task,
             learned_contender(run),
-            run.record.vectors.get(0),
+            run.record.vectors.get(0) if run.record.start_known else None,
             self.lab.book,
         )
         texts: list[str] = []
@@ -207,24 +208,29 @@ class InspectPage:
                 yield [show.message(""), gr.update(value=str(path), visible=True)]
 
     async def _load(self, session: Session, path: Any) -> AsyncIterator[list[Any]]:
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run | Scored | Skipped]:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
             learned = load(Path(path), lm)
-            recipe = learned.recipe or Recipe(
-                method="prompt" if learned.prefix.kind == "soft" else "prefix", virtual_tokens=learned.prefix.virtual_tokens
-            )
-            record = loaded_record(lm, session.task, recipe, learned.prefix, self.lab.vocabulary(lm))
+            made_for = learned.recipe.task if learned.recipe else ""
+            task = load_task(made_for) if made_for in slugs() else session.task
+            record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
-            yield Run(f"loaded {number}: {Path(path).stem[:40]}", record, session.task, recipe, learned=learned)
+            run = Run(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
+            yield run
+            yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
-        async for run, problem in side_job(self.lab, session, job, lambda event: event):
-            if problem:
-                yield self.paint(session, problem)
-            if run:
-                session.runs = [*session.runs, run][-MOST_RUNS:]
-                session.shown, session.step, session.chosen = run, None, None
-                yield self.paint(session, " ".join(run.learned.warnings))
+        def take(event: Any) -> None:
+            if isinstance(event, Run):
+                session.runs = [*session.runs, event][-MOST_RUNS:]
+                session.shown, session.step, session.chosen = event, None, None
+            elif isinstance(event, Scored) and event.final and session.shown:
+                session.shown.record.scores = [score_row(event.score, samples=False)]
+                session.shown.record.held_out = {event.score.name: event.score}
+
+        async for _, problem in side_job(self.lab, session, job, take):
+            warnings = session.shown.learned.warnings if session.shown and session.shown.learned else ()
+            yield self.paint(session, problem or " ".join(warnings))
 
 
 def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:
@@ -239,7 +245,10 @@ def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:
         words = [show.token(record.texts[t]) for t in ids]
         near = " ".join(f"<b>{show.safe(w)}</b> {c:.2f}" for w, c in zip(words, reading.cosine[i], strict=True))
         far = f"<b>{show.safe(show.token(record.texts[reading.by_l2[i]]))}</b> {reading.distance[i]:.2f}"
-        control = f"<b>{show.safe(show.token(record.texts[reading.control_ids[i]]))}</b> {reading.control_cosine[i]:.2f}"
+        known = record.start_known
+        control = (
+            "–" if not known else f"<b>{show.safe(show.token(record.texts[reading.control_ids[i]]))}</b> {reading.control_cosine[i]:.2f}"
+        )
         lit = " class='lit'" if chosen == i else ""
         rows.append(
             f"<tr{lit}><th scope='row'><button type='button' class='number' data-token='{i}'>{i + 1}</button></th><td>{near}</td><td>{far}</td>"

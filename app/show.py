@@ -27,10 +27,17 @@ def token(text: str) -> str:
     >>> token(" the"), token("\\n"), token(" "), token("a b")
     ('the', '⏎', '␣', 'a b')
     """
-    shown = text[1:] if text.startswith(" ") and text.strip() else text
-    if not shown.strip():
-        return "".join(MARKS.get(sign, sign) for sign in shown) or "∅"
-    return "".join(MARKS.get(sign, sign) if sign != " " else sign for sign in shown)
+    words = text[1:] if text.startswith(" ") and text.strip() else text
+    blank = not words.strip()
+    return "".join(_sign(sign, blank) for sign in words) or "∅"
+
+
+def _sign(sign: str, blank: bool) -> str:
+    if sign == " " and not blank:
+        return sign
+    if sign in MARKS:
+        return MARKS[sign]
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
 
 
 def percent(share: float) -> str:
@@ -112,6 +119,8 @@ def progress(record: RunRecord, status: str, waiting: int, left: float | None) -
     done = record.step
     if record.recorded:
         words = f"A recording of a real run ({safe(record.recorded)}). Press <b>Train</b> to run it live."
+    elif record.loaded:
+        words = f"Loaded from a file: {record.parameters:,} numbers."
     elif status == "waiting":
         words = f"Waiting for the device ({waiting} before you)." if waiting else "Starting …"
     elif status == "paused":
@@ -166,6 +175,10 @@ def chips(record: RunRecord, step: int, chosen: int | None) -> str:
 
 def nearest_verdict(record: RunRecord, step: int) -> str:
     """What the nearest tokens can tell here, in words: learned against the control of the same lengths."""
+    if not record.start_known:
+        return (
+            "This prompt's start is not known (no recipe, or other weights), so there is no control: its nearest tokens alone tell little."
+        )
     reading, start = record.readings[step], record.readings[0]
     total = len(reading.ids)
     first = [ids[0] for ids in start.ids]

@@ -72,7 +72,8 @@ class Engine:
             own = self._tickets.get(session, [])
             if len(own) >= MOST_PER_SESSION:
                 raise LabError(f"You have {len(own)} jobs here already: wait for one, or stop it.")
-            if sum(map(len, self._tickets.values())) >= MOST_IN_ALL:
+            wanting = [t for tickets in self._tickets.values() for t in tickets if t.status != "paused"]  # paused ones cost nothing
+            if len(wanting) >= MOST_IN_ALL:
                 raise LabError(f"{MOST_IN_ALL} jobs are waiting on this server: please try again in a minute.")
             ticket = Ticket(session, job, steps, idle)
             self._tickets.setdefault(session, []).append(ticket)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .model import LanguageModel
-from .prefix import Prefix
+from .prefix import Prefix, create
 from .reading import Reader, Reading, Vocabulary, reader_of
 from .recipe import Recipe
 from .run import Event, Finished, Scorebook, Scored, Skipped, run
 from .scoring import Score
+from .storage import Learned
 from .task import Task
 from .training import State, StepEvent, Training
 
@@ -53,6 +54,8 @@ class RunRecord:
     seconds: float = 0.0
     finished: bool = False
     stopped: str = ""
+    loaded: bool = False  # from a file that somebody saved
+    start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
     recorded: str = ""  # when and with what a recording was made; empty for a live run
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
     state: State | None = None
@@ -123,7 +126,7 @@ def training_job(
     state = training.start()
     start = training.show(state).snapshot()
     reader = reader_of(lm, vocabulary, start)
-    _begin(lm, record, training.prefix, reader, vocabulary)
+    _begin(lm, record, training.prefix, reader, vocabulary, start)
     yield "ready"
     for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
         if isinstance(event, StepEvent):
@@ -141,23 +144,37 @@ def training_job(
         yield event
 
 
-def loaded_record(lm: LanguageModel, task: Task, recipe: Recipe, prefix: Prefix, vocabulary: Vocabulary) -> RunRecord:
-    """The record of a prompt that came from a file: one reading, no steps. Its start is not known, so it is its own."""
+def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: Vocabulary) -> RunRecord:
+    """The record of a prompt that came from a file, without steps.
+
+    Its start is made again where its recipe says how (the same weights, a known task): then there is a control. Else the
+    one reading is its own start, and `start_known` is False.
+    """
+    prefix = learned.prefix
+    method = "prompt" if prefix.kind == "soft" else "prefix"
+    recipe = learned.recipe or Recipe(method=method, virtual_tokens=prefix.virtual_tokens)
     record = new_record(task, recipe)
+    record.loaded, record.finished = True, True
     vectors = prefix.snapshot()
-    _begin(lm, record, prefix, reader_of(lm, vocabulary, vectors), vocabulary)
-    record.vectors[-1], record.finished = vectors, True
+    same = not learned.warnings and recipe.task == task.slug and recipe.virtual_tokens == prefix.virtual_tokens
+    record.start_known = same and recipe.method == method
+    start = create(lm, task, recipe).snapshot() if record.start_known else vectors
+    reader = reader_of(lm, vocabulary, start)
+    _begin(lm, record, prefix, reader, vocabulary, start)
+    if record.start_known:
+        _read(lm, record, reader, 1, vectors, 1)
+    record.vectors[-1] = vectors
     return record
 
 
-def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader, vocabulary: Vocabulary) -> None:
+def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader, vocabulary: Vocabulary, start: np.ndarray) -> None:
     record.base = {"name": lm.name, "weights": lm.weights_hash, "device": lm.device.type, "dtype": lm.dtype_name, "layers": lm.layers}
     record.kind, record.parameters = prefix.kind, prefix.parameter_count()
     record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
     record.explained = [float(share) for share in reader.plane.explained]
     record.neighbours = vocabulary.neighbours.tolist() if prefix.kind == "soft" else []
     _name(lm, record, record.cloud_ids)
-    _read(lm, record, reader, 0, prefix.snapshot(), record.recipe["steps"])
+    _read(lm, record, reader, 0, start, record.recipe["steps"])
 
 
 def _read(lm: LanguageModel, record: RunRecord, reader: Reader, step: int, vectors: np.ndarray, steps: int) -> None:

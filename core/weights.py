@@ -3,10 +3,14 @@
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
+import urllib.parse
+import urllib.request
 from importlib import metadata
 from pathlib import Path
 
+import huggingface_hub
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -80,6 +84,20 @@ def locate(name: str) -> str:
     return name
 
 
+def hub_reachable(seconds: float = 5.0) -> bool:
+    """Whether the Hub's server takes a connection. The Hub's client retries for half a minute before it says that it doesn't."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():
+        return True  # a proxy decides; names may not resolve here
+    address = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname, address.port or 443), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
 def read(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for what is not here.
 
@@ -87,7 +105,7 @@ def read(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     source = locate(name)
     # Files already here are taken without asking the Hub, so that no network means no waiting.
-    for local_only in [True] if Path(source).is_dir() else [True, False]:
+    for local_only in [True] if Path(source).is_dir() or not hub_reachable() else [True, False]:
         try:
             config = AutoConfig.from_pretrained(source, local_files_only=local_only)
             if getattr(config, "is_encoder_decoder", False):

@@ -110,8 +110,8 @@ class Visitor:
         )
 
     def run_ends(self, seconds: float = 120) -> None:
-        self.page.wait_for_selector("#train:not([disabled])", timeout=1000 * seconds)
-        self.settle("#progress", "s of training", 5)
+        self.settle("#progress", "s of training", seconds)
+        self.page.wait_for_selector("#train:not([disabled])")
 
     def set(self, name: str, value: str) -> None:
         self.page.fill(f"#set-{name} input", value)

@@ -1,0 +1,130 @@
+"""Figures and HTML are pure functions of a record: what they draw, and that no text in them becomes markup."""
+
+import json
+import re
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from tiny_models import answer_task, make
+
+from app import figures, show
+from app.controls import SETTINGS, control, recipe_from
+from core import LabError
+from core.reading import Vocabulary
+from core.recipe import Recipe
+from core.record import RunRecord, new_record, training_job
+from core.run import Scorebook
+from core.scoring import Difference
+from core.task import Handcrafted
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module", params=["prompt", "prefix"])
+def record(request) -> RunRecord:
+    """A whole run on a tiny model, its task's names hostile."""
+    lm = make("llama", max_position_embeddings=1024)
+    task = answer_task(name=HOSTILE, handcrafted=(Handcrafted(HOSTILE, "Word: {input} gives"), Handcrafted("plain", "{input} ->")))
+    recipe = Recipe(task="tiny", method=request.param, virtual_tokens=3, steps=6)
+    made = new_record(task, recipe)
+    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
+        pass
+    assert made.finished and made.step == 6
+    return made
+
+
+def test_curves_hold_every_step_and_a_dashed_line_for_each_handcrafted_prompt(record):
+    value = figures.curves(record)
+    loss = next(trace for trace in value["data"] if trace["name"] == "training loss")
+    assert loss["x"] == [1, 2, 3, 4, 5, 6]
+    assert loss["y"] == pytest.approx(record.losses, abs=1e-3)
+    dashed = [trace for trace in value["data"] if trace.get("line", {}).get("dash") == "dash"]
+    assert len(dashed) == len(record.lines) == 3  # no prompt, and the two that were written
+    assert value["layout"]["uirevision"] == "keep"
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_plane_ends_where_the_vectors_are(record, dimensions):
+    value = figures.plane(record, 4, chosen=1, dimensions=dimensions)
+    last = value["data"][-1]
+    assert last["x"] == pytest.approx(record.readings[4].place[:, 0].tolist(), abs=2e-3)
+    assert last["customdata"] == [0, 1, 2]
+    paths = [trace for trace in value["data"] if trace["mode"] == "lines"]
+    assert len(paths) == 3 and all(len(path["x"]) == 5 for path in paths)
+    assert "step 4" in value["note"] and "% of the variance" in value["note"]
+
+
+def test_no_name_becomes_markup_in_a_figure_or_in_html(record):
+    drawn = json.dumps([figures.curves(record), figures.plane(record, 6)])
+    assert "<img" not in drawn
+    pieces = [show.headline(record), show.bars(record.scores, "x", record.task["handcrafted"]), show.chips(record, 6, None)]
+    assert "<img" not in "".join([*pieces, show.samples(record, 6), show.progress(record, "done", 0, None)])
+
+
+def test_a_record_written_and_read_again_shows_the_same(record):
+    again = RunRecord.from_json(record.to_json())
+    assert show.chips(again, 6, 1) == show.chips(record, 6, 1)
+    assert show.headline(again) == show.headline(record)
+    assert figures.plane(again, 6)["data"][0]["x"] == pytest.approx(figures.plane(record, 6)["data"][0]["x"], abs=2e-3)
+
+
+def test_the_control_stands_beside_every_nearest_token():
+    lm = make("llama")
+    task, recipe = answer_task(), Recipe(task="tiny", virtual_tokens=4, steps=2)
+    made = new_record(task, recipe)
+    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
+        pass
+    assert show.chips(made, 2, None).count("moved as far in a random direction") == 4
+    made.start_known = False
+    assert "no control" in show.nearest_verdict(made, 2)
+
+
+@given(st.text())
+def test_any_token_is_legible_and_no_markup(text):
+    shown = show.safe(show.token(text))
+    assert shown.strip()
+    assert "<" not in shown and '"' not in shown
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_text_in_an_answer_table_is_escaped(text, said):
+    from app.compare_page import answers_table
+
+    made = answers_table(text, {"a": said}, {}, answer_task(), {"a": "none"})
+    inner = re.sub(r"</?(table|caption|thead|tbody|tr|th|td|i)( [^<>]*)?>", "", made)
+    assert "<" not in inner and ">" not in inner
+
+
+def test_a_difference_says_tie_or_more_than_chance():
+    tie = show.paired("a", "b", Difference(0.01, (-0.05, 0.07), 3, 2, 1.0, 100))
+    won = show.paired("a", "b", Difference(0.2, (0.1, 0.3), 22, 2, 0.0001, 100))
+    assert "a tie" in tie and "more than chance" in won
+
+
+def test_every_recipe_field_has_a_control_with_the_recipes_default():
+    for name in SETTINGS:
+        made = control(name)
+        assert made.value == getattr(Recipe(), name)
+    values = {name: control(name).value for name in SETTINGS}
+    assert recipe_from(values, answer_task()) == Recipe(task="tiny")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", None), ("steps", 2.5), ("virtual_tokens", 0), ("learning_rate", None), ("method", "x")]
+)
+def test_a_controls_bad_value_is_named(name, value):
+    values = {setting: control(setting).value for setting in SETTINGS} | {name: value}
+    with pytest.raises(LabError, match=Recipe.__dataclass_fields__[name].metadata["label"]):
+        recipe_from(values, answer_task())
+
+
+@pytest.mark.parametrize("name", ["past-tense"])
+def test_the_recording_on_the_page_is_whole(name):
+    from app.session import recorded_run
+
+    run = recorded_run(name)
+    assert run is not None and run.record.finished and run.record.recorded
+    assert len(run.record.readings) == run.record.step + 1 == run.recipe.steps + 1
+    assert {row["kind"] for row in run.record.scores} == {"soft", "none", "handcrafted", "majority"}
+    assert len(run.record.lines) == 1 + len(run.task.handcrafted)
