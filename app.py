@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,21 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core.weights import DEFAULT_MODEL
 
     page = build(load, chosen.model or DEFAULT_MODEL)
-    page.launch(
-        server_name=chosen.host,
-        server_port=chosen.port,
-        share=chosen.share,
-        theme=THEME,
-        css_paths=[Path(ASSETS) / "style.css"],
-        ssr_mode=False,  # one process, no second server in Node
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        max_file_size="64mb",
-        state_session_capacity=200,
-        pwa=False,
-        mcp_server=False,
-    )
+    try:
+        page.launch(
+            server_name=chosen.host,
+            server_port=chosen.port,
+            share=chosen.share,
+            theme=THEME,
+            css_paths=[Path(ASSETS) / "style.css"],
+            ssr_mode=False,  # one process, no second server in Node
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            max_file_size="64mb",
+            state_session_capacity=200,
+            pwa=False,
+            mcp_server=False,
+        )
+    except OSError as error:  # Gradio's way to say that the port is taken
+        sys.exit(f"error: the page can't be opened on {chosen.host}:{chosen.port} ({error}): choose another --port.")
 
 
 if __name__ == "__main__":

@@ -97,13 +97,12 @@ def headline(record: RunRecord) -> str:
     written = best_handcrafted(record.scores)
     vectors = record.recipe["virtual_tokens"]
     what = f"a K/V prefix of {vectors} gets" if record.kind == "prefix" else f"{vectors} trained vectors get"
-    if learned and written and record.finished:
-        gap = learned["accuracy"] - written["accuracy"]
-        overlap = learned["interval"][0] <= written["interval"][1] and written["interval"][0] <= learned["interval"][1]
-        verdict = "a tie, as far as these rows can tell" if overlap else "ahead" if gap > 0 else "behind"
+    if learned and written and record.difference:
+        gap, p = record.difference["difference"], record.difference["p"]
+        verdict = f"{'ahead' if gap > 0 else 'behind'}, more than chance" if p < 0.05 else "a tie, as far as these rows can tell"
         return (
             f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
-            f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict}."
+            f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict} (paired, p = {p:.2g})."
         )
     if learned and learned.get("final", True):
         return f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."

@@ -15,7 +15,7 @@ from .prefix import Prefix, create
 from .reading import Reader, Reading, Vocabulary, reader_of
 from .recipe import Recipe
 from .run import Event, Finished, Scorebook, Scored, Skipped, run
-from .scoring import Score
+from .scoring import Score, compare
 from .storage import Learned
 from .task import Task
 from .training import State, StepEvent, Training
@@ -50,6 +50,7 @@ class RunRecord:
     validation: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     held_out: dict[str, Score] = field(default_factory=dict)
+    difference: dict[str, Any] = field(default_factory=dict)  # learned against the best handcrafted prompt, paired
     skipped: dict[str, str] = field(default_factory=dict)  # handcrafted prompts that could not be scored, and why
     seconds: float = 0.0
     finished: bool = False
@@ -140,6 +141,10 @@ def training_job(
             record.skipped[event.name] = event.reason
         elif isinstance(event, Finished):
             record.vectors[-1] = training.prefix.snapshot()
+            best = best_handcrafted(record.scores)
+            if best:
+                learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
+                record.difference = asdict(compare(learned, record.held_out[best["name"]]))
             record.seconds, record.stopped, record.state, record.finished = event.seconds, event.stopped, event.state, True
         yield event
 
