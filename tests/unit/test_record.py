@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from tiny_models import answer_task, make
 
+from core.prefix import create
 from core.reading import Vocabulary
 from core.recipe import Recipe
 from core.record import RunRecord, best_handcrafted, loaded_record, new_record, training_job
 from core.run import Scorebook
+from core.storage import from_files, record_of, to_files
 from core.training import StepEvent
 
 RECIPES = [Recipe(steps=5, batch_size=4, virtual_tokens=4), Recipe(method="prefix", steps=5, batch_size=4, virtual_tokens=4)]
@@ -75,15 +78,28 @@ def test_a_record_comes_back_from_a_file(trained):
     assert again.scores == json.loads(json.dumps(record.scores))
 
 
-def test_a_loaded_prompt_has_one_reading_and_no_steps(lm, trained):
+def test_a_loaded_prompt_gets_its_start_back_where_its_recipe_says_how(lm, trained):
     record, _ = trained
-    from core.prefix import create
-
-    recipe = Recipe.from_dict(record.recipe)
-    prefix = create(lm, answer_task(), recipe)
-    loaded = loaded_record(lm, answer_task(), recipe, prefix, Vocabulary(lm))
-    assert loaded.step == 0 and len(loaded.readings) == 1 and loaded.finished
+    task = answer_task()
+    recipe = Recipe.from_dict({**record.recipe, "task": task.slug})
+    prefix = create(lm, task, recipe)
+    start = prefix.snapshot()
+    with torch.no_grad():
+        next(prefix.parameters()).add_(0.5)
+    files = to_files(lm, prefix, record_of(lm, task, recipe, "{input}"))
+    loaded = loaded_record(lm, task, from_files(files, lm, "x"), Vocabulary(lm))
+    assert loaded.start_known and loaded.step == 0 and len(loaded.readings) == 2
+    assert np.array_equal(loaded.vectors[0], start)
     assert np.array_equal(loaded.final_vectors(), prefix.snapshot())
+    assert (loaded.readings[1].moved > 0).all()
+
+
+def test_a_loaded_prompt_without_a_recipe_has_no_control(lm, trained):
+    prefix = create(lm, answer_task(), Recipe.from_dict(trained[0].recipe))
+    files = to_files(lm, prefix, {})
+    del files["recipe.json"]
+    loaded = loaded_record(lm, answer_task(), from_files(files, lm, "x"), Vocabulary(lm))
+    assert not loaded.start_known and len(loaded.readings) == 1 and loaded.finished
 
 
 def test_the_line_to_beat_is_the_best_of_the_handcrafted():
