@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
-TOP_TO_BOTTOM = "errors weights model recipe task prefix rows scoring answering training run reading record storage engine bench __main__"
+TOP_TO_BOTTOM = "errors weights model recipe task prefix rows scoring answering training run reading storage record engine bench __main__"
 FILES = sorted(CORE.rglob("*.py"))
 
 
