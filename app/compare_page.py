@@ -23,7 +23,7 @@ from . import show
 from .components import html
 from .session import Lab, Run, Session
 
-POLL = 0.05
+POLL = 0.02
 MOST_PROMPTS = 12
 
 

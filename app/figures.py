@@ -192,4 +192,5 @@ def _line(path: np.ndarray, flat: bool, line: dict[str, Any], opacity: float) ->
 def _value(figure: go.Figure, title: str, note: str) -> dict[str, Any]:
     """A figure with its title and note, without plotly's large default template."""
     figure.layout.template = None
-    return {"title": title, "note": note, "data": figure.to_plotly_json()["data"], "layout": figure.to_plotly_json()["layout"]}
+    made = figure.to_plotly_json()
+    return {"title": title, "note": note, "data": made["data"], "layout": made["layout"]}

@@ -17,7 +17,7 @@ from .components import clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
 
-POLL = 0.05  # seconds between looks at a running job
+POLL = 0.02  # seconds between looks at a running job
 
 
 class TrainPage:
