@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)"
     )
-    options.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")), help="port (default 7860)")
+    options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     return options
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from core.weights import DEFAULT_MODEL
 
-    page = build(load, chosen.model or DEFAULT_MODEL)
+    page = build(load, chosen.model or DEFAULT_MODEL, chosen.dtype)
     try:
         page.launch(
             server_name=chosen.host,
@@ -61,10 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             show_error=False,
             max_file_size="64mb",
             state_session_capacity=200,
+            max_threads=400,  # places for open streams: each visitor who watches a run holds one
             pwa=False,
             mcp_server=False,
         )
-    except OSError as error:  # Gradio's way to say that the port is taken
+    except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         sys.exit(f"error: the page can't be opened on {chosen.host}:{chosen.port} ({error}): choose another --port.")
 
 

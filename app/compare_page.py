@@ -24,6 +24,7 @@ from .components import html
 from .session import Lab, Run, Session
 
 POLL = 0.02
+MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
 
 
@@ -71,7 +72,8 @@ class ComparePage:
             "<p class='note'>Right means: every token of the right answer is the model's first choice"
             " (whether it would then stop is asked of nobody)."
             if not task.labels
-            else "<p class='note'>Right means: the right label is the most likely of the label words."
+            else "<p class='note'>Right means: the right label is the most likely of the label words. Among all tokens of the vocabulary, the right "
+            f"label is the first choice of: {first_choices(rows)}."
         )
         note += " Loss: nats per answer. Tokens: what stands before the input. All in float32, by the same code, on the same rows.</p>"
         table = (
@@ -120,6 +122,8 @@ class ComparePage:
         task = session.task
         try:
             check_template(template or "")
+            if len(template) > MOST_TYPED:
+                raise LabError(f"The prompt has {len(template):,} characters: use at most {MOST_TYPED:,}.")
             own = session.prompts.get(task.slug, [])
             if len(own) >= MOST_PROMPTS:
                 raise LabError(f"You have {MOST_PROMPTS} prompts on this task already: reload the page to begin anew.")
@@ -173,6 +177,9 @@ class ComparePage:
         return self.paint(session)
 
     async def _ask(self, session: Session, text: str) -> AsyncIterator[tuple[Any, Any]]:
+        if not text.strip() or len(text) > MOST_TYPED:
+            yield show.message(f"Type an input of 1 to {MOST_TYPED:,} characters; this one has {len(text.strip()):,}."), gr.skip()
+            return
         task = session.task
         own = session.prompts.get(task.slug, [])
         contenders = [*(learned_contender(run) for run in learned_runs(session)), *rivals(task)]
@@ -229,7 +236,7 @@ def known_scores(session: Session) -> dict[str, Score]:
     known: dict[str, Score] = {}
     for run in session.runs:
         if run.task is session.task or run.task == session.task:
-            for name, score in run.record.held_out.items():
+            for name, score in dict(run.record.held_out).items():
                 mine = score.kind in ("soft", "prefix")
                 known[run.name if mine else name] = _named(score, run.name) if mine else score
     known.update(session.scores.get(session.task.slug, {}))
@@ -264,6 +271,11 @@ def learned_contender(run: Run) -> Contender:
     assert prefix is not None
     template = run.recipe.template or run.task.template
     return Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
+
+
+def first_choices(rows: list[dict[str, Any]]) -> str:
+    """How often each contender's first choice of the whole vocabulary is the right label, in words."""
+    return ", ".join(f"{show.safe(row['name'])} {show.percent(row['first_choice'])}" for row in rows if row["first_choice"] is not None)
 
 
 def _names(task: Task) -> list[str]:

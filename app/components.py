@@ -4,6 +4,7 @@ A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as 
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,16 @@ def plot(**options: Any) -> gr.HTML:
 
 def drawn(figure: dict[str, Any]) -> str:
     """What `plot` takes: a figure of app.figures as one string. Gradio streams nested lists as edits, which went wrong."""
-    return json.dumps(figure, separators=(",", ":"))
+    return json.dumps(_finite(figure), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null in place of NaN and infinity (of a run that diverged), which a browser can't read."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def html(value: str = "", **options: Any) -> gr.HTML:

@@ -13,7 +13,15 @@ from core.record import RunRecord, best_handcrafted
 
 from .show import CONTROL, LEARNED, PLAIN, colours, percent, token
 
+MOST_PLACES = 4000  # points of all paths together: a page is painted after every step
 NUMBERED = 40  # more vectors than this are drawn without their number
+
+
+def thinned(count: int, most: int = 400) -> list[int]:
+    """Up to `most` indices from 0 to count - 1, evenly spaced, the last one always among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({*range(0, count, -(-count // most)), count - 1})
 
 
 def plain(text: str) -> str:
@@ -39,9 +47,10 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.62, 0.38])
     steps = record.recipe["steps"]
-    colour = colours(record.lines, record.task["handcrafted"])
+    lines = record.lines  # read once: the run may replace it meanwhile
+    colour = colours(lines, record.task["handcrafted"])
     labelled: list[float] = []
-    for row in sorted(record.lines, key=lambda row: -row["accuracy"]):
+    for row in sorted(lines, key=lambda row: -row["accuracy"]):
         share = 100 * row["accuracy"]
         figure.add_trace(
             go.Scatter(
@@ -62,6 +71,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
                 font={"size": 11, "color": colour[row["name"]]}, row=1, col=1,
             )  # fmt: skip
     seen = record.validation
+    shown = thinned(record.step)
     figure.add_trace(
         go.Scatter(
             x=[entry["step"] for entry in seen],
@@ -84,8 +94,8 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     )
     figure.add_trace(
         go.Scatter(
-            x=list(range(1, record.step + 1)),
-            y=[round(float(loss), 4) for loss in record.losses[: record.step]],
+            x=[number + 1 for number in shown],
+            y=[round(float(record.losses[number]), 4) for number in shown],
             mode="lines",
             name="training loss",
             line={"color": LEARNED, "width": 2},
@@ -101,7 +111,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     figure.update_yaxes(range=[-4, 108], title_text="% right", row=1, col=1)
     figure.update_yaxes(title_text="loss (nats)", rangemode="tozero", row=2, col=1)
     figure.update_layout(**_layout(height=380))
-    written = best_handcrafted(record.lines)
+    written = best_handcrafted(lines)
     title = "Learning"
     if seen:
         title = f"{percent(seen[-1]['accuracy'])} of {seen[-1]['n']} validation rows right after step {seen[-1]['step']}"
@@ -118,7 +128,7 @@ def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: i
     figure = go.Figure()
     if not record.readings:
         return _value(figure.update_layout(**_layout(height=380)), "", "")
-    readings = record.readings[: step + 1]
+    readings = [record.readings[i] for i in thinned(step + 1, max(20, MOST_PLACES // max(len(record.readings[0].place), 1)))]
     path = np.stack([reading.place for reading in readings])  # (steps + 1, virtual_tokens, 3)
     texts = [plain(token(record.texts.get(i, ""))) for i in record.cloud_ids]
     kind = "real words" if record.kind == "soft" else "real words' values"

@@ -1,5 +1,6 @@
 """The Inspect page: what the vectors are near, where they moved, what snapping them leaves; each beside its control."""
 
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -60,7 +61,10 @@ class InspectPage:
         with gr.Row():
             self.snap = gr.Button("Snap and score", elem_id="snap", scale=0, min_width=180)
         self.snapped = html(elem_id="snapped")
-        self.outputs = [self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.snap, self.snapped, self.file]
+        self.outputs = [
+            self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.part, self.snap, self.snapped, self.file,
+        ]  # fmt: skip
+        self.view = [self.tokens, self.plane, self.layer, self.part]  # painted anew together, so that they agree
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -70,7 +74,7 @@ class InspectPage:
         names = [known.name for known in session.runs] + ([self.recording.name] if self.recording else [])
         picker = gr.update(choices=names, value=run.name if run else None)
         if run is None or not run.record.readings:
-            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 6]
+            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 7]
         record = run.record
         step = len(record.readings) - 1 if session.step is None else min(session.step, len(record.readings) - 1)
         soft = record.kind == "soft"
@@ -82,6 +86,7 @@ class InspectPage:
             drawn(figures.plane(record, step, session.chosen, dimensions, control=True)),
             gr.update(visible=not soft),
             gr.update(maximum=layers - 1, value=layers // 2),
+            1,  # values: what the paths are drawn of
             gr.update(interactive=soft and prefix_of(run) is not None and not run.busy),
             "" if soft else "<p class='note'>A K/V prefix has no words to snap to.</p>",
             gr.update(visible=False),
@@ -95,14 +100,12 @@ class InspectPage:
         self.run.input(self._pick, [session, self.run, self.dimensions], self.outputs, **quiet).then(
             train.paint, [session], train.outputs, **quiet
         )
-        self.dimensions.change(self._plane, [session, self.dimensions], [self.plane], **quiet)
+        self.dimensions.change(self._view, [session, self.dimensions], self.view, **quiet)
         both = [self.layer, self.part]
         for control in both:
             control.input(self._layer, [session, self.dimensions, *both], [self.message, self.plane], trigger_mode="always_last", **quiet)
         for source in (self.tokens, self.plane):
-            source.click(self._choose, [session, self.dimensions], [self.tokens, self.plane], **quiet).then(
-                train.paint, [session], train.outputs, **quiet
-            )
+            source.click(self._choose, [session, self.dimensions], self.view, **quiet).then(train.paint, [session], train.outputs, **quiet)
         self.snap.click(self._snap, [session], [self.message, self.snapped], **quiet)
         self.save.click(self._save, [session], [self.message, self.file], **quiet)
         self.upload.upload(self._load, [session, self.upload], self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
@@ -114,14 +117,14 @@ class InspectPage:
             return self.paint(session, dimensions=dimensions)
         return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.", dimensions)
 
-    def _plane(self, session: Session, dimensions: int) -> Any:
-        return self.paint(session, dimensions=dimensions)[self.outputs.index(self.plane)]
+    def _view(self, session: Session, dimensions: int) -> list[Any]:
+        painted = self.paint(session, dimensions=dimensions)
+        return [painted[self.outputs.index(component)] for component in self.view]
 
     def _choose(self, session: Session, dimensions: int, event: gr.EventData) -> list[Any]:
         token = clicked_token(event)
         session.chosen = None if token == session.chosen else token
-        painted = self.paint(session, dimensions=dimensions)
-        return [painted[self.outputs.index(self.tokens)], painted[self.outputs.index(self.plane)]]
+        return self._view(session, dimensions)
 
     async def _layer(self, session: Session, dimensions: int, layer: int, part: int) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -206,8 +209,13 @@ class InspectPage:
                 path = folder / "soft-prompt.zip"
                 path.write_bytes(data)
                 yield [show.message(""), gr.update(value=str(path), visible=True)]
+                shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
     async def _load(self, session: Session, path: Any) -> AsyncIterator[list[Any]]:
+        if session.shown and session.shown.busy:
+            yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
+            return
+
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run | Scored | Skipped]:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
@@ -220,16 +228,19 @@ class InspectPage:
             yield run
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
+        loaded: list[Run] = []
+
         def take(event: Any) -> None:
             if isinstance(event, Run):
+                loaded.append(event)
                 session.runs = [*session.runs, event][-MOST_RUNS:]
                 session.shown, session.step, session.chosen = event, None, None
-            elif isinstance(event, Scored) and event.final and session.shown:
-                session.shown.record.scores = [score_row(event.score, samples=False)]
-                session.shown.record.held_out = {event.score.name: event.score}
+            elif isinstance(event, Scored) and event.final:
+                loaded[0].record.scores = [score_row(event.score, samples=False)]
+                loaded[0].record.held_out = {event.score.name: event.score}
 
         async for _, problem in side_job(self.lab, session, job, take):
-            warnings = session.shown.learned.warnings if session.shown and session.shown.learned else ()
+            warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
             yield self.paint(session, problem or " ".join(warnings))
 
 

@@ -16,7 +16,6 @@ from .session import Lab, Session, recorded_run
 from .train_page import TrainPage
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-KEEP = 30 * 60  # seconds that an idle session's state is kept
 
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.blue,
@@ -28,13 +27,13 @@ THEME = gr.themes.Base(
 )
 
 
-def build(load: Callable[[], LanguageModel], name: str) -> gr.Blocks:
-    """The page over an engine that loads its model in the background. name: the model's, shown while it loads."""
+def build(load: Callable[[], LanguageModel], name: str, dtype: str) -> gr.Blocks:
+    """The page over an engine that loads its model in the background. name: the model's, shown while it loads. dtype: of training."""
     gr.set_static_paths([PLOTLY])
-    lab = Lab(load)
+    lab = Lab(load, name, dtype)
     recording = recorded_run()
     with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as page:
-        session = gr.State(Session(), time_to_live=KEEP, delete_callback=lambda gone: lab.engine.leave(gone.id))
+        session = gr.State(Session())
         with gr.Row(elem_classes="top"):
             html(
                 '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
@@ -49,6 +48,15 @@ def build(load: Callable[[], LanguageModel], name: str) -> gr.Blocks:
             with gr.Tab("Inspect", id="inspect"):
                 inspect = InspectPage(lab, recording)
 
+        visitors: dict[str, str] = {}  # Gradio's session hash -> our session
+
+        def leave(request: gr.Request) -> None:
+            gone = visitors.pop(str(request.session_hash), None)
+            if gone:
+                lab.engine.leave(gone)
+
+        page.unload(leave)
+
         def elsewhere(session: Session) -> list[object]:
             return [*compare.paint(session), *inspect.paint(session)]
 
@@ -56,7 +64,8 @@ def build(load: Callable[[], LanguageModel], name: str) -> gr.Blocks:
         compare.wire(session)
         inspect.wire(session, train)
 
-        async def watch(session: Session) -> AsyncIterator[str]:
+        async def watch(session: Session, request: gr.Request) -> AsyncIterator[str]:
+            visitors[str(request.session_hash)] = session.id
             while lab.engine.lm is None and not lab.engine.problem:
                 yield _status(lab, name)
                 await asyncio.sleep(0.5)

@@ -31,6 +31,7 @@ class Run:
     recipe: Recipe
     ticket: Ticket | None = None
     learned: Learned | None = None  # for a prompt that came from a file
+    previous: "Run | None" = None  # what was shown before; shown again where this run can't begin
 
     @property
     def status(self) -> str:
@@ -51,9 +52,10 @@ class Session:
     shown: Run | None = None
     chosen: int | None = None
     step: int | None = None
-    prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by task name
-    scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by task name and contender
+    prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by the task's slug
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
     side_job: Ticket | None = None
+    count: int = 0  # runs so far, for their names
     following: int = 0  # grows when a new handler takes over streaming, so that an older one ends
 
     def __deepcopy__(self, memo: Any) -> "Session":
@@ -63,7 +65,9 @@ class Session:
 class Lab:
     """What all sessions share: the engine with its model, the vocabulary's readings, known scores, recordings."""
 
-    def __init__(self, load: Callable[[], LanguageModel]):
+    def __init__(self, load: Callable[[], LanguageModel], model: str, dtype: str):
+        """model, dtype: as the server was started; every recipe made here says them."""
+        self.model, self.dtype = model, dtype
         self.book = Scorebook()
         self._vocabulary: Vocabulary | None = None
         self._lines: dict[str, Ticket] = {}
@@ -92,8 +96,11 @@ class Lab:
 
     def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> Run:
         """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
-        task, record = session.task, new_record(session.task, recipe)
-        number = 1 + sum(run.learned is None for run in session.runs)
+        task = session.task
+        recipe = recipe.but(model=self.model, dtype=self.dtype)
+        record = new_record(task, recipe)
+        session.count += 1
+        number = session.count
         kind = "K/V prefix" if recipe.method == "prefix" else "soft prompt"
         run = Run(f"run {number}: {task.name}, {kind} ×{recipe.virtual_tokens}, seed {recipe.seed}", record, task, recipe)
 
@@ -101,6 +108,7 @@ class Lab:
             return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
 
         run.ticket = self.engine.submit(session.id, job, steps)
+        run.previous = session.shown
         session.runs = [*session.runs, run][-MOST_RUNS:]
         session.shown, session.step, session.chosen = run, None, None
         return run

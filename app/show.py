@@ -67,6 +67,7 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
     if not rows:
         return ""
     colour = colours(rows, written)
+    most = max(row["n"] for row in rows)
     ordered = sorted(rows, key=lambda row: -row["accuracy"]) if best_first else rows
     lines = []
     for row in ordered:
@@ -76,11 +77,14 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
         loss = "–" if row["loss"] is None else f"{row['loss']:.2f}"
         strong = " strong" if row["kind"] in ("soft", "prefix") else ""
         front = row["positions"] if row["kind"] != "majority" else "–"
+        fewer = f' <span class="dim">of {row["n"]}</span>' if row["n"] != most else ""
+        first = row.get("first_choice")
+        hint = f' title="the right answer is the first choice of all tokens: {percent(first)}"' if first is not None else ""
         lines.append(
             f'<tr class="contender{strong}" style="--c:{colour[row["name"]]}"><th scope="row"><i class="dot"></i>{safe(row["name"])}{growing}</th>'
             f'<td class="barcell"><div class="bar"><b style="width:{share:.1f}%"></b>'
             f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div></td>'
-            f'<td class="num"><strong>{percent(row["accuracy"])}</strong> <span class="dim">{interval(row)}</span></td>'
+            f'<td class="num"{hint}><strong>{percent(row["accuracy"])}</strong>{fewer} <span class="dim">{interval(row)}</span></td>'
             f'<td class="num">{loss}</td><td class="num">{front}</td></tr>'
         )
     return (
@@ -129,6 +133,8 @@ def progress(record: RunRecord, status: str, waiting: int, left: float | None) -
     elif status == "running":
         share = f", sharing the device with {waiting} others" if waiting else ""
         words = f"Step {done} of {steps}{f', about {left:.0f} s left' if left is not None else ''}{share}."
+    elif status == "cancelled":
+        words = f"Stopped at step {done} of {steps}, without scoring the held-out rows."
     elif status == "failed":
         words = "This run ended early."
     else:

@@ -17,6 +17,7 @@ from .components import clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
 
+HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
 POLL = 0.02  # seconds between looks at a running job
 
 
@@ -115,6 +116,7 @@ class TrainPage:
             return
         sent: list[Any] = []
         stamp: Any = None
+        beat = 0.0
         pace: tuple[float, int] | None = None
         try:
             while session.following == mine:
@@ -129,21 +131,30 @@ class TrainPage:
                     session.chosen,
                     session.step,
                 )
-                if now != stamp:
+                if now != stamp or time.monotonic() - beat > HEARTBEAT:
+                    beat = time.monotonic()
                     if record.step and (pace is None or run.status == "paused"):
                         pace = (time.monotonic(), record.step)
                     values = self.paint(session, time_left(record, pace))
-                    yield (
-                        [gr.skip() if sent and value == old else value for value, old in zip(values, sent or values, strict=True)]
+                    rest = (
+                        [gr.skip() if value == old else value for value, old in zip(values[1:], sent[1:], strict=True)]
                         if sent
-                        else values
+                        else values[1:]
                     )
+                    yield [values[0], *rest]
                     sent, stamp = values, now
-                if over:
+                if run.status == "failed" and not run.record.readings:  # it never began: what was shown before stays
+                    session.runs = [known for known in session.runs if known is not run]
+                    session.shown = run.previous
+                    yield self.paint(session, message=run.ticket.message)
+                    return
+                if run.record.readings:
+                    run.previous = None
+                if over or run.status == "paused":  # Resume and Step follow anew: an open stream holds a place in the server's queue
                     return
                 await asyncio.sleep(POLL)
         finally:
-            if session.following == mine and run.busy:
+            if session.following == mine and run.busy and run.status != "paused":
                 self.lab.engine.pause(run.ticket)
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -154,12 +165,12 @@ class TrainPage:
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         for button, handler in ((self.train, self._train), (self.step, self._step)):
             button.click(handler, settings, self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        self.pause.click(self._pause, [session], self.outputs, **quiet)
-        self.stop.click(self._stop, [session], self.outputs, **quiet)
+        for button, poke in ((self.pause, self._pause), (self.stop, self._stop)):
+            button.click(poke, [session], self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
         self.play.click(self._play, [session], self.outputs, **quiet)
-        self.chips.click(self.choose, [session], [self.plane, self.chips], **quiet)
-        self.plane.click(self.choose, [session], [self.plane, self.chips], **quiet)
+        for source in (self.chips, self.plane):
+            source.click(self.choose, [session], [self.plane, self.chips], **quiet).then(after_run, [session], after_run_outputs, **quiet)
         chosen = [self.message, self.task, self.examples, *self.controls.values()]
         self.task.input(self._pick_task, [session, self.task], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.upload.upload(self._upload, [session, self.upload], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import signal
 import sys
 import threading
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     for spec in fields(Recipe):
         if spec.name not in ("model", "dtype"):
             _add_setting(train, spec)
-    train.add_argument("--test", metavar="FILE.csv", help="rows to hold out, in place of 30 %% of the task's")
+    train.add_argument("--test", metavar="FILE.csv", help="rows to hold out, in place of those that the task holds out")
     train.add_argument("--out", metavar="DIR", help="save the prompt here, as a PEFT adapter with our recipe.json")
     evaluate = commands.add_parser("evaluate", help="score handcrafted and saved prompts on a task's held-out rows")
     evaluate.add_argument("--task", required=True, help="a built-in task, or a CSV file")
@@ -71,7 +72,7 @@ def _add_setting(command: argparse.ArgumentParser, spec: Any) -> None:
     extra: dict[str, Any] = {"choices": spec.metadata["choices"]} if "choices" in spec.metadata else {"type": _number(kind)}
     required = spec.name == "task"
     command.add_argument(
-        flag,
+        *((flag, "--lr") if spec.name == "learning_rate" else (flag,)),
         dest=spec.name,
         default=None,
         required=required,
@@ -126,13 +127,17 @@ def contender_row(score: Any) -> dict[str, Any]:
         "kind": score.kind,
         "accuracy": score.accuracy,
         "interval": list(score.interval),
-        "loss": score.loss,
+        "loss": _number_or_none(score.loss),
         "n": score.n,
-        "token_loss": score.token_loss,
+        "token_loss": _number_or_none(score.token_loss),
         "first_choice": score.first_choice,
         "positions": score.positions,
         "parameters": score.parameters,
     }
+
+
+def _number_or_none(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None  # JSON has no NaN
 
 
 def _table(scores: Sequence[Any]) -> str:

@@ -6,7 +6,7 @@ import torch
 
 from .errors import LabError
 from .model import LanguageModel
-from .rows import encode, join
+from .rows import check_window, encode, join
 from .scoring import Contender, Prepared, candidate_scores
 from .task import Example
 
@@ -40,6 +40,7 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
     """The share of each label among the label words, by the probability of its tokens, in the order of `labels`."""
     lm = lm.float32
     rows = encode(lm, contender.template, [Example(text, labels[0])], labels)
+    check_window(lm, rows, contender.prefix.virtual_tokens)
     split = min(len(lm.lead), len(rows[0].prompt) - 1)
     shared, row = rows[0].prompt[:split], rows[0]
     rest = type(row)(row.example, row.prompt[split:], row.answer, row.candidates, row.label)

@@ -176,8 +176,8 @@ class Engine:
                 ticket, "failed", "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
             )
         else:
-            if event is not None:
-                ticket.events.append(event)
+            if event is not None:  # steps are counted, their vectors not kept: whoever wants them keeps a record
+                ticket.events.append(event.step if isinstance(event, StepEvent) else event)
             if isinstance(event, StepEvent):
                 log.debug("step %d took %.3f s", event.step, time.perf_counter() - began)
                 with self._change:

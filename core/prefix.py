@@ -75,7 +75,7 @@ class SoftPrompt(Prefix):
         return self.vectors.shape[0]
 
     def fill(self, lm: LanguageModel, before: Sequence[int] = (), after: Sequence[int] = ()) -> DynamicCache:
-        return lm.prefill(torch.cat([_embed(lm, before), self.vectors, _embed(lm, after)]))
+        return lm.prefill(torch.cat([_embed(lm, before), self.vectors.to(lm.device), _embed(lm, after)]))
 
     def snapshot(self) -> np.ndarray:
         return self.vectors.detach().cpu().numpy().copy()
@@ -102,7 +102,7 @@ class KVPrefix(Prefix):
         if before:
             raise LabError("A K/V prefix stands before every token, BOS included: set the placement to 'before BOS'.")
         cache = DynamicCache()
-        for index, layer in enumerate(self.keys_values().to(lm.dtype)):
+        for index, layer in enumerate(self.keys_values().to(lm.device, lm.dtype)):
             keys, values = layer.transpose(1, 2)[:, None]  # each (1, kv_heads, virtual_tokens, head_dim)
             cache.update(keys, values, index)
         return lm.prefill(_embed(lm, after), cache)

@@ -18,7 +18,7 @@ from .run import Event, Finished, Scorebook, Scored, Skipped, run
 from .scoring import Score, compare
 from .storage import Learned
 from .task import Task
-from .training import State, StepEvent, Training
+from .training import StepEvent, Training
 
 MOST_SNAPSHOT_BYTES = 64 * 2**20
 
@@ -59,7 +59,6 @@ class RunRecord:
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
     recorded: str = ""  # when and with what a recording was made; empty for a live run
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
-    state: State | None = None
 
     @property
     def step(self) -> int:
@@ -73,9 +72,7 @@ class RunRecord:
     def to_json(self) -> str:
         """Everything but vectors, single results and training state, as compact JSON."""
         data = {
-            name: value
-            for name, value in self.__dict__.items()
-            if name not in ("vectors", "state", "held_out", "readings", "cloud", "neighbours")
+            name: value for name, value in self.__dict__.items() if name not in ("vectors", "held_out", "readings", "cloud", "neighbours")
         }
         data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
         data["cloud"] = _compact(self.cloud)
@@ -138,14 +135,14 @@ def training_job(
         elif isinstance(event, Scored):
             _take(record, event)
         elif isinstance(event, Skipped):
-            record.skipped[event.name] = event.reason
+            record.skipped = {**record.skipped, event.name: event.reason}
         elif isinstance(event, Finished):
             record.vectors[-1] = training.prefix.snapshot()
             best = best_handcrafted(record.scores)
             if best:
                 learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
                 record.difference = asdict(compare(learned, record.held_out[best["name"]]))
-            record.seconds, record.stopped, record.state, record.finished = event.seconds, event.stopped, event.state, True
+            record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
         yield event
 
 
@@ -202,14 +199,14 @@ def _take(record: RunRecord, event: Scored) -> None:
     row = score_row(event.score, samples=event.part == "validation")
     if event.part == "validation":
         if event.step is None:
-            record.lines.append(row)
+            record.lines = [*record.lines, row]
         else:
-            record.validation.append({"step": event.step, **row})
+            record.validation = [*record.validation, {"step": event.step, **row}]
         return
-    record.scores[:] = [known for known in record.scores if known["name"] != row["name"]]
-    record.scores.append({**row, "final": event.final})
+    # New lists in one go: a page may be reading the old ones.
+    record.scores = [known for known in record.scores if known["name"] != row["name"]] + [{**row, "final": event.final}]
     if event.final:
-        record.held_out[event.score.name] = event.score
+        record.held_out = {**record.held_out, event.score.name: event.score}
 
 
 def new_record(task: Task, recipe: Recipe) -> RunRecord:

@@ -55,6 +55,10 @@ def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels
         parts = split[start : start + len(row)]
         start += len(row)
         place = row.index(example.output)
+        # Where a label's first token reaches into the prompt, all labels are cut where the first of them begins: the
+        # prompt must not tell which one is right.
+        shortest = min((prompt for prompt, _ in parts), key=len)
+        parts = [(shortest, (*prompt, *ids)[len(shortest) :]) for prompt, ids in parts]
         prompt, answer = parts[place]
         if not prompt or not answer:
             raise LabError(f"Row {number} ({shown(example.input)}) gives the model no tokens: give it some text.")

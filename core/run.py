@@ -98,7 +98,10 @@ def rivals(task: Task, template: str = "", prompts: Sequence[Handcrafted] | None
     """What a learned prompt is held against: no prompt, and the handcrafted ones (the task's, unless others are given)."""
     rows = (*task.validation, *task.held_out)
     chosen = task.handcrafted if prompts is None else prompts
-    return [bare(task, template), *(handcrafted(prompt.name, prompt.template, rows) for prompt in chosen)]
+    nothing = bare(task, template)
+    if template and template != task.template:
+        nothing = replace(nothing, name="no prompt, own template")
+    return [nothing, *(handcrafted(prompt.name, prompt.template, rows) for prompt in chosen)]
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
@@ -180,7 +183,9 @@ def run(
             if known:
                 waiting.remove(rival)
                 yield Scored("validation", known)
-        guess = guess or stepping.seconds  # the first scoring is taken to cost a step
+        if not guess:  # the first scoring is taken to cost a step for every batch of sequences
+            sequences = len(task.validation) * (len(task.labels) if task.labels else 1)
+            guess = stepping.seconds * max(1.0, sequences / recipe.batch_size / 2)
         affordable = scoring.seconds + guess <= SCORING_SHARE * (stepping.seconds + scoring.seconds)
         if task.validation and affordable and state.step < recipe.steps:
             before = scoring.seconds

@@ -17,7 +17,8 @@ from .prefix import NoPrefix, Prefix
 from .rows import Row, check_window, collate, encode, share_start
 from .task import Example, Task, template_of
 
-BATCH = 32
+BATCH = 32  # rows in a batch, fewer where they are long or have many labels
+MOST_TOKENS = 16384  # in a batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +185,11 @@ def results(lm: LanguageModel, prepared: Prepared) -> Iterator[list[tuple[int, R
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
         cache = prepared.fill(lm)
-    for start in range(0, len(order), BATCH):
-        numbers = order[start : start + BATCH]
+    while order:
+        longest = len(prepared.rows[order[-1]].prompt) + 8
+        labels = max(1, len(prepared.rows[0].candidates))
+        size = min(BATCH, max(1, MOST_TOKENS // (longest * labels)))
+        numbers, order = order[:size], order[size:]
         rows = [prepared.rows[i] for i in numbers]
         with torch.inference_mode():  # never across a yield: it would hold for whoever has the next turn in this thread
             scored = _label_results(lm, cache, rows) if rows[0].candidates else _answer_results(lm, cache, rows)

@@ -150,7 +150,7 @@ def task_from_csv(data: bytes, name: str) -> Task:
     train, held_out = _part(examples, HELD_OUT_SHARE, labelled)
     train, validation = _part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST)
     return Task(
-        slug=Path(name).stem,
+        slug=f"{Path(name).stem}-{hashlib.sha256(data).hexdigest()[:8]}",  # two files of one name are two tasks
         name=Path(name).stem,
         template="{input}\nLabel:" if labelled else "{input}",
         train=train,
@@ -226,7 +226,7 @@ def parse_csv(data: bytes, name: str) -> tuple[list[Example], bool, list[str]]:
 def _decode(data: bytes, name: str) -> str:
     if not data.strip():
         raise LabError(f"{shown(name)} is empty: give a header row (input,output or text,label) and rows below it.")
-    if data[:2] in (b"\x1f\x8b", b"PK", b"BZ") or data[:4] in (b"\xd0\xcf\x11\xe0", b"\xfd7zX", b"%PDF"):
+    if data[:2] in (b"\x1f\x8b",) or data[:4] in (b"PK\x03\x04", b"BZh9", b"\xd0\xcf\x11\xe0", b"\xfd7zX", b"%PDF"):
         raise LabError(f"{shown(name)} is a compressed or office file, not plain text: export it as CSV (UTF-8).")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise LabError(f"{shown(name)} is UTF-16: save it as CSV in UTF-8.")

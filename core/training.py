@@ -18,10 +18,11 @@ from .errors import LabError
 from .model import LanguageModel
 from .prefix import Prefix, create
 from .recipe import Recipe
-from .rows import Row
+from .rows import Row, check_window, encode
 from .scoring import Contender, Prepared, answer_loss, label_loss, prepare
 from .task import Task, template_of
 
+MOST_TOKENS = 8192  # in one step: gradients keep about 1.5 MB a token on the default model
 WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
 LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by the draw of a batch alone
 
@@ -75,6 +76,19 @@ class Training:
         self.prefix: Prefix = create(lm, task, recipe)
         self.template = template_of(task, recipe.template)
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels)
+        # Rows that are scored later must fit, too: that is better known before training than after it.
+        check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        longest = max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in self.prepared.rows)
+        single = all(len(ids) == 1 for row in self.prepared.rows for ids in row.candidates)
+        sequences = self.recipe.batch_size * (len(self.task.labels or ()) if self.recipe.loss == "labels" and not single else 1)
+        if sequences * longest > MOST_TOKENS:
+            raise LabError(
+                f"A batch would have up to {sequences} sequences of {longest} tokens, more than {MOST_TOKENS:,} tokens in all: "
+                f"use a smaller batch size, or shorten the longest rows."
+            )
 
     def contender(self, name: str = "learned") -> Contender:
         """The prefix as it is now, with its template."""

