@@ -18,6 +18,7 @@ from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
 
 HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
+SETTLE = 0.15  # seconds
 POLL = 0.02  # seconds between looks at a running job
 
 
@@ -122,6 +123,7 @@ class TrainPage:
             while session.following == mine:
                 record = run.record
                 over = not run.busy
+                still = not run.ticket.working  # read before painting: what is painted then is the last of a paused run
                 now = (
                     record.step,
                     len(record.lines),
@@ -130,6 +132,7 @@ class TrainPage:
                     run.status,
                     session.chosen,
                     session.step,
+                    run.status == "paused" and not still,
                 )
                 if now != stamp or time.monotonic() - beat > HEARTBEAT:
                     beat = time.monotonic()
@@ -150,7 +153,12 @@ class TrainPage:
                     return
                 if run.record.readings:
                     run.previous = None
-                if over or run.status == "paused":  # Resume and Step follow anew: an open stream holds a place in the server's queue
+                # Resume and Step follow anew: an open stream would hold a place in the server's queue.
+                if over or (still and run.status == "paused"):
+                    # What another handler sent a moment ago may still arrive: the last word is said after it, in full.
+                    await asyncio.sleep(SETTLE)
+                    if session.following == mine and session.shown is run and run.status == now[4]:
+                        yield self.paint(session)
                     return
                 await asyncio.sleep(POLL)
         finally:
@@ -213,7 +221,8 @@ class TrainPage:
                 yield update
         else:
             self.lab.engine.pause(run.ticket)
-            yield self.paint(session)
+            async for update in self.follow(session):
+                yield update
 
     async def _stop(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown

@@ -36,6 +36,7 @@ class Ticket:
         self.message = ""
         self.events: list[Any] = []
         self.stopping = threading.Event()
+        self.working = False  # a piece is being done now; a paused job may still finish one
         self._job = job
         self._pieces: Iterator[Any] | None = None
         self.idle = idle  # only done while nobody else wants the device
@@ -161,6 +162,7 @@ class Engine:
     def _piece(self, ticket: Ticket) -> None:
         assert self.lm is not None
         began = time.perf_counter()
+        ticket.working = True
         try:
             if ticket._pieces is None:
                 ticket._pieces = iter(ticket._job(self.lm, ticket))
@@ -185,6 +187,7 @@ class Engine:
                         ticket._steps -= 1
                         if ticket._steps <= 0 and not ticket.over:
                             ticket.status = "paused"
+        ticket.working = False
         if ticket.over:
             self._close(ticket)
 

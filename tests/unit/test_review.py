@@ -46,7 +46,7 @@ def test_a_diverged_runs_figure_can_be_read_by_a_browser():
 
 def test_a_batch_that_would_not_fit_is_refused_before_training():
     lm = make("llama", max_position_embeddings=4096)
-    task = label_task(train=tuple(Example("sea shore " * 300 + str(i), "bad") for i in range(8)))
+    task = label_task(train=tuple(Example(f"{i} " + "sea shore " * 300, "bad") for i in range(8)))
     with pytest.raises(LabError, match="smaller batch size"):
         Training(lm, task, Recipe(task="tiny", batch_size=16))
 
