@@ -18,6 +18,7 @@ from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
 
 HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
+PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
 SETTLE = 0.15  # seconds
 POLL = 0.02  # seconds between looks at a running job
 
@@ -134,7 +135,9 @@ class TrainPage:
                     session.step,
                     run.status == "paused" and not still,
                 )
-                if now != stamp or time.monotonic() - beat > HEARTBEAT:
+                since = time.monotonic() - beat
+                ended = over or run.status == "paused"
+                if (now != stamp and (ended or since > PAINT_GAP)) or since > HEARTBEAT:
                     beat = time.monotonic()
                     if record.step and (pace is None or run.status == "paused"):
                         pace = (time.monotonic(), record.step)
