@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import gradio as gr
-import torch
 
 from core import LabError
 from core.answering import answer, label_probabilities
 from core.engine import Ticket
 from core.model import LanguageModel
-from core.prefix import KVPrefix, Prefix, SoftPrompt
+from core.prefix import Prefix, from_snapshot
 from core.recipe import check_template
 from core.record import best_handcrafted, score_row
 from core.run import Scored, Skipped, contest, rivals
@@ -258,9 +257,7 @@ def prefix_of(run: Run) -> Prefix | None:
     if run.learned:
         return run.learned.prefix
     vectors = run.record.final_vectors()
-    if vectors is None:
-        return None
-    return SoftPrompt(torch.from_numpy(vectors)) if vectors.ndim == 2 else KVPrefix(torch.from_numpy(vectors))
+    return None if vectors is None else from_snapshot(vectors)
 
 
 def learned_contender(run: Run) -> Contender:

@@ -174,7 +174,7 @@ class InspectPage:
                 first = torch.from_numpy(start)
                 contenders.append(soft("the start, untrained", first))
                 contenders += [soft(f"control {n + 1}: moved at random", moved_at_random(first, learned.cpu(), n)) for n in range(DRAWS)]
-            contenders += [rivals(task, mine.template)[0], *rivals(task)[1:]]
+            contenders += rivals(task, mine.template)
             rows = [e for e in task.held_out if e.key not in mine.excluded]
             yield from contest(lm, task, contenders, rows, book, "held_out")
 
@@ -281,7 +281,7 @@ def snapped_table(found: dict[str, Score], texts: list[str], written: Sequence[s
     """Scores of the learned, snapped and control prompts, and what the snapped one reads like."""
     if not found:
         return ""
-    rows = [{**score_row(score, samples=False), "final": True} for score in found.values()]
+    rows = [score_row(score, samples=False) for score in found.values()]
     reads = f"<p class='note'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
     return reads + show.bars(rows, "The same held-out rows for all", written)
 

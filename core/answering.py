@@ -1,6 +1,7 @@
 """What a contender answers to one text: its greedy continuation, token by token, and for labels their probabilities."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -42,8 +43,7 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
     rows = encode(lm, contender.template, [Example(text, labels[0])], labels)
     check_window(lm, rows, contender.prefix.virtual_tokens)
     split = min(len(lm.lead), len(rows[0].prompt) - 1)
-    shared, row = rows[0].prompt[:split], rows[0]
-    rest = type(row)(row.example, row.prompt[split:], row.answer, row.candidates, row.label)
+    shared, rest = rows[0].prompt[:split], replace(rows[0], prompt=rows[0].prompt[split:])
     with torch.inference_mode():
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lm.lead)).fill(lm)
         scores = candidate_scores(lm, cache, [rest])[0][0]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import LabError
 from .model import LanguageModel
-from .prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt, keys_values_of
+from .prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt, in_peft_layout, keys_values_of
 from .rows import Row
 from .scoring import Prepared, answer_loss
 from .task import Example
@@ -68,8 +68,7 @@ def _case(lm: LanguageModel, method: str, batch: int, tokens: int, virtual: int,
             if name == "peft":
                 their_grad = theirs.grad
     assert their_grad is not None and ours.grad is not None
-    ours_grad = ours.grad if method == "soft" else ours.grad.permute(2, 0, 1, 3, 4).reshape(virtual, -1)
-    error = (ours_grad - their_grad).norm() / their_grad.norm()
+    error = (in_peft_layout(ours.grad) - their_grad).norm() / their_grad.norm()
     peft_seconds, own_seconds = (statistics.median(seconds[name]) for name in ("peft", "ours"))
     lm.model.zero_grad()
     _unwrap(lm)
@@ -92,10 +91,9 @@ def peft_model(lm: LanguageModel, prefix: Prefix) -> Any:
 
     if isinstance(prefix, NoPrefix):
         raise LabError("PEFT has no model without a prompt: give a soft prompt or a K/V prefix.")
-    values = torch.from_numpy(prefix.snapshot())
+    values = in_peft_layout(torch.from_numpy(prefix.snapshot()))
     config: Any
     if isinstance(prefix, KVPrefix):
-        values = values.permute(2, 0, 1, 3, 4).reshape(prefix.virtual_tokens, -1)
         config = peft.PrefixTuningConfig(
             task_type="CAUSAL_LM",
             num_virtual_tokens=prefix.virtual_tokens,

@@ -148,6 +148,17 @@ class ReparameterisedKVPrefix(KVPrefix):
         return start + made.view(tokens, layers, two, heads, head_dim).permute(1, 2, 0, 3, 4)
 
 
+def from_snapshot(values: np.ndarray) -> SoftPrompt | KVPrefix:
+    """The prefix that `snapshot` was taken of, by its number of axes: vectors (2), or keys and values (5)."""
+    tensor = torch.from_numpy(values)
+    return SoftPrompt(tensor) if tensor.ndim == 2 else KVPrefix(tensor)
+
+
+def in_peft_layout(values: Tensor) -> Float[Tensor, "virtual_tokens width"]:
+    """A snapshot (or its gradient) as PEFT stores it: vectors as they are, keys and values a row for each virtual token."""
+    return values if values.ndim == 2 else values.permute(2, 0, 1, 3, 4).reshape(values.shape[2], -1)
+
+
 def keys_values_of(lm: LanguageModel, ids: Sequence[int]) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
     """The K/V that real tokens leave in the cache: a prefix made of it *is* that text."""
     with torch.no_grad():

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .errors import LabError, as_path, shown
 from .model import LanguageModel
-from .prefix import KVPrefix, Prefix, SoftPrompt
+from .prefix import KVPrefix, Prefix, SoftPrompt, in_peft_layout
 from .recipe import Recipe
 from .scoring import Contender
 from .task import Task
@@ -93,11 +93,10 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
     check_savable(lm, record.get("placement", "before"))
     if prefix.kind not in ("soft", "prefix"):
         raise LabError("Only a learned prompt can be saved: train one first.")
-    values = torch.from_numpy(prefix.snapshot())
+    tensor = in_peft_layout(torch.from_numpy(prefix.snapshot()))
     if prefix.kind == "soft":
-        tensor, heads, width = values, lm.model.config.get_text_config().num_attention_heads, lm.d_model
+        heads, width = lm.model.config.get_text_config().num_attention_heads, lm.d_model
     else:
-        tensor = values.permute(2, 0, 1, 3, 4).reshape(values.shape[2], -1)  # (P, layers * 2 * kv_heads * head_dim)
         heads, width = lm.kv_heads, lm.kv_heads * lm.head_dim
     config: dict[str, Any] = {
         "peft_type": "PROMPT_TUNING" if prefix.kind == "soft" else "PREFIX_TUNING",
