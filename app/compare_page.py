@@ -1,6 +1,5 @@
 """The Compare page: every contender on the same held-out rows, your own prompts too, and answers side by side."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from . import show
 from .components import html
 from .session import Lab, Run, Session
 
-POLL = 0.02
+BEAT = 2.0  # seconds at most between two looks at a job
 MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
 
@@ -218,14 +217,15 @@ async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIter
     yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
     try:
         while not over:
-            over = ticket.over
+            changes, over = ticket.changes, ticket.over
             if len(ticket.events) > done or over:
                 last = None
                 for event in ticket.events[done:]:
                     last = take(event)
                     done += 1
                 yield last, ticket.message
-            await asyncio.sleep(POLL)
+            if not over:
+                await ticket.changed(changes, BEAT)
     finally:
         lab.engine.cancel(ticket)
 

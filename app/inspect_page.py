@@ -63,6 +63,7 @@ class InspectPage:
         self.snapped = html(elem_id="snapped")
         self.outputs = [
             self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.part, self.snap, self.snapped, self.file,
+            self.upload,
         ]  # fmt: skip
         self.view = [self.tokens, self.plane, self.layer, self.part]  # painted anew together, so that they agree
 
@@ -74,7 +75,7 @@ class InspectPage:
         names = [known.name for known in session.runs] + ([self.recording.name] if self.recording else [])
         picker = gr.update(choices=names, value=run.name if run else None)
         if run is None or not run.record.readings:
-            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 7]
+            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 8]
         record = run.record
         step = len(record.readings) - 1 if session.step is None else min(session.step, len(record.readings) - 1)
         soft = record.kind == "soft"
@@ -90,6 +91,8 @@ class InspectPage:
             gr.update(interactive=soft and prefix_of(run) is not None and not run.busy),
             "" if soft else "<p class='note'>A K/V prefix has no words to snap to.</p>",
             gr.update(visible=False),
+            # A file that comes while something is scored would be dropped by Gradio without a word.
+            gr.update(interactive=session.side_job is None or session.side_job.over),
         ]
 
     # --- events -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from .session import Lab, Run, Session, time_left
 HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
 PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
 SETTLE = 0.15  # seconds
-POLL = 0.02  # seconds between looks at a running job
 
 
 class TrainPage:
@@ -116,6 +115,7 @@ class TrainPage:
         if run is None or run.ticket is None:
             yield self.paint(session)
             return
+        run.ticket.tell()  # an older stream ends now
         sent: list[Any] = []
         stamp: Any = None
         beat = 0.0
@@ -123,6 +123,7 @@ class TrainPage:
         try:
             while session.following == mine:
                 record = run.record
+                changes = run.ticket.changes  # before all else: what comes later wakes us again
                 over = not run.busy
                 still = not run.ticket.working  # read before painting: what is painted then is the last of a paused run
                 now = (
@@ -137,7 +138,7 @@ class TrainPage:
                 )
                 since = time.monotonic() - beat
                 ended = over or run.status == "paused"
-                if (now != stamp and (ended or since > PAINT_GAP)) or since > HEARTBEAT:
+                if (now != stamp and (ended or since >= PAINT_GAP)) or since >= HEARTBEAT:
                     beat = time.monotonic()
                     if record.step and (pace is None or run.status == "paused"):
                         pace = (time.monotonic(), record.step)
@@ -163,7 +164,8 @@ class TrainPage:
                     if session.following == mine and session.shown is run and run.status == now[4]:
                         yield self.paint(session)
                     return
-                await asyncio.sleep(POLL)
+                due = (PAINT_GAP if now != stamp else HEARTBEAT) - (time.monotonic() - beat)
+                await (asyncio.sleep(due) if now != stamp else run.ticket.changed(changes, due))
         finally:
             if session.following == mine and run.busy and run.status != "paused":
                 self.lab.engine.pause(run.ticket)

@@ -3,8 +3,9 @@
 So thirty sessions share one device fairly, and nothing else needs a lock: whoever wants the model submits a job.
 """
 
+import asyncio
+import contextlib
 import logging
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -30,9 +31,8 @@ class Ticket:
     """
 
     def __init__(self, session: str, job: Job, steps: int | None, idle: bool):
-        self.id = secrets.token_urlsafe(16)
         self.session = session
-        self.status = "waiting"
+        self._status = "waiting"
         self.message = ""
         self.events: list[Any] = []
         self.stopping = threading.Event()
@@ -41,10 +41,41 @@ class Ticket:
         self._pieces: Iterator[Any] | None = None
         self.idle = idle  # only done while nobody else wants the device
         self._steps = steps  # training steps left before it pauses by itself; None: no limit
+        self.changes = 0  # grows with every event and every new status
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def status(self) -> str:
+        return self._status
+
+    @status.setter
+    def status(self, status: str) -> None:
+        self._status = status
+        self.tell()
 
     @property
     def over(self) -> bool:
         return self.status in ("done", "failed", "cancelled")
+
+    async def changed(self, seen: int, seconds: float) -> None:
+        """Wait until `changes` is no longer `seen`, at most so many seconds. Holds no thread, looks at no clock."""
+        happened = asyncio.Event()
+        with self._lock:
+            if self.changes != seen:
+                return
+            self._waiting.append((asyncio.get_running_loop(), happened))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(happened.wait(), seconds)
+
+    def tell(self) -> None:
+        """Wake whoever waits for a change. From any thread."""
+        with self._lock:
+            self.changes += 1
+            woken, self._waiting = self._waiting, []
+        for loop, happened in woken:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody waiting
+                loop.call_soon_threadsafe(happened.set)
 
 
 class Engine:
@@ -188,6 +219,7 @@ class Engine:
                         if ticket._steps <= 0 and not ticket.over:
                             ticket.status = "paused"
         ticket.working = False
+        ticket.tell()
         if ticket.over:
             self._close(ticket)
 

@@ -18,7 +18,7 @@ from .inspection.plane import Plane, fit
 from .model import LanguageModel
 from .prefix import keys_values_of
 
-CLOUD = 600  # tokens drawn around the vectors
+CLOUD = 300  # tokens drawn around the vectors
 NEAREST = 3
 
 

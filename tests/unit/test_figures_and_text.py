@@ -4,6 +4,7 @@ import json
 import re
 
 import hypothesis.strategies as st
+import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from tiny_models import answer_task, make
@@ -50,8 +51,15 @@ def test_the_plane_ends_where_the_vectors_are(record, dimensions):
     last = value["data"][-1]
     assert last["x"] == pytest.approx(record.readings[4].place[:, 0].tolist(), abs=2e-3)
     assert last["customdata"] == [0, 1, 2]
-    paths = [trace for trace in value["data"] if trace["mode"] == "lines"]
-    assert len(paths) == 3 and all(len(path["x"]) == 5 for path in paths)
+    others, mine = (trace for trace in value["data"] if trace["mode"] == "lines")
+    assert len(mine["x"]) == 6 and len(others["x"]) == 12  # 5 places each, and a gap behind each path
+    assert mine["x"][:5] == pytest.approx([float(record.readings[step].place[1, 0]) for step in range(5)], abs=2e-3)
+
+
+def test_plotly_knows_everything_that_stands_in_a_figure(record):
+    for value in (figures.curves(record, 2), figures.plane(record, 4, chosen=1, control=True), figures.plane(record, 4, dimensions=3)):
+        made = go.Figure(data=value["data"], layout=value["layout"])  # raises for an unknown attribute
+        assert len(made.data) == len(value["data"]) > 0
     assert "step 4" in value["note"] and "% of the variance" in value["note"]
 
 
