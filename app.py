@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
         "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)"
     )
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
+    options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     return options
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from core.weights import DEFAULT_MODEL
 
-    page = build(load, chosen.model or DEFAULT_MODEL, chosen.dtype)
+    page = build(load, chosen.model or DEFAULT_MODEL, chosen.dtype, chosen.allow_hub)
     try:
         page.launch(
             server_name=chosen.host,

@@ -1,29 +1,36 @@
-"""The Compare page: every contender on the same held-out rows, your own prompts too, and answers side by side."""
+"""The Compare page: every contender on the same held-out rows, who wins where, and answers side by side."""
 
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from core import LabError
-from core.answering import answer, label_probabilities
+from core.answering import answer, label_probabilities, next_tokens
+from core.contenders import calibrated, drawn_at_random, in_chat, moved, snapped
 from core.engine import Ticket
+from core.measures import confusion, expected_calibration_error, in_words, pairs, reliability
 from core.model import LanguageModel
-from core.prefix import Prefix, from_snapshot
 from core.recipe import check_template
-from core.record import best_handcrafted, score_row
-from core.run import Scored, Skipped, contest, rivals
-from core.scoring import Contender, Score, compare, handcrafted, majority
-from core.task import Handcrafted, Task
+from core.run import Scored, Skipped, contest, repeat
+from core.scoring import Contender, Score, compare, majority, written
+from core.task import Handcrafted, Task, shuffled
+from core.training import StepEvent
 
-from . import show
-from .components import html
+from . import figures, show, tables
+from .components import clicked, drawn, html, plot
+from .contest import entrants, known_scores, learned_contender, learned_runs, worked_examples, written_names
+from .jobs import side_job
 from .session import Lab, Run, Session
 
-BEAT = 2.0  # seconds at most between two looks at a job
 MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
+MOST_ADDED = 40
+MOST_ORDERS = 10
+SEEDS = 2  # more seeds of a run
+ALL = "all rows"
 
 
 class ComparePage:
@@ -34,163 +41,370 @@ class ComparePage:
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.task_name = html(elem_id="compare-task")
+                with gr.Row(elem_classes="buttons"):
+                    self.all = gr.Button("Score all", variant="primary", elem_id="score-all", min_width=120)
+                    self.cancel = gr.Button("Stop", elem_id="stop-scoring", interactive=False, min_width=60)
                 self.prompt = gr.Textbox(
                     label="your own prompt",
                     info="Write it around {input}. Worked examples are fair: put some in.",
                     lines=4,
-                    max_length=4000,
+                    max_length=MOST_TYPED,
                     elem_id="own-prompt",
                 )
-                with gr.Row(elem_classes="buttons"):
-                    self.add = gr.Button("Score it", variant="primary", elem_id="score-prompt", min_width=120)
-                    self.all = gr.Button("Score all", elem_id="score-all", min_width=120)
-                self.cancel = gr.Button("Stop", elem_id="stop-scoring", interactive=False, min_width=60)
+                self.add = gr.Button("Score it", elem_id="score-prompt", min_width=120)
+                with gr.Accordion("worked examples from the training rows", open=False):
+                    with gr.Row(elem_classes="settings"):
+                        self.k = gr.Number(4, label="examples", elem_id="few-k", min_width=70)
+                        self.draw = gr.Number(0, label="draw", elem_id="few-draw", min_width=70)
+                        self.orders = gr.Number(3, label="orders", elem_id="few-orders", min_width=70)
+                    self.few = gr.Button("Score them", elem_id="score-few", min_width=120)
+                with gr.Accordion("a written prompt, two other ways", open=False):
+                    self.base = gr.Dropdown(label="prompt", choices=[], elem_id="base-prompt")
+                    with gr.Row(elem_classes="buttons"):
+                        self.chat = gr.Button("As a chat", elem_id="score-chat", min_width=110)
+                        self.calibrate = gr.Button("Calibrated", elem_id="score-calibrated", min_width=110)
+                with gr.Accordion("a learned prompt: seeds and controls", open=False):
+                    self.run = gr.Dropdown(label="run", choices=[], elem_id="control-run")
+                    with gr.Row(elem_classes="buttons"):
+                        self.controls = gr.Button("Snapped, moved, random", elem_id="score-controls", min_width=190)
+                    with gr.Row(elem_classes="buttons"):
+                        self.seeds = gr.Button(f"{SEEDS} more seeds", elem_id="more-seeds", min_width=110)
+                        self.shuffle = gr.Button("Shuffled answers", elem_id="train-shuffled", min_width=110)
                 self.written = html(elem_id="written")
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="compare-message")
+                self.progress = html(elem_id="compare-progress")
                 self.table = html(elem_id="contenders")
-                self.verdict = html(elem_id="verdict")
+                self.look = gr.Dropdown(label="look closer at", choices=[], elem_id="look")
+                with gr.Tabs():
+                    with gr.Tab("Who wins where", id="pairs"):
+                        self.verdict = html(elem_id="verdict")
+                    with gr.Tab("Row by row", id="rows"):
+                        with gr.Row(elem_classes="settings"):
+                            self.label = gr.Dropdown(label="right answer", choices=[ALL], value=ALL, elem_id="grid-label", min_width=140)
+                            self.disputed = gr.Checkbox(True, label="most disputed first", elem_id="grid-disputed", min_width=140)
+                            self.only = gr.Checkbox(False, label="only learned is right", elem_id="grid-only", min_width=140)
+                        self.grid = html(elem_id="grid")
+                        self.cell = html(elem_id="cell")
+                    with gr.Tab("Calibration", id="calibration"):
+                        self.reliability = plot(elem_id="reliability")
+                        self.measures = html(elem_id="measures")
+                    with gr.Tab("Confusion", id="confusion") as self.confusion_tab:
+                        self.confusion = plot(elem_id="confusion")
+                    with gr.Tab("Plot", id="plot"):
+                        self.intervals = plot(elem_id="intervals")
                 with gr.Row(elem_classes="ask"):
-                    self.text = gr.Textbox(label="answers side by side: type an input", max_length=2000, elem_id="ask-text", scale=4)
+                    self.text = gr.Textbox(label="answers side by side: type an input", max_length=MOST_TYPED, elem_id="ask-text", scale=4)
                     self.ask = gr.Button("Ask all", elem_id="ask", min_width=120, scale=0)
                 self.answers = html(elem_id="answers")
-        self.outputs = [self.message, self.task_name, self.table, self.verdict, self.written, self.cancel]
+        self.closer = [self.look, self.verdict, self.reliability, self.measures, self.confusion_tab, self.confusion]
+        self.rows = [self.label, self.grid, self.cell]
+        self.outputs = [
+            self.message, self.progress, self.task_name, self.table, self.written, self.cancel, self.base, self.run, self.intervals,
+            *self.closer, *self.rows,
+        ]  # fmt: skip
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
-    def paint(self, session: Session, message: str = "", growing: Score | None = None) -> list[Any]:
-        """The values of `outputs` for the session's task."""
-        task, scores = session.task, dict(known_scores(session))
-        if growing:
-            scores[growing.name] = growing
-        rows = [{**score_row(score, samples=False), "final": score is not growing} for score in scores.values()]
+    def paint(self, session: Session, message: str = "", growing: Score | None = None, progress: str = "") -> list[Any]:
+        """The values of `outputs` for the session's task. While a score grows, only the table does."""
+        task, scores = session.task, known_scores(session)
+        names = written_names(task)
+        shown = {**scores, growing.name: growing} if growing else scores
+        rows = [{**row, "final": growing is None or row["name"] != growing.name} for row in tables.grouped(shown)]
         n = len(task.held_out)
-        empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
-        note = (
-            "<p class='note'>Right means: every token of the right answer is the model's first choice"
-            " (whether it would then stop is asked of nobody)."
-            if not task.labels
-            else "<p class='note'>Right means: the right label is the most likely of the label words. Among all tokens of the vocabulary, the right "
-            f"label is the first choice of: {first_choices(rows)}."
-        )
-        note += " Loss: nats per answer. Tokens: what stands before the input. All in float32, by the same code, on the same rows.</p>"
-        table = (
-            show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", _names(task), best_first=True)
-            + note
-            if rows
-            else empty
-        )
+        table = show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", names, full=True)
         busy = session.side_job is not None and not session.side_job.over
-        return [
+        first = [
             show.message(message),
+            f'<div class="progress" role="status"><span>{show.safe(progress)}</span></div>' if busy and progress else "",
             f"<p><b>Task: {show.safe(task.name)}</b><br><span class='dim'>{n} held-out rows. Choose another one on the Train page.</span></p>",
-            table,
-            self._verdicts(scores),
-            written_prompts(task, session.prompts.get(task.slug, [])),
+        ]
+        if busy and progress:
+            quiet = [gr.skip()] * (len(self.outputs) - 6)
+            return [*first, table, gr.skip(), gr.update(interactive=True), *quiet]
+        prompts = [prompt.name for prompt in (*task.handcrafted, *session.prompts.get(task.slug, []))]
+        runs = [run.name for run in learned_runs(session)]
+        empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
+        return [
+            *first,
+            table + _note(task, rows) + _downloads(scores) if rows else empty,
+            written_prompts(session),
             gr.update(interactive=busy),
+            gr.update(choices=prompts, value=prompts[-1] if prompts else None),
+            gr.update(choices=runs, value=runs[0] if runs else None),
+            drawn(figures.intervals(rows, names)),
+            *self._closer(session, scores),
+            gr.update(choices=[ALL, *(task.labels or ())], value=ALL),
+            self._grid(session, ALL, True, False),
+            "",
         ]
 
-    @staticmethod
-    def _verdicts(scores: dict[str, Score]) -> str:
-        rows = [score_row(score, samples=False) for score in scores.values()]
-        best = best_handcrafted(rows)
-        learned = [score for score in scores.values() if score.kind in ("soft", "prefix")]
-        if not best or not learned:
-            return ""
-        lines = []
-        for score in learned[-4:]:
-            try:
-                lines.append(show.paired(score.name, best["name"], compare(score, scores[best["name"]])))
-            except LabError:
-                continue
-        hint = "<p class='dim'>The best handcrafted prompt is picked on these same rows, with hindsight: that favours it.</p>"
-        return "".join(lines) + hint if lines else ""
+    def _closer(self, session: Session, scores: dict[str, Score]) -> list[Any]:
+        """The values of `closer`: pairs, calibration and confusion of the contender that is looked at."""
+        task = session.task
+        known = [score for score in scores.values() if score.results]
+        if not known:
+            return [gr.update(choices=[], value=None), "", drawn(EMPTY), "", gr.update(visible=bool(task.labels)), drawn(EMPTY)]
+        newest = next((score for score in reversed(known) if score.name in {run.name for run in session.runs}), None)
+        best = max(known, key=lambda score: score.accuracy)
+        looked = scores.get(session.look) or newest or best
+        told = verdicts(looked, known)
+        drawing, matrix = EMPTY, EMPTY
+        if looked.kind != "majority":
+            sure, right = [r.confidence for r in looked.results], [r.correct for r in looked.results]
+            drawing = figures.reliability(looked.name, reliability(sure, right), expected_calibration_error(sure, right))
+        if task.labels:
+            said = [label_said(result, task) for result in looked.results]
+            counts = confusion([result.output for result in looked.results], said, task.labels)
+            matrix = figures.confusion(looked.name, counts, task.labels)
+        return [
+            gr.update(choices=[score.name for score in known], value=looked.name),
+            told,
+            drawn(drawing),
+            tables.measures(scores, bool(task.labels)),
+            gr.update(visible=bool(task.labels)),
+            drawn(matrix),
+        ]
+
+    def _grid(self, session: Session, label: Any, disputed: Any, only: Any) -> str:
+        scores = _columns(session)
+        chosen = tables.ordered_rows(scores, "" if label == ALL else str(label), bool(only), bool(disputed))
+        session.grid = chosen
+        return tables.grid(scores, chosen, written_names(session.task))
 
     # --- events -----------------------------------------------------------------------------------------------------
 
     def wire(self, session: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        self.add.click(self._add, [session, self.prompt], self.outputs, **quiet)
-        self.all.click(self._all, [session], self.outputs, **quiet)
+        for button, handler, inputs in (
+            (self.add, self._add, [self.prompt]),
+            (self.all, self._all, []),
+            (self.few, self._few, [self.k, self.draw, self.orders]),
+            (self.chat, self._chat, [self.base]),
+            (self.calibrate, self._calibrate, [self.base]),
+            (self.controls, self._controls, [self.run]),
+            (self.seeds, self._seeds, [self.run]),
+            (self.shuffle, self._shuffle, [self.run]),
+        ):
+            button.click(handler, [session, *inputs], self.outputs, **quiet)
         self.cancel.click(self._cancel, [session], self.outputs, **quiet)
-        self.ask.click(self._ask, [session, self.text], [self.message, self.answers], **quiet)
-        self.text.submit(self._ask, [session, self.text], [self.message, self.answers], **quiet)
+        self.look.input(self._look, [session, self.look], self.closer, **quiet)
+        filters = [self.label, self.disputed, self.only]
+        for control in filters:
+            control.input(self._grid, [session, *filters], [self.grid], trigger_mode="always_last", **quiet)
+        self.grid.click(self._cell, [session], [self.message, self.cell], **quiet)
+        for trigger in (self.ask.click, self.text.submit):
+            trigger(self._ask, [session, self.text], [self.message, self.answers], **quiet)
+
+    def _look(self, session: Session, name: Any) -> list[Any]:
+        session.look = str(name)
+        return self._closer(session, known_scores(session))
 
     async def _add(self, session: Session, template: str) -> AsyncIterator[list[Any]]:
         task = session.task
-        try:
+        own = session.prompts.get(task.slug, [])
+        name = f"mine {len(own) + 1}"
+
+        def check() -> list[Contender]:
             check_template(template or "")
             if len(template) > MOST_TYPED:
                 raise LabError(f"The prompt has {len(template):,} characters: use at most {MOST_TYPED:,}.")
-            own = session.prompts.get(task.slug, [])
             if len(own) >= MOST_PROMPTS:
                 raise LabError(f"You have {MOST_PROMPTS} prompts on this task already: reload the page to begin anew.")
-            name = f"mine {len(own) + 1}"
             if any(prompt.template == template for prompt in (*own, *task.handcrafted)):
                 raise LabError("This very prompt is among the contenders already: change a word.")
+            return [written(task, Handcrafted(name, template))]
+
+        async for update in self._contest(session, check):
+            if name in session.scores.get(task.slug, {}) and own == session.prompts.get(task.slug, []):
+                session.prompts[task.slug] = [*own, Handcrafted(name, template)]
+                update = self.paint(session)
+            yield update
+
+    async def _all(self, session: Session) -> AsyncIterator[list[Any]]:
+        known = known_scores(session)
+        always = majority(session.task, session.task.held_out)
+        session.scores.setdefault(session.task.slug, {})[always.name] = always
+        wanted = [contender for contender in entrants(session) if contender.name not in known]
+        async for update in self._contest(session, lambda: wanted):
+            yield update
+
+    async def _few(self, session: Session, k: Any, draw: Any, orders: Any) -> AsyncIterator[list[Any]]:
+        def make() -> list[Contender]:
+            numbers = [_whole(k, "examples", 1, 32), _whole(draw, "draw", 0, 2**31), _whole(orders, "orders", 1, MOST_ORDERS)]
+            return worked_examples(session.task, *numbers)
+
+        async for update in self._contest(session, make, keep=True):
+            yield update
+
+    async def _chat(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        task = session.task
+        async for update in self._contest(session, lm_make=lambda lm: [in_chat(lm, written(task, _prompt(session, name)))], keep=True):
+            yield update
+
+    async def _calibrate(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        task = session.task
+
+        def make(lm: LanguageModel) -> list[Contender]:
+            if not task.labels:
+                raise LabError(
+                    "Calibration weighs label words against each other, and this task has free answers: choose a task with labels."
+                )
+            return [calibrated(lm, written(task, _prompt(session, name)), task.labels)]
+
+        async for update in self._contest(session, lm_make=make, keep=True):
+            yield update
+
+    async def _controls(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        def make(lm: LanguageModel) -> list[Contender]:
+            run = _run(session, name)
+            mine, start = learned_contender(run), run.record.vectors.get(0) if run.record.start_known else None
+            made = [moved(lm, mine, start)] if start is not None else []
+            return [snapped(lm, mine)[0], drawn_at_random(lm, mine), *made] if mine.kind == "soft" else made
+
+        async for update in self._contest(session, lm_make=make, keep=True):
+            yield update
+
+    async def _seeds(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        def make(run: Run) -> list[tuple[Task, Any, str, str]]:
+            group = f"seeds of {run.name}"
+            seeds = [run.recipe.seed + 1 + n for n in range(SEEDS)]
+            return [(run.task, run.recipe.but(seed=seed), f"{run.name}, again with seed {seed}", group) for seed in seeds]
+
+        async for update in self._train(session, name, make):
+            yield update
+
+    async def _shuffle(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        def make(run: Run) -> list[tuple[Task, Any, str, str]]:
+            return [(shuffled(run.task), run.recipe, f"control: {run.name} on shuffled answers", "")]
+
+        async for update in self._train(session, name, make):
+            yield update
+
+    async def _train(self, session: Session, name: Any, make: Callable[[Run], list[Any]]) -> AsyncIterator[list[Any]]:
+        """Train what `make` says of a run (task, recipe, name, group), and score it on the session's held-out rows."""
+        task = session.task
+        try:
+            run = _run(session, name)
+            if run.learned:
+                raise LabError("This prompt came from a file: train one on the Train page to repeat it.")
+            wanted = make(run)
         except LabError as error:
             yield self.paint(session, str(error))
             return
-        contender = handcrafted(name, template, task.held_out)
-        async for update in self._contest(session, [contender]):
-            yield update
-        if name in session.scores.get(task.slug, {}):
-            session.prompts[task.slug] = [*own, Handcrafted(name, template)]
-            yield self.paint(session)
 
-    async def _all(self, session: Session) -> AsyncIterator[list[Any]]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            for other, recipe, title, group in wanted:
+                contender = None
+                for event in repeat(lm, other, recipe, title):
+                    if isinstance(event, Contender):
+                        contender = replace(event, group=group, excluded=event.excluded | run.task.seen)
+                        yield contender
+                    else:
+                        yield event, title, recipe.steps
+                if contender:
+                    yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
+
+        def take(event: Any) -> str:
+            if isinstance(event, tuple):
+                step, title, steps = event
+                return f"{title}: step {step.step if isinstance(step, StepEvent) else step} of {steps}"
+            self._keep(session, task, event)
+            return "scoring"
+
+        async for progress, problem in side_job(self.lab, session, job, take):
+            yield self.paint(session, problem, progress=progress or "starting")
+
+    @staticmethod
+    def _keep(session: Session, task: Task, event: Any) -> None:
+        if isinstance(event, Contender):
+            added = session.added.setdefault(task.slug, {})
+            if len(added) >= MOST_ADDED:
+                added.pop(next(iter(added)))
+            added[event.name] = event
+        elif isinstance(event, Scored) and event.final:
+            session.scores.setdefault(task.slug, {})[event.score.name] = event.score
+
+    async def _contest(
+        self,
+        session: Session,
+        make: Callable[[], list[Contender]] | None = None,
+        lm_make: Callable[[LanguageModel], list[Contender]] | None = None,
+        keep: bool = False,
+    ) -> AsyncIterator[list[Any]]:
+        """Score contenders that `make` makes here, or `lm_make` with the model. keep: they take part from now on."""
         task = session.task
-        known = known_scores(session)
-        wanted = [contender for contender in rivals(task) if contender.name not in known]
-        wanted += [learned_contender(run) for run in learned_runs(session) if run.name not in known]
-        always = majority(task, task.held_out)
-        session.scores.setdefault(task.slug, {})[always.name] = always
-        async for update in self._contest(session, wanted):
-            yield update
+        try:
+            ready = make() if make else []
+        except LabError as error:
+            yield self.paint(session, str(error))
+            return
 
-    async def _contest(self, session: Session, contenders: list[Contender]) -> AsyncIterator[list[Any]]:
-        task = session.task
-
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Scored | Skipped]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            contenders = lm_make(lm) if lm_make else ready
+            yield len(contenders)
             for contender in contenders:
+                if keep:
+                    yield contender
                 yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
 
+        clock = Progress(len(task.held_out))
         skipped: list[str] = []
 
-        def take(event: Scored | Skipped) -> Score | None:
+        def take(event: Any) -> Score | None:
+            clock.take(event)
             if isinstance(event, Skipped):
                 skipped.append(f"“{event.name}” was not scored: {event.reason}")
-                return None
-            if event.final:
-                session.scores.setdefault(task.slug, {})[event.score.name] = event.score
-                return None
-            return event.score
+                session.added.get(task.slug, {}).pop(event.name, None)
+            elif isinstance(event, Scored) and not event.final:
+                return event.score
+            else:
+                self._keep(session, task, event)
+            return None
 
         async for growing, problem in side_job(self.lab, session, job, take):
-            yield self.paint(session, problem or " ".join(skipped), growing if session.task is task else None)
+            yield self.paint(session, problem or " ".join(skipped), growing if session.task is task else None, clock.words())
 
     def _cancel(self, session: Session) -> list[Any]:
         if session.side_job:
             self.lab.engine.cancel(session.side_job)
         return self.paint(session)
 
-    async def _ask(self, session: Session, text: str) -> AsyncIterator[tuple[Any, Any]]:
+    async def _cell(self, session: Session, event: gr.EventData) -> AsyncIterator[tuple[Any, Any]]:
+        number = clicked(event, "cell", len(session.grid))
+        if number is None:
+            yield gr.skip(), gr.skip()
+            return
+        text = session.grid[number]
+        wanted = next((e.output for e in session.task.held_out if e.input == text), "")
+        async for update in self._everybody(session, text, wanted):
+            yield update
+
+    async def _ask(self, session: Session, text: Any) -> AsyncIterator[tuple[Any, Any]]:
+        text = str(text or "")
         if not text.strip() or len(text) > MOST_TYPED:
             yield show.message(f"Type an input of 1 to {MOST_TYPED:,} characters; this one has {len(text.strip()):,}."), gr.skip()
             return
+        async for update in self._everybody(session, text, ""):
+            yield update
+
+    async def _everybody(self, session: Session, text: str, wanted: str) -> AsyncIterator[tuple[Any, Any]]:
+        """Everybody's answer to one text, token by token, and the next tokens that they considered."""
         task = session.task
-        own = session.prompts.get(task.slug, [])
-        contenders = [*(learned_contender(run) for run in learned_runs(session)), *rivals(task)]
-        contenders += [handcrafted(prompt.name, prompt.template) for prompt in own]
-        said: dict[str, str] = {contender.name: "" for contender in contenders}
-        shares: dict[str, list[float]] = {}
-        kinds = {contender.name: contender.kind for contender in contenders}
+        known = known_scores(session)
+        asked = [c for c in entrants(session) if not c.group or c.name in known][:16]
+        said = {contender.name: "" for contender in asked}
+        considered: dict[str, Any] = {}
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[tuple[str, Any]]:
-            for contender in contenders:
+            longest = max(len(lm.tokenise(e.output)) for e in task.held_out[:100])
+            for contender in asked:
                 if task.labels:
-                    yield contender.name, label_probabilities(lm, contender, text, task.labels)
-                for words in answer(lm, contender, text):
+                    yield contender.name, list(zip(task.labels, label_probabilities(lm, contender, text, task.labels), strict=True))
+                else:
+                    yield contender.name, next_tokens(lm, contender, text)
+                for words in answer(lm, contender, text, min(max(12, longest + 4), 64)):
                     yield contender.name, words
 
         def take(event: tuple[str, Any]) -> None:
@@ -198,108 +412,121 @@ class ComparePage:
             if isinstance(value, str):
                 said[name] = value
             else:
-                shares[name] = value
+                considered[name] = value
 
         async for _, problem in side_job(self.lab, session, job, take):
-            yield show.message(problem), answers_table(text, said, shares, task, kinds)
+            what = "how likely each label is" if task.labels else "most likely next tokens"
+            yield show.message(problem), tables.next_words(text, said, considered, wanted, what)
 
 
-async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIterator[tuple[Any, str]]:
-    """Run a small job of this session: yields (what `take` made of the last event, a sentence if it failed) as it goes."""
-    try:
-        if session.side_job and not session.side_job.over:
-            raise LabError("Something else is being scored: wait for it, or stop it.")
-        ticket = session.side_job = lab.engine.submit(session.id, job)
-    except LabError as error:
-        yield None, str(error)
-        return
-    done, over = 0, False
-    yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
-    try:
-        while not over:
-            changes, over = ticket.changes, ticket.over
-            if len(ticket.events) > done or over:
-                last = None
-                for event in ticket.events[done:]:
-                    last = take(event)
-                    done += 1
-                yield last, ticket.message
-            if not over:
-                await ticket.changed(changes, BEAT)
-    finally:
-        lab.engine.cancel(ticket)
+class Progress:
+    """Where a contest is, in words: contenders done, and the time left at the pace so far."""
+
+    def __init__(self, rows: int):
+        self.rows, self.began = rows, time.monotonic()
+        self.contenders = self.done = self.part = 0
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, int):
+            self.contenders = event
+        elif isinstance(event, Skipped) or (isinstance(event, Scored) and event.final):
+            self.done, self.part = self.done + 1, 0
+        elif isinstance(event, Scored):
+            self.part = event.score.n
+
+    def words(self) -> str:
+        share = (self.done + self.part / max(self.rows, 1)) / max(self.contenders, 1)
+        left = f", about {(time.monotonic() - self.began) * (1 / share - 1):.0f} s left" if 0 < share < 1 else ""
+        return f"{self.done} of {self.contenders or '…'} contenders scored{left}"
 
 
-def known_scores(session: Session) -> dict[str, Score]:
-    """Held-out scores on the session's task: those asked for here, and those that its runs ended with."""
-    known: dict[str, Score] = {}
-    for run in session.runs:
-        if run.task is session.task or run.task == session.task:
-            for name, score in dict(run.record.held_out).items():
-                mine = score.kind in ("soft", "prefix")
-                known[run.name if mine else name] = _named(score, run.name) if mine else score
-    known.update(session.scores.get(session.task.slug, {}))
-    return known
+EMPTY: dict[str, Any] = {"title": "", "note": "Nothing to show yet.", "data": [], "layout": {"height": 120}}
 
 
-def _named(score: Score, name: str) -> Score:
-    return replace(score, name=name)
+def verdicts(looked: Score, known: list[Score]) -> str:
+    """A sentence for each pair with the contender that is looked at, Holm-corrected over those shown, with the difference."""
+    by_name = {score.name: score for score in known}
+    right = {name: {r.input: r.correct for r in score.results} for name, score in by_name.items()}
+    lines = []
+    for pair in pairs(looked.name, right):
+        gap = compare(looked, by_name[pair.other])
+        low, high = (100 * end for end in gap.interval)
+        lines.append(
+            f"<tr><th scope='row'>{show.safe(pair.other)}</th><td>{show.safe(in_words(replace(pair, name='It')))}</td>"
+            f"<td class='num'>{100 * gap.difference:+.0f} <span class='dim'>{low:+.0f} to {high:+.0f}</span></td></tr>"
+        )
+    if not lines:
+        return "<p class='note'>Score at least two contenders.</p>"
+    return (
+        f"<table class='said'><caption>{show.safe(looked.name)}, against each of the others on the rows that both were asked</caption><thead><tr>"
+        "<th scope='col'>against</th><th scope='col'>in words</th><th scope='col' class='num'>points <span class='dim'>95 % interval</span></th>"
+        f"</tr></thead><tbody>{''.join(lines)}</tbody></table><p class='note'>Exact McNemar tests, two-sided, p Holm-corrected over the {len(lines)} "
+        "pairs shown; the intervals are by bootstrap over rows, each for itself. To look for the best handcrafted prompt on these same rows "
+        "is hindsight, which favours it.</p>"
+    )
 
 
-def learned_runs(session: Session) -> list[Run]:
-    """The session's runs with vectors that fit its task, newest first."""
-    fitting = [run for run in session.runs if run.learned or run.task == session.task]
-    return [run for run in reversed(fitting) if prefix_of(run) is not None and not run.busy]
+def label_said(result: Any, task: Task) -> str:
+    """The label that a contender chose, as the task writes it."""
+    labels = task.labels or ()
+    return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said
 
 
-def prefix_of(run: Run) -> Prefix | None:
-    """What a run learned, ready to stand before an input, or None where there are no vectors."""
-    if run.learned:
-        return run.learned.prefix
-    vectors = run.record.final_vectors()
-    return None if vectors is None else from_snapshot(vectors)
+def _columns(session: Session) -> list[Score]:
+    """Scores as the grid's columns: learned first, then by accuracy; of a group only its first."""
+    seen: set[str] = set()
+    columns = []
+    for score in known_scores(session).values():
+        if score.kind == "majority" or not score.results or (score.group and score.group in seen):
+            continue
+        seen.add(score.group)
+        columns.append(score)
+    return sorted(columns, key=lambda score: (score.kind not in ("soft", "prefix"), -score.accuracy))[:14]
 
 
-def learned_contender(run: Run) -> Contender:
-    """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
-    if run.learned:
-        return run.learned.contender(run.name)
-    prefix = prefix_of(run)
-    assert prefix is not None
-    template = run.recipe.template or run.task.template
-    return Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
+def _prompt(session: Session, name: Any) -> Handcrafted:
+    prompts = [*session.task.handcrafted, *session.prompts.get(session.task.slug, [])]
+    found = next((prompt for prompt in prompts if prompt.name == name), None)
+    if found is None:
+        raise LabError("There is no written prompt of this name on this task: choose one, or write your own first.")
+    return found
 
 
-def first_choices(rows: list[dict[str, Any]]) -> str:
-    """How often each contender's first choice of the whole vocabulary is the right label, in words."""
-    return ", ".join(f"{show.safe(row['name'])} {show.percent(row['first_choice'])}" for row in rows if row["first_choice"] is not None)
+def _run(session: Session, name: Any) -> Run:
+    found = next((run for run in learned_runs(session) if run.name == name), None)
+    if found is None:
+        raise LabError("There is no learned prompt to do this with: train one on this task first.")
+    return found
 
 
-def _names(task: Task) -> list[str]:
-    return [prompt.name for prompt in task.handcrafted]
+def _whole(value: Any, name: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not low <= value <= high:
+        raise LabError(f"{name} is {value}: choose a whole number from {low} to {high}.")
+    return int(value)
 
 
-def written_prompts(task: Task, own: list[Handcrafted]) -> str:
-    """The handcrafted prompts' texts, to be read."""
-    rows = [Handcrafted("no prompt", task.template), *task.handcrafted, *own]
+def _note(task: Task, rows: list[dict[str, Any]]) -> str:
+    right = (
+        "Right means: the right label is the most likely of the label words."
+        if task.labels
+        else "Right means: every token of the right answer is the model's first choice (whether it would then stop is asked of nobody)."
+    )
+    return (
+        f"<p class='note'>{right} Loss: nats per answer. Of a group (orders, seeds) the mean stands with its range in place of an interval. "
+        "All in float32, by the same code, on the same rows.</p>"
+    )
+
+
+def _downloads(scores: dict[str, Score]) -> str:
+    table = tables.download("contenders.csv", tables.contenders_csv(scores), "this table as CSV")
+    rows = tables.download("row-by-row.csv", tables.grid_csv(list(scores.values())), "row by row as CSV")
+    return f"<p>{table} · {rows}</p>"
+
+
+def written_prompts(session: Session) -> str:
+    """The prompts' texts, to be read."""
+    task = session.task
+    added = [Handcrafted(c.name, c.template) for c in session.added.get(task.slug, {}).values() if c.kind == "handcrafted"]
+    rows = [Handcrafted("no prompt", task.template), *task.handcrafted, *session.prompts.get(task.slug, []), *added]
     items = "".join(f"<dt>{show.safe(prompt.name)}</dt><dd><pre>{show.safe(prompt.template)}</pre></dd>" for prompt in rows)
     return f"<details><summary>the prompts, word for word</summary><dl class='prompts'>{items}</dl></details>"
-
-
-def answers_table(text: str, said: dict[str, str], shares: dict[str, list[float]], task: Task, kinds: dict[str, str]) -> str:
-    """Contenders' answers to one text, with label probabilities where there are labels."""
-    if not text.strip():
-        return ""
-    colour = show.colours([{"name": name, "kind": kind} for name, kind in kinds.items()], _names(task))
-    labels = task.labels or ()
-    head = "".join(f"<th scope='col' class='num'>{show.safe(label)}</th>" for label in labels)
-    rows = []
-    for name, words in said.items():
-        cells = "".join(f"<td class='num'>{show.percent(share)}</td>" for share in shares.get(name, [])) or "<td></td>" * len(labels)
-        rows.append(
-            f"<tr style='--c:{colour[name]}'><th scope='row'><i class='dot'></i>{show.safe(name)}</th><td>{show.safe(words) or '…'}</td>{cells}</tr>"
-        )
-    return (
-        f"<table class='said'><caption>Greedy continuations of “{show.safe(text)}”, up to 12 tokens</caption>"
-        f"<thead><tr><th scope='col'>contender</th><th scope='col'>goes on with</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )

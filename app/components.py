@@ -32,7 +32,7 @@ const draw = () => {
   if (layout.scene) for (const k of ['xaxis', 'yaxis', 'zaxis']) layout.scene[k] = axis(layout.scene[k]);
   else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((k) => /^[xy]axis\\d/.test(k))]) layout[k] = axis(layout[k]);
   const data = value.data;
-  Plotly.react(host, data, layout, {responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d']})
+  Plotly.react(host, data, layout, config)
     .then(() => {
       if (host.dataset.wired) return;
       host.dataset.wired = '1';
@@ -41,6 +41,31 @@ const draw = () => {
         if (point) trigger('click', {token: point.customdata});
       });
     });
+};
+// A button of plotly's own bar: the figure as one file that opens anywhere, with plotly.js in it.
+const save = {
+  name: 'html', title: 'Download as HTML', icon: {width: 1000, height: 1000, path: 'M400 100h200v350h180L500 750 220 450h180zM150 800h700v100H150z'},
+  click: async (gd) => {
+    const source = await (await fetch(document.querySelector('script[src*="plotly.min.js"]').src)).text();
+    const figure = JSON.stringify({data: gd.data, layout: {...gd.layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}}}).replaceAll('<', '\\u003c');
+    const words = [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent];
+    const page = document.implementation.createHTMLDocument(words[0]);
+    page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p>';
+    page.querySelector('h1').textContent = words[0];
+    page.querySelector('p').textContent = words[1];
+    const script = (text) => { const made = page.createElement('script'); made.textContent = text; page.body.append(made); };
+    script(source);
+    script(`const figure = ${figure}; Plotly.newPlot('plot', figure.data, figure.layout, {responsive: true});`);
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob(['<!doctype html>' + page.documentElement.outerHTML], {type: 'text/html'}));
+    link.download = 'figure.html';
+    link.click();
+    URL.revokeObjectURL(link.href);
+  },
+};
+const config = {
+  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'], modeBarButtonsToAdd: [save],
+  toImageButtonOptions: {scale: 2, filename: 'figure'},
 };
 const ready = () => (window.Plotly ? draw() : setTimeout(ready, 50));
 ready();
@@ -65,6 +90,8 @@ watch('value', paint);
 element.addEventListener('click', (event) => {
   const chip = event.target.closest('[data-token]');
   if (chip) trigger('click', {token: Number(chip.dataset.token)});
+  const cell = event.target.closest('[data-cell]');
+  if (cell) trigger('click', {cell: Number(cell.dataset.cell)});
 });
 """
 
@@ -103,7 +130,13 @@ def html(value: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(value, html_template='<div class="html-host"></div>', js_on_load=PAINT, apply_default_css=False, **options)
 
 
+def clicked(event: gr.EventData, what: str, most: int) -> int | None:
+    """The number of the `what` (token, cell) that a click carries, below `most`, or None for anything else a browser may send."""
+    data = getattr(event, "_data", None)
+    number = data.get(what) if isinstance(data, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < most else None
+
+
 def clicked_token(event: gr.EventData) -> int | None:
-    """The virtual token that a click carries, or None for anything else a browser may send."""
-    token = getattr(event, "_data", {}).get("token") if isinstance(getattr(event, "_data", None), dict) else None
-    return token if isinstance(token, int) and not isinstance(token, bool) and 0 <= token < 200 else None
+    """The virtual token that was clicked, or None."""
+    return clicked(event, "token", 200)

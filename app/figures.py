@@ -5,15 +5,16 @@ be on the page within 150. The tests make them of every figure, so that nothing 
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from core.measures import Bin
 from core.reading import Reading
 from core.record import RunRecord, best_handcrafted
 
-from .show import CONTROL, LEARNED, PLAIN, colours, percent, token
+from .show import CONTROL, LEARNED, PLAIN, colours, cut, percent, token
 
 MOST_PLACES = 4000  # points of all paths together: a page is painted after every step
 NUMBERED = 40  # more vectors than this are drawn without their number
@@ -153,12 +154,96 @@ def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: i
     return {"title": what, "note": note, "data": traces, "layout": layout}
 
 
+def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, Any]:
+    """Contenders as points with their intervals (of a group: its range), best on top."""
+    ordered = sorted(rows, key=lambda row: row["accuracy"])
+    colour = colours(rows, written)
+    places = [100 * row["accuracy"] for row in ordered]
+    names = [plain(row["name"]) for row in ordered]
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [100 * max(row["interval"][1] - row["accuracy"], 0) for row in ordered],
+        "arrayminus": [100 * max(row["accuracy"] - row["interval"][0], 0) for row in ordered],
+        "thickness": 1.5,
+    }
+    marker = {"size": 11, "color": [colour[row["name"]] for row in ordered]}
+    # By number and not by name: two names that begin alike would become one category.
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [cut(name, 44) for name in names], "automargin": True}
+    trace = {
+        "type": "scatter", "mode": "markers", "x": places, "y": list(range(len(names))), "error_x": bars, "marker": marker,
+        "hovertext": [f"{name}: {place:.0f} %" for name, place in zip(names, places, strict=True)], "hoverinfo": "text",
+    }  # fmt: skip
+    layout = _layout(
+        height=90 + 30 * max(len(names), 3), xaxis={"range": [-2, 102], "title": {"text": "% of held-out rows right"}}, yaxis=ticks
+    )
+    best = max((row["accuracy"] for row in ordered), default=0.0)
+    leading = [row["name"] for row in reversed(ordered) if row["accuracy"] == best]
+    title = f"Highest on these rows: {', '.join(leading)} ({percent(best)})"
+    return {"title": title, "note": "Lines: 95 % intervals (Wilson); of a group, its range.", "data": [trace], "layout": layout}
+
+
+def reliability(name: str, bins: Sequence[Bin], error: float) -> dict[str, Any]:
+    """How often a contender is right where it is so sure: on the diagonal its confidence is deserved."""
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [100 * (part.interval[1] - part.accuracy) for part in bins],
+        "arrayminus": [100 * (part.accuracy - part.interval[0]) for part in bins],
+        "thickness": 1.5,
+    }
+    ideal = {"type": "scatter", "mode": "lines", "x": [0, 100], "y": [0, 100], "line": {"dash": "dash", "color": PLAIN, "width": 1}}
+    most = max((part.n for part in bins), default=1)
+    points = {
+        "type": "scatter", "mode": "markers", "error_y": bars, "x": [100 * part.confidence for part in bins],
+        "y": [100 * part.accuracy for part in bins], "hoverinfo": "text",
+        "hovertext": [f"{part.n} rows: {100 * part.confidence:.0f} % sure, {100 * part.accuracy:.0f} % right" for part in bins],
+        "marker": {"size": [8 + 16 * (part.n / most) ** 0.5 for part in bins], "color": LEARNED},
+    }  # fmt: skip
+    axis = {"range": [-3, 103]}
+    layout = _layout(
+        height=380,
+        xaxis={**axis, "title": {"text": "how sure it is (%)"}},
+        yaxis={**axis, "title": {"text": "how often it is right (%)"}},
+    )
+    return {
+        "title": f"{name}: calibration error {error:.2f}",
+        "note": "Below the dashed line it is surer than it should be. Size: rows. Bars: 95 % intervals. Error: mean gap, weighted by rows (ECE, 10 bins).",
+        "data": [{**ideal, "hoverinfo": "skip"}, points],
+        "layout": layout,
+    }
+
+
+def confusion(name: str, counts: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """Right labels (rows) against the labels that a contender chose (columns), as counts."""
+    names = [plain(cut(label, 24)) for label in labels]
+    places = list(range(len(names)))
+    ticks = {"tickvals": places, "ticktext": names, "automargin": True, "showgrid": False, "zeroline": False}
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    hover = [[f"{right} taken for {said}: {counts[i, j]} rows" for j, said in enumerate(names)] for i, right in enumerate(names)]
+    trace = {
+        "type": "heatmap", "x": places, "y": places, "z": shares.round(3).tolist(), "hovertext": hover, "hoverinfo": "text",
+        "colorscale": [[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.85)"]], "zmin": 0, "zmax": 1, "showscale": False,
+        "xgap": 2, "ygap": 2,
+    }  # fmt: skip
+    if len(names) <= 20:
+        trace |= {"text": counts.astype(int).astype(str).tolist(), "texttemplate": "%{text}"}
+    layout = _layout(
+        height=160 + 34 * max(len(names), 4),
+        xaxis={**ticks, "title": {"text": "said"}, "side": "bottom"},
+        yaxis={**ticks, "title": {"text": "right"}, "autorange": "reversed"},
+    )
+    right = int(np.trace(counts))
+    note = "Each row is a right label; its colours show where its rows went. The diagonal is right."
+    return {"title": f"{name}: {right} of {int(counts.sum())} rows on the diagonal", "note": note, "data": [trace], "layout": layout}
+
+
 def _hover(record: RunRecord, reading: Reading) -> list[str]:
-    if not reading.ids:
-        return [f"{i + 1}: moved {moved:.2f}" for i, moved in enumerate(reading.moved)]
+    words = [f"{plain(token(record.texts[ids[0]]))} {cosines[0]:.2f}, " for ids, cosines in zip(reading.ids, reading.cosine, strict=True)]
+    words = words or [""] * len(reading.moved)
     return [
-        f"{i + 1}: {plain(token(record.texts[ids[0]]))} {cosines[0]:.2f}, moved {moved:.2f}"
-        for i, (ids, cosines, moved) in enumerate(zip(reading.ids, reading.cosine, reading.moved, strict=True))
+        f"{i + 1}: {word}moved {moved:.2f}; this plane hides {100 * hidden:.0f} % of it"
+        for i, (word, moved, hidden) in enumerate(zip(words, reading.moved, reading.hidden, strict=True))
     ]
 
 
@@ -173,10 +258,16 @@ def _points(places: np.ndarray, flat: bool, texts: Sequence[str], marker: dict[s
 
 def _paths(paths: np.ndarray, flat: bool, width: float, opacity: float) -> dict[str, Any]:
     """All of `paths` (steps, vectors, 3) as one trace, with gaps between them: a trace each takes the browser far longer."""
-    steps, vectors, axes = paths.shape
+    _, vectors, axes = paths.shape
     gapped = np.concatenate([paths, np.full((1, vectors, axes), np.nan)])  # (steps + 1, vectors, 3)
     line = {"color": LEARNED, "width": width}
-    return {**_places(gapped.swapaxes(0, 1).reshape(-1, axes), flat), "mode": "lines", "line": line, "opacity": opacity, "hoverinfo": "skip"}
+    return {
+        **_places(gapped.swapaxes(0, 1).reshape(-1, axes), flat),
+        "mode": "lines",
+        "line": line,
+        "opacity": opacity,
+        "hoverinfo": "skip",
+    }
 
 
 def _places(places: np.ndarray, flat: bool) -> dict[str, Any]:

@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 
 from core import LabError, Recipe, load_task
+from core.contenders import moved, snapped, started
 from core.engine import Ticket
-from core.inspection.control import moved_at_random
-from core.inspection.snap import snap
+from core.errors import shown
 from core.model import LanguageModel
-from core.prefix import SoftPrompt
 from core.reading import KVReader, Reading
 from core.record import RunRecord, loaded_record, score_row
 from core.run import Scored, Skipped, contest, rivals
-from core.scoring import Contender, Score
+from core.scoring import Score
 from core.storage import load, pack, record_of, to_files
 from core.task import slugs
 
 from . import figures, show
-from .compare_page import learned_contender, prefix_of, side_job
 from .components import clicked_token, drawn, html, plot
+from .contest import learned_contender, prefix_of
+from .jobs import side_job
 from .session import MOST_RUNS, Lab, Run, Session
 
 DRAWS = 3  # random controls that are scored
@@ -165,18 +164,11 @@ class InspectPage:
         found: dict[str, Score] = {}
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
-            learned = torch.from_numpy(vectors).to(lm.device)
-            ids, words = snap(learned, lm.vocabulary)
-            texts.append(lm.tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
-
-            def soft(name: str, values: torch.Tensor) -> Contender:
-                return replace(mine, name=name, prefix=SoftPrompt(values).to(lm.device))
-
-            contenders = [soft("learned vectors", learned), soft("snapped to words", words)]
+            words, text = snapped(lm, mine)
+            texts.append(text)
+            contenders = [mine, words]
             if start is not None:
-                first = torch.from_numpy(start)
-                contenders.append(soft("the start, untrained", first))
-                contenders += [soft(f"control {n + 1}: moved at random", moved_at_random(first, learned.cpu(), n)) for n in range(DRAWS)]
+                contenders += [started(lm, mine, start), *(moved(lm, mine, start, draw) for draw in range(DRAWS))]
             contenders += rivals(task, mine.template)
             rows = [e for e in task.held_out if e.key not in mine.excluded]
             yield from contest(lm, task, contenders, rows, book, "held_out")
@@ -223,8 +215,10 @@ class InspectPage:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
             learned = load(Path(path), lm)
-            made_for = learned.recipe.task if learned.recipe else ""
+            made_for = learned.made_for
             task = load_task(made_for) if made_for in slugs() else session.task
+            if made_for and made_for != task.slug:
+                told.append(f"It was trained on another task ({shown(made_for)}) than {shown(task.name)}, on which it is scored here.")
             record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
             run = Run(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
@@ -232,6 +226,7 @@ class InspectPage:
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
         loaded: list[Run] = []
+        told: list[str] = []
 
         def take(event: Any) -> None:
             if isinstance(event, Run):
@@ -244,7 +239,7 @@ class InspectPage:
 
         async for _, problem in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
-            yield self.paint(session, problem or " ".join(warnings))
+            yield self.paint(session, problem or " ".join((*warnings, *told)))
 
 
 def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:

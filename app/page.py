@@ -13,6 +13,7 @@ from .compare_page import ComparePage
 from .components import PLOTLY, html
 from .inspect_page import InspectPage
 from .session import Lab, Session, recorded_run
+from .task_page import TaskPage
 from .train_page import TrainPage
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -27,8 +28,9 @@ THEME = gr.themes.Base(
 )
 
 
-def build(load: Callable[[], LanguageModel], name: str, dtype: str) -> gr.Blocks:
-    """The page over an engine that loads its model in the background. name: the model's, shown while it loads. dtype: of training."""
+def build(load: Callable[[], LanguageModel], name: str, dtype: str, allow_hub: bool = False) -> gr.Blocks:
+    """The page over an engine that loads its model in the background. name: the model's, shown while it loads. dtype: of
+    training. allow_hub: visitors may name datasets of the Hub, which this server then fetches."""
     gr.set_static_paths([PLOTLY])
     lab = Lab(load, name, dtype)
     recording = recorded_run()
@@ -40,13 +42,15 @@ def build(load: Callable[[], LanguageModel], name: str, dtype: str) -> gr.Blocks
                 "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
             )
             status = html(_status(lab, name), elem_id="status")
-        with gr.Tabs():
+        with gr.Tabs(selected="train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = TrainPage(lab, recording)
             with gr.Tab("Compare", id="compare"):
                 compare = ComparePage(lab)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = InspectPage(lab, recording)
+            with gr.Tab("Your task", id="task"):
+                own = TaskPage(lab, allow_hub)
 
         visitors: dict[str, str] = {}  # Gradio's session hash -> our session
 
@@ -62,6 +66,8 @@ def build(load: Callable[[], LanguageModel], name: str, dtype: str) -> gr.Blocks
 
         train.wire(session, elsewhere, [*compare.outputs, *inspect.outputs])
         compare.wire(session)
+        own.wire(session, train, tabs, elsewhere, [*compare.outputs, *inspect.outputs])
+        train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], show_progress="hidden", queue=False, api_visibility="private")
         inspect.wire(session, train)
 
         async def watch(session: Session, request: gr.Request) -> AsyncIterator[str]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.table import Table
+
 from core import LabError, Recipe, Task, load_task
 from core.engine import Engine, Ticket
 from core.model import LanguageModel
 from core.reading import Vocabulary
 from core.record import RunRecord, new_record, training_job
 from core.run import Scorebook, lines
-from core.scoring import Score
+from core.scoring import Contender, Score
 from core.storage import Learned
 from core.task import Handcrafted, slugs
 
@@ -53,6 +55,12 @@ class Session:
     chosen: int | None = None
     step: int | None = None
     prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by the task's slug
+    added: dict[str, dict[str, Contender]] = field(default_factory=dict)  # contenders made on the page, by slug and name
+    table: Table | None = None  # rows brought to the Your task page
+    draft: Task | None = None  # the task made of them, until it is used
+    texts: set[str] = field(default_factory=set)  # template and label words as the Your task page last put them
+    grid: list[str] = field(default_factory=list)  # inputs of the rows that Compare shows, in this order
+    look: str = ""  # the contender that pairs, calibration and confusion are shown of; "": the newest learned one
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
     side_job: Ticket | None = None
     count: int = 0  # runs so far, for their names

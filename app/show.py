@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.record import RunRecord, best_handcrafted
-from core.scoring import Difference
 
 # Okabe and Ito's colours, which colour-blind people can tell apart. A contender keeps its colour on every page and plot.
 LEARNED = "#0072B2"
@@ -30,6 +29,15 @@ def token(text: str) -> str:
     words = text[1:] if text.startswith(" ") and text.strip() else text
     blank = not words.strip()
     return "".join(_sign(sign, blank) for sign in words) or "∅"
+
+
+def whole_token(text: str) -> str:
+    """A token with every sign of it, its leading space too: for where the exact tokens matter.
+
+    >>> whole_token(" the"), whole_token("a\\n")
+    ('␣the', 'a⏎')
+    """
+    return "".join(_sign(sign, True) for sign in text) or "∅"
 
 
 def _sign(sign: str, blank: bool) -> str:
@@ -62,35 +70,50 @@ def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[s
     return found
 
 
-def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str], best_first: bool = False) -> str:
-    """Contenders as a table with a bar and an interval each."""
+COLUMNS = (  # of a table of contenders; the last three are what a contender costs
+    ("loss", "mean loss, nats per answer"),
+    ("tokens", "tokens that stand before the input"),
+    ("numbers", "numbers that were trained"),
+    ("examples", "training examples that it was made with"),
+    ("seconds", "seconds of training"),
+)
+
+
+def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str], full: bool = False) -> str:
+    """Contenders as a table with a bar and an interval each (of a group: its range). full: best first, with what each one costs."""
     if not rows:
         return ""
     colour = colours(rows, written)
     most = max(row["n"] for row in rows)
-    ordered = sorted(rows, key=lambda row: -row["accuracy"]) if best_first else rows
+    columns = COLUMNS if full else COLUMNS[:2]
     lines = []
-    for row in ordered:
+    for row in sorted(rows, key=lambda row: -row["accuracy"]) if full else rows:
         low, high = (100 * end for end in row["interval"])
         share = 100 * row["accuracy"]
         growing = "" if row.get("final", True) else '<span class="dim"> …</span>'
-        loss = "–" if row["loss"] is None else f"{row['loss']:.2f}"
         strong = " strong" if row["kind"] in ("soft", "prefix") else ""
-        front = row["positions"] if row["kind"] != "majority" else "–"
         fewer = f' <span class="dim">of {row["n"]}</span>' if row["n"] != most else ""
         first = row.get("first_choice")
         hint = f' title="the right answer is the first choice of all tokens: {percent(first)}"' if first is not None else ""
+        members = f' title="{safe(", ".join(row["members"]))}"' if "members" in row else ""
+        cells = [
+            "–" if row["loss"] is None else f"{row['loss']:.2f}",
+            row["positions"] if row["kind"] != "majority" else "–",
+            f"{row['parameters']:,}" if row["parameters"] else "–",
+            row.get("examples") or "–",
+            f"{row['seconds']:.0f}" if row.get("seconds") else "–",
+        ]
+        numbers = "".join(f'<td class="num cost">{cell}</td>' for cell in cells[: len(columns)])
         lines.append(
-            f'<tr class="contender{strong}" style="--c:{colour[row["name"]]}"><th scope="row"><i class="dot"></i>{safe(row["name"])}{growing}</th>'
+            f'<tr class="contender{strong}" style="--c:{colour[row["name"]]}"><th scope="row"{members}><i class="dot"></i>{safe(row["name"])}{growing}</th>'
             f'<td class="barcell"><div class="bar"><b style="width:{share:.1f}%"></b>'
             f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div></td>'
-            f'<td class="num"{hint}><strong>{percent(row["accuracy"])}</strong>{fewer} <span class="dim">{interval(row)}</span></td>'
-            f'<td class="num">{loss}</td><td class="num">{front}</td></tr>'
+            f'<td class="num"{hint}><strong>{percent(row["accuracy"])}</strong>{fewer} <span class="dim">{interval(row)}</span></td>{numbers}</tr>'
         )
+    head = "".join(f'<th scope="col" class="num cost" title="{title}">{name}</th>' for name, title in columns)
     return (
         f'<table class="bars"><caption>{caption}</caption><thead><tr><th scope="col">contender</th><th scope="col">right answers</th>'
-        f'<th scope="col" class="num">% <span class="dim">95 % interval</span></th><th scope="col" class="num" title="mean loss, nats per answer">loss</th>'
-        f'<th scope="col" class="num" title="tokens that stand before the input">tokens</th></tr></thead><tbody>{"".join(lines)}</tbody></table>'
+        f'<th scope="col" class="num">% <span class="dim">95 % interval</span></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     )
 
 
@@ -146,7 +169,7 @@ def progress(record: RunRecord, status: str, waiting: int, left: float | None) -
 
 def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: Sequence[str]) -> str:
     """A task's first rows."""
-    lines = "".join(f"<tr><td>{safe(_cut(a, 90))}</td><td>→ {safe(_cut(b, 40))}</td></tr>" for a, b in rows)
+    lines = "".join(f"<tr><td>{safe(cut(a, 90))}</td><td>→ {safe(cut(b, 40))}</td></tr>" for a, b in rows)
     told = "".join(f'<p class="note">{safe(note)}</p>' for note in notes)
     return f'<div class="examples"><p>{safe(teaches)}</p><table><tbody>{lines}</tbody></table><p class="dim">{safe(counts)}</p>{told}</div>'
 
@@ -219,7 +242,7 @@ def samples(record: RunRecord, step: int) -> str:
     for text, answer, said, right in now["samples"][:8]:
         beside = _said(other[text]) if text in other else "<td></td>" if line else ""
         rows.append(
-            f"<tr><td>{safe(_cut(text, 70))}</td><td class='dim'>{safe(_cut(answer, 30))}</td>{_said([text, answer, said, right])}{beside}</tr>"
+            f"<tr><td>{safe(cut(text, 70))}</td><td class='dim'>{safe(cut(answer, 30))}</td>{_said([text, answer, said, right])}{beside}</tr>"
         )
     return (
         f"<table class='said'><caption>What it says on validation rows, step {now['step']}</caption><thead><tr><th scope='col'>input</th>"
@@ -229,23 +252,13 @@ def samples(record: RunRecord, step: int) -> str:
 
 def _said(row: Sequence[Any]) -> str:
     mark, name = ("✓", "right") if row[3] else ("✗", "wrong")
-    return f'<td class="{name}"><span aria-label="{name}">{mark}</span> {safe(_cut(row[2], 30) or "∅")}</td>'
+    return f'<td class="{name}"><span aria-label="{name}">{mark}</span> {safe(cut(row[2], 30) or "∅")}</td>'
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """`text` on one line, at most so many characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def paired(learned: str, other: str, result: Difference) -> str:
-    """A paired difference in a sentence."""
-    low, high = (100 * end for end in result.interval)
-    words = (
-        f"On the same {result.n} rows, <b>{safe(learned)}</b> is right where <b>{safe(other)}</b> is wrong {result.wins} times, and wrong where it "
-        f"is right {result.losses} times: a difference of {100 * result.difference:+.0f} points (95 % interval {low:+.0f} to {high:+.0f})"
-    )
-    verdict = f"more than chance, p = {result.p:.2g}" if result.p < 0.05 else f"a tie, or not enough rows to tell, p = {result.p:.2f}"
-    return f'<p class="verdict">{words}, {verdict} (exact McNemar test).</p>'
 
 
 def message(text: str) -> str:

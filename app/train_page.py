@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import gradio as gr
 
 from core import LabError, load_task
 from core.recipe import default_of
-from core.task import Task, read_bytes, slugs, task_from_csv
+from core.task import Task, slugs
 
 from . import figures, show
 from .components import clicked_token, drawn, html, plot
@@ -32,9 +31,7 @@ class TrainPage:
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
                 self.examples = html(task_summary(task), elem_id="examples")
-                with gr.Accordion("your own task: a CSV file", open=False):
-                    gr.Markdown("Columns `input,output`, or `text,label`. 30 % of the rows are held out.")
-                    self.upload = gr.File(label="CSV file, up to 2 MB", height=110, elem_id="upload-task")
+                self.own = gr.Button("Your own task …", elem_id="own-task", size="sm")
                 with gr.Row(elem_classes="buttons"):
                     self.train = gr.Button("Train", variant="primary", elem_id="train", min_width=80)
                     self.step = gr.Button("Step", elem_id="step", min_width=60)
@@ -66,6 +63,7 @@ class TrainPage:
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
             self.samples, self.train, self.step, self.pause, self.stop,
         ]  # fmt: skip
+        self.chosen = [self.message, self.task, self.examples, *self.controls.values()]
         if recording:
             first = self.paint(Session(shown=recording))
             for component, value in zip(self.outputs[1:9], first[1:9], strict=True):
@@ -184,9 +182,7 @@ class TrainPage:
         self.play.click(self._play, [session], self.outputs, **quiet)
         for source in (self.chips, self.plane):
             source.click(self.choose, [session], [self.plane, self.chips], **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        chosen = [self.message, self.task, self.examples, *self.controls.values()]
-        self.task.input(self._pick_task, [session, self.task], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        self.upload.upload(self._upload, [session, self.upload], chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
         )
@@ -270,24 +266,17 @@ class TrainPage:
         return [values[id(self.plane)], values[id(self.chips)]]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
-        return self._take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)
+        return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)
 
-    def _upload(self, session: Session, path: Any) -> list[Any]:
-        def read() -> Task:
-            if not path:
-                raise LabError("No file arrived: choose a CSV file.")
-            return task_from_csv(read_bytes(Path(path)), Path(path).name)
-
-        return self._take_task(session, read)
-
-    def _take_task(self, session: Session, read: Any) -> list[Any]:
+    def take_task(self, session: Session, read: Callable[[], Task]) -> list[Any]:
+        """Make the task that `read` brings the session's own. Returns the values of `chosen`."""
         try:
             task = read()
         except LabError as error:
             return [show.message(str(error)), *[gr.skip()] * (2 + len(self.controls))]
         session.task = task
         self.lab.prepare(task)
-        own = [] if task.slug in slugs() else [(f"your file: {task.name}", task.slug)]
+        own = [] if task.slug in slugs() else [(f"yours: {task.name}", task.slug)]
         changes = [gr.update(value=task.recipe[name]) if name in task.recipe else gr.skip() for name in self.controls]
         return [show.message(""), gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *changes]
 

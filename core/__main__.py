@@ -1,6 +1,7 @@
 """The command line, thin over core: python -m core train | evaluate | nearest | bench | tasks."""
 
 import argparse
+import csv
 import json
 import math
 import signal
@@ -12,11 +13,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .errors import LabError
+from .errors import LabError, as_path, shown
 from .recipe import Recipe, check
 
+TASKS = "a built-in task; a CSV, TSV or JSON Lines file; a task file (JSON); or hub:owner/name[:config]"
 EPILOG = """examples:
   python -m core train --task past-tense --out my-prompt
+  python -m core train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good"
   python -m core evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
   python -m core nearest my-prompt
 """
@@ -35,11 +38,11 @@ def parser() -> argparse.ArgumentParser:
     for spec in fields(Recipe):
         if spec.name not in ("model", "dtype"):
             _add_setting(train, spec)
-    train.add_argument("--test", metavar="FILE.csv", help="rows to hold out, in place of those that the task holds out")
+    train.add_argument("--test", metavar="FILE", help="a table of rows to hold out, in place of those that the task holds out")
     train.add_argument("--out", metavar="DIR", help="save the prompt here, as a PEFT adapter with our recipe.json")
     evaluate = commands.add_parser("evaluate", help="score handcrafted and saved prompts on a task's held-out rows")
-    evaluate.add_argument("--task", required=True, help="a built-in task, or a CSV file")
-    evaluate.add_argument("--test", metavar="FILE.csv", help="rows to score on, in place of the task's held-out ones")
+    evaluate.add_argument("--task", required=True, help=TASKS)
+    evaluate.add_argument("--test", metavar="FILE", help="a table of rows to score on, in place of the task's held-out ones")
     evaluate.add_argument(
         "--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)"
     )
@@ -54,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("task", help="a built-in task")
     record.add_argument("out", metavar="FILE.json")
     tasks = commands.add_parser("tasks", help="list the built-in tasks")
+    for command in (train, evaluate):
+        rows = command.add_argument_group("rows of your own", "for tables and datasets; what is left out is guessed from the column names")
+        rows.add_argument("--columns", metavar="INPUT,OUTPUT", help="the columns that hold what goes in and what should come out")
+        rows.add_argument("--kind", help="answers (free text) or labels (one of a few words)")
+        rows.add_argument("--words", metavar="LABEL=WORD,…", help='words for labels, as in "0=negative,1=positive"')
+        rows.add_argument("--split-column", metavar="NAME", help="the column that says train, validation or test")
     for command in (train, evaluate, nearest, bench, record):
         command.add_argument("--model", default="", help="a Hub id or a local folder (default: SmolLM2-135M-Instruct)")
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
@@ -76,7 +85,7 @@ def _add_setting(command: argparse.ArgumentParser, spec: Any) -> None:
         dest=spec.name,
         default=None,
         required=required,
-        help=spec.metadata["help"].replace("%", "%%") + ("" if required else default),
+        help=TASKS if required else spec.metadata["help"].replace("%", "%%") + default,
         metavar=None if "choices" in spec.metadata else kind.__name__.upper(),
         **extra,
     )
@@ -120,6 +129,58 @@ def _load(options: argparse.Namespace) -> Any:
     return load_model(options.model, options.device, options.dtype)
 
 
+def _load_task(options: argparse.Namespace) -> Any:
+    """The task that `--task` names, with the rows of `--test`, read as the other options say."""
+    from .table import read_bytes
+    from .task import Columns, fill_columns, load_task, task_from_table, with_test
+
+    words = read_words(options.words)
+    columns = None
+    if options.columns is not None or options.kind is not None or options.split_column is not None:
+        names = _cells("--columns", options.columns) if options.columns is not None else ["", ""]
+        if len(names) != 2 or (options.columns is not None and not all(names)):
+            raise LabError(f"--columns is {shown(options.columns)}: name two columns, as in --columns question,answer.")
+        if options.kind not in (None, "answers", "labels"):
+            raise LabError(f"--kind is {shown(options.kind)}: choose answers or labels.")
+        if options.split_column == "":
+            raise LabError("--split-column is empty: name a column, or leave it out.")
+        columns = Columns(names[0], names[1], options.kind or "", options.split_column or "")
+    if not options.task.startswith("hub:"):
+        return load_task(options.task, options.test, columns, words)
+    from .hub import load_hub_table
+
+    print("reading the dataset …", file=sys.stderr)
+    table = load_hub_table(options.task.removeprefix("hub:"), token=None)
+    filled = fill_columns(table, columns)
+    task = task_from_table(table, filled, words=words)
+    if options.test is None:
+        return task
+    return with_test(task, read_bytes(as_path(options.test)), Path(options.test).name, not filled.split, columns, words)
+
+
+def read_words(text: str | None) -> dict[str, str]:
+    """Labels and their words from `label=word,label=word` (quotes as in CSV where one holds a comma). LabError for other text.
+
+    >>> read_words('0=negative,"1, or more=positive"')
+    {'0': 'negative', '1, or more': 'positive'}
+    """
+    words: dict[str, str] = {}
+    for cell in _cells("--words", text) or [""] if text is not None else []:
+        label, sign, word = cell.rpartition("=")
+        if not sign or not label.strip() or label.strip() in words:
+            raise LabError(f"--words is {shown(text)}: name each label once, as in --words 0=negative,1=positive.")
+        words[label.strip()] = word.strip()
+    return words
+
+
+def _cells(flag: str, text: str) -> list[str]:
+    try:
+        rows = list(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise LabError(f"{flag} is {shown(text)}: check its quotes.") from error
+    return [cell.strip() for cell in rows[0]] if len(rows) == 1 else []
+
+
 def contender_row(score: Any) -> dict[str, Any]:
     """A score as the command line prints it."""
     return {
@@ -157,9 +218,7 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():
         check(name, value)
-    from .task import load_task
-
-    task = load_task(options.task, options.test)  # before the model: a bad file is told at once
+    task = _load_task(options)  # before the model: a bad file is told at once
     recipe = Recipe.from_dict({**task.recipe, **given})
     lm = _load(options)
     from tqdm import tqdm
@@ -225,11 +284,10 @@ def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .recipe import check_template
     from .run import Scorebook, Scored, Skipped, common_rows, contest, rivals
     from .scoring import handcrafted, majority
-    from .task import load_task
 
     for prompt in options.prompt:
         check_template(prompt)
-    task = load_task(options.task, options.test)
+    task = _load_task(options)
     lm = _load(options)
     from . import storage
 

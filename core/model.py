@@ -258,6 +258,17 @@ def expand(cache: DynamicCache, rows: int) -> DynamicCache:
     return wide
 
 
+def pick(cache: DynamicCache, rows: Int[Tensor, " picked"]) -> DynamicCache:
+    """A new cache whose rows are those of `cache` numbered by `rows`, each as often as it is named."""
+    picked = DynamicCache()
+    for layer in cache.layers:
+        copy = DynamicLayer()
+        copy.lazy_initialization(layer.keys, layer.values)
+        copy.keys, copy.values = layer.keys[rows], layer.values[rows]  # (picked, kv_heads, tokens, head_dim)
+        picked.layers.append(copy)
+    return picked
+
+
 def hash_weights(model: nn.Module) -> str:
     """SHA-256 over the names and float32 values of a model's parameters, sorted by name (tied ones once)."""
     digest = hashlib.sha256()

@@ -24,7 +24,8 @@ NEAREST = 3
 
 @dataclass(frozen=True)
 class Reading:
-    """One step, read. place: (virtual_tokens, 3) coordinates. moved: each vector's distance from its start; norm: its length.
+    """One step, read. place: (virtual_tokens, 3) coordinates. moved: each vector's distance from its start; norm: its length;
+    hidden: the share of it that the plane of the first two components doesn't show.
 
     ids, cosine: (virtual_tokens, NEAREST) nearest tokens by cosine; by_l2, distance: the nearest one by distance. All four
     are empty for a K/V prefix. control_*: the same of the start moved at random by the same lengths.
@@ -34,6 +35,7 @@ class Reading:
     control_place: Float[np.ndarray, "virtual_tokens k"]
     moved: Float[np.ndarray, " virtual_tokens"]
     norm: Float[np.ndarray, " virtual_tokens"]
+    hidden: Float[np.ndarray, " virtual_tokens"]
     ids: list[list[int]]
     cosine: list[list[float]]
     by_l2: list[int]
@@ -98,6 +100,7 @@ class SoftReader:
             control_place=self.plane.project(moved.numpy()),
             moved=torch.linalg.vector_norm(learned - self.start, dim=1).numpy(),
             norm=found.norm.cpu().numpy(),
+            hidden=self.plane.hidden_share(vectors),
             ids=found.ids.tolist(),
             cosine=found.cosine.tolist(),
             by_l2=found.by_l2.tolist(),
@@ -135,6 +138,7 @@ class KVReader:
             control_place=self.plane.project(moved_at_random(torch.from_numpy(start), torch.from_numpy(chosen)).numpy()),
             moved=np.linalg.norm(chosen - start, axis=1),
             norm=np.linalg.norm(chosen, axis=1),
+            hidden=self.plane.hidden_share(chosen),
             ids=[],
             cosine=[],
             by_l2=[],

@@ -93,7 +93,13 @@ class Recipe:
         return asdict(self)
 
     def but(self, **changes: Any) -> "Recipe":
-        """A copy with `changes`, checked like any other."""
+        """A copy with `changes`, checked like any other. Another method brings its own rate where this one has its default.
+
+        >>> Recipe().but(method="prefix").learning_rate
+        0.01
+        """
+        if changes.get("method", self.method) != self.method and self.learning_rate == default_of("learning_rate", self.method):
+            changes = {"learning_rate": None, **changes}
         return replace(self, **changes)
 
     @classmethod

@@ -38,8 +38,6 @@ class RunRecord:
     kind: str
     parameters: int = 0
     losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    norms: list[float] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
     cloud: np.ndarray = field(default_factory=lambda: np.empty((0, 3), np.float32))
@@ -77,14 +75,14 @@ class RunRecord:
         data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
         data["cloud"] = _compact(self.cloud)
         data["neighbours"] = _compact(np.asarray(self.neighbours)[:: max(1, len(self.neighbours) // 100)])
-        data["losses"], data["norms"] = _compact(np.asarray(self.losses)), _compact(np.asarray(self.norms))
+        data["losses"] = _compact(np.asarray(self.losses))
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "RunRecord":
         """The record that `to_json` wrote."""
         data = json.loads(text)
-        arrays = ("place", "control_place", "moved", "norm")
+        arrays = ("place", "control_place", "moved", "norm", "hidden")
         for reading in data["readings"]:
             reading.update({name: np.asarray(reading[name], np.float32) for name in arrays})
         data["readings"] = [Reading(**reading) for reading in data["readings"]]
@@ -129,8 +127,6 @@ def training_job(
     for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
         if isinstance(event, StepEvent):
             _read(lm, record, reader, event.step, event.vectors, recipe.steps)
-            record.rates.append(event.learning_rate)
-            record.norms.append(event.gradient_norm)
             record.losses.append(event.loss)  # last: `step` counts these
         elif isinstance(event, Scored):
             _take(record, event)

@@ -4,6 +4,7 @@ A run is an iterator of events. Whoever iterates it decides when the next piece 
 engine when it is this session's turn), so nothing here knows of threads or an interface.
 """
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -14,8 +15,8 @@ from typing import Literal, TypeVar
 from .errors import LabError
 from .model import LanguageModel
 from .recipe import Recipe
-from .scoring import Contender, Score, bare, handcrafted, majority, score_steps
-from .task import Example, Handcrafted, Task
+from .scoring import Contender, Score, bare, majority, score_steps, written
+from .task import Example, Task
 from .training import State, StepEvent, Training
 
 SCORING_SHARE = 0.15  # of the time since the start, while steps remain
@@ -58,7 +59,7 @@ Event = StepEvent | Scored | Skipped | Finished
 
 
 class Scorebook:
-    """Scores of contenders that nothing is trained in, kept so that nothing is scored twice. Shared by all sessions."""
+    """Scores by what was scored (template, numbers, rows), kept so that nothing is scored twice. Shared by all sessions."""
 
     def __init__(self, most: int = 512):
         self._scores: OrderedDict[tuple, Score] = OrderedDict()
@@ -68,15 +69,19 @@ class Scorebook:
     @staticmethod
     def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
-        return id(lm.float32), contender.template, hash(rows), len(rows), tuple(labels or ())
+        numbers = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
+        made = (contender.template, contender.placement, contender.offsets, contender.kind in ("soft", "prefix"), numbers)
+        return id(lm.float32), made, hash(rows), len(rows), tuple(labels or ())
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:
         """The score from an earlier time, under this contender's name, or None."""
-        if contender.prefix.virtual_tokens:
-            return None
+        key = self._key(lm, contender, examples, labels)
         with self._lock:
-            found = self._scores.get(self._key(lm, contender, examples, labels))
-            return replace(found, name=contender.name, kind=contender.kind) if found else None
+            found = self._scores.get(key)
+            if found:
+                self._scores.move_to_end(key)  # what is asked for stays; an old run's scores go first
+        same = ("name", "kind", "examples", "seconds", "group")  # the contender's own, whoever was scored first
+        return replace(found, **{name: getattr(contender, name) for name in same}) if found else None
 
     def score(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
         """The score so far, batch by batch (one item where it is known); the last one is the whole."""
@@ -87,21 +92,20 @@ class Scorebook:
         latest = None
         for latest in score_steps(lm, contender, examples, labels):
             yield latest
-        if latest and not contender.prefix.virtual_tokens:
+        if latest:
+            key = self._key(lm, contender, examples, labels)
             with self._lock:
-                self._scores[self._key(lm, contender, examples, labels)] = latest
+                self._scores[key] = latest
                 while len(self._scores) > self._most:
                     self._scores.popitem(last=False)
 
 
-def rivals(task: Task, template: str = "", prompts: Sequence[Handcrafted] | None = None) -> list[Contender]:
-    """What a learned prompt is held against: no prompt, and the handcrafted ones (the task's, unless others are given)."""
-    rows = (*task.validation, *task.held_out)
-    chosen = task.handcrafted if prompts is None else prompts
+def rivals(task: Task, template: str = "") -> list[Contender]:
+    """What a learned prompt is held against: no prompt, and the task's handcrafted ones."""
     nothing = bare(task, template)
     if template and template != task.template:
         nothing = replace(nothing, name="no prompt, own template")
-    return [nothing, *(handcrafted(prompt.name, prompt.template, rows) for prompt in chosen)]
+    return [nothing, *(written(task, prompt) for prompt in task.handcrafted)]
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
@@ -205,6 +209,18 @@ def run(
     yield from contest(lm, task, everybody, task.held_out, book, "held_out", state.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, everybody)))
     yield Finished(state, stepping.seconds, stopped)
+
+
+def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator[StepEvent | Contender]:
+    """Train `recipe` on `task` without scoring along the way: every step, then what was learned, as a contender."""
+    training = Training(lm, task, recipe)
+    state, watch = training.start(), Stopwatch(time.perf_counter)
+    while state.step < recipe.steps and not state.stopped:
+        with watch:
+            events, state = training.advance(state)
+        yield from events
+    training.show(state, best=True)
+    yield replace(training.contender(name), seconds=watch.seconds)
 
 
 class Stopwatch:

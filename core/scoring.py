@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 from transformers import DynamicCache
 
 from .errors import LabError
-from .model import LanguageModel, expand
+from .measures import bootstrap_difference, mcnemar, wilson
+from .model import LanguageModel, expand, pick
 from .prefix import NoPrefix, Prefix
 from .rows import Row, check_window, collate, encode, share_start
-from .task import Example, Task, template_of
+from .task import Example, Handcrafted, Task, template_of
 
 BATCH = 32  # rows in a batch, fewer where they are long or have many labels
 MOST_TOKENS = 16384  # in a batch
@@ -25,7 +25,10 @@ MOST_TOKENS = 16384  # in a batch
 class Contender:
     """A prefix with its template. kind: none, majority, handcrafted, soft or prefix.
 
-    excluded: keys of rows that don't count for it, because it was made with them.
+    excluded: keys of rows that don't count for it, because it was made with them. offsets: for a calibrated one, the
+    natural log of each label's share where there is nothing to go by; they are taken off. examples, seconds: what it cost:
+    training examples that it was made with, and seconds of training. group: contenders of one group (orders, seeds) are
+    shown as their mean and range.
     """
 
     name: str
@@ -34,6 +37,10 @@ class Contender:
     prefix: Prefix
     placement: str = "before"
     excluded: frozenset[str] = frozenset()
+    offsets: tuple[float, ...] = ()
+    examples: int = 0
+    seconds: float = 0.0
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,10 @@ class Result:
     correct: for answers, every answer token was the model's first choice; for labels, the most likely label was right.
     first_choice: the right answer's tokens were each the first choice of the whole vocabulary.
     loss: nats for the whole answer. tokens: how many tokens it has. said: the label chosen; or the model's own
-    beginning of an answer, up to its first token that is not the right one (ends in …).
+    beginning of an answer, up to its first token that is not the right one (ends in …). confidence: the probability that
+    the model gives to what it said (of a label: among the label words, whose shares are `shares`). agreement: the share of
+    the right answer's tokens that were the first choice, each after the right ones before it. stops: an answer was right,
+    and then the model's first choice was to end it or to begin a new line.
     """
 
     input: str
@@ -53,11 +63,19 @@ class Result:
     loss: float
     tokens: int
     said: str
+    confidence: float = 0.0
+    agreement: float = 0.0
+    stops: bool = False
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Score:
-    """A contender's results on a set of rows. interval: Wilson, 95 %. loss: mean nats per answer."""
+    """A contender's results on a set of rows. interval: Wilson, 95 %. loss: mean nats per answer.
+
+    exact: for answers, the share of rows that are right and then stop. agreement: mean over rows. examples, seconds, group:
+    the contender's.
+    """
 
     name: str
     kind: str
@@ -70,20 +88,15 @@ class Score:
     positions: int
     parameters: int
     results: tuple[Result, ...] = ()
+    exact: float | None = None
+    agreement: float | None = None
+    examples: int = 0
+    seconds: float = 0.0
+    group: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All but the single results, JSON-ready."""
         return {**asdict(replace(self, results=())), "interval": list(self.interval)} | {"results": None}
-
-
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval for a share of `correct` in `n` rows.
-
-    >>> [round(float(x), 3) for x in wilson(9, 10)]
-    [0.596, 0.982]
-    """
-    interval = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def bare(task: Task, template: str = "") -> Contender:
@@ -96,6 +109,13 @@ def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> C
     text = " ".join(template.split()).casefold()
     inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
     return Contender(name, "handcrafted", template, NoPrefix(), excluded=frozenset(example.key for example in inside))
+
+
+def written(task: Task, prompt: Handcrafted) -> Contender:
+    """A handcrafted prompt on `task`: rows that stand in it don't count for it, and how many do is what it cost."""
+    made = handcrafted(prompt.name, prompt.template, (*task.validation, *task.held_out))
+    shown = handcrafted(prompt.name, prompt.template, task.train).excluded
+    return replace(made, examples=len(made.excluded) + len(shown))
 
 
 def _stands_in(words: str, text: str) -> bool:
@@ -159,28 +179,45 @@ def candidate_scores(
 ) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
     """For every row and label: its natural-log probability, and 1 where each of its tokens is the first choice of all.
 
-    Labels of one token all come from one pass; longer ones run as a sequence each.
+    Labels of one token all come from one pass. Longer ones go on from their prompt's cache, which is run once.
     """
-    labels = len(rows[0].candidates)
-    single = all(len(ids) == 1 for row in rows for ids in row.candidates)
-    pairs = [(row.prompt, ids) for row in rows for ids in (row.candidates[:1] if single else row.candidates)]
-    batch = collate(pairs, lm.device)
-    logits = lm.logits_at(expand(cache, len(pairs)), batch.ids, batch.rows, batch.columns)  # (answers, vocab)
-    log_probs = torch.log_softmax(logits, dim=-1)
-    best = logits.argmax(dim=-1)
-    if single:
+    if all(len(ids) == 1 for row in rows for ids in row.candidates):
+        batch = collate([(row.prompt, row.candidates[0]) for row in rows], lm.device)
+        logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)  # (rows, vocab)
         ids = torch.tensor([[ids[0] for ids in row.candidates] for row in rows], device=lm.device)  # (rows, labels)
-        return log_probs.gather(1, ids), (best[:, None] == ids).float()
-    chosen = log_probs.gather(1, batch.targets[:, None])[:, 0]  # (answers,)
-    missed = (best != batch.targets).float()
-    zeros = torch.zeros(len(pairs), device=lm.device)
-    totals = zeros.index_add(0, batch.rows, chosen).view(len(rows), labels)
-    misses = zeros.index_add(0, batch.rows, missed).view(len(rows), labels)
-    return totals, (misses == 0).float()
+        return torch.log_softmax(logits, dim=-1).gather(1, ids), (logits.argmax(dim=-1)[:, None] == ids).float()
+    by_length: dict[int, list[int]] = {}  # prompts of one length need no padding, so what follows them needs no mask
+    for number, row in enumerate(rows):
+        by_length.setdefault(len(row.prompt), []).append(number)
+    parts = [_same_length_scores(lm, cache, [rows[number] for number in numbers]) for numbers in by_length.values()]
+    places = torch.tensor([number for numbers in by_length.values() for number in numbers], device=lm.device).argsort()
+    return torch.cat([part[0] for part in parts])[places], torch.cat([part[1] for part in parts])[places]
 
 
-def results(lm: LanguageModel, prepared: Prepared) -> Iterator[list[tuple[int, Result]]]:
-    """Score row by row, in batches of similar length: yields lists of (row number, Result). float32."""
+def _same_length_scores(
+    lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]
+) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
+    labels = len(rows[0].candidates)
+    prompts = collate([(row.prompt, row.candidates[0][:1]) for row in rows], lm.device)
+    wide = expand(cache, len(rows))
+    first = lm.logits_at(wide, prompts.ids, prompts.rows, prompts.columns)  # (rows, vocab)
+    starts = torch.tensor([[ids[0] for ids in row.candidates] for row in rows], device=lm.device)  # (rows, labels)
+    totals = torch.log_softmax(first, dim=-1).gather(1, starts).flatten()  # (rows * labels,)
+    misses = (first.argmax(dim=-1)[:, None] != starts).float().flatten()
+    longer = [(i * labels + j, i, ids) for i, row in enumerate(rows) for j, ids in enumerate(row.candidates) if len(ids) > 1]
+    if longer:
+        rest = collate([(ids[:1], ids[1:]) for _, _, ids in longer], lm.device)
+        after = pick(wide, torch.tensor([row for _, row, _ in longer], device=lm.device))
+        logits = lm.logits_at(after, rest.ids, rest.rows, rest.columns)  # (tokens, vocab)
+        chosen = torch.log_softmax(logits, dim=-1).gather(1, rest.targets[:, None])[:, 0]  # (tokens,)
+        places = torch.tensor([place for place, _, _ in longer], device=lm.device)[rest.rows]
+        totals = totals.index_add(0, places, chosen)
+        misses = misses.index_add(0, places, (logits.argmax(dim=-1) != rest.targets).float())
+    return totals.view(len(rows), labels), (misses.view(len(rows), labels) == 0).float()
+
+
+def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()) -> Iterator[list[tuple[int, Result]]]:
+    """Score row by row, in batches of similar length: yields lists of (row number, Result). float32. offsets: see Contender."""
     lm = lm.float32
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
@@ -192,38 +229,73 @@ def results(lm: LanguageModel, prepared: Prepared) -> Iterator[list[tuple[int, R
         numbers, order = order[:size], order[size:]
         rows = [prepared.rows[i] for i in numbers]
         with torch.inference_mode():  # never across a yield: it would hold for whoever has the next turn in this thread
-            scored = _label_results(lm, cache, rows) if rows[0].candidates else _answer_results(lm, cache, rows)
+            scored = _label_results(lm, cache, rows, offsets) if rows[0].candidates else _answer_results(lm, cache, rows)
         yield list(zip(numbers, scored, strict=True))
 
 
 def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
-    batch = collate([(row.prompt, row.answer) for row in rows], lm.device)
+    # The last answer token is run too (the target after it counts for nothing): what the model would do then is `stops`.
+    batch = collate([(row.prompt, (*row.answer, row.answer[-1])) for row in rows], lm.device)
     logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)
     losses = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none").cpu()
-    best = logits.argmax(dim=-1).tolist()
+    best = logits.argmax(dim=-1)
+    surest = torch.log_softmax(logits, dim=-1).gather(1, best[:, None])[:, 0].cpu()  # (answers + rows,)
+    best_ids: list[int] = best.tolist()
     made, start = [], 0
     for row in rows:
         size = len(row.answer)
-        said = best[start : start + size]
-        right = next((i for i, token in enumerate(said) if token != row.answer[i]), size)
+        said = best_ids[start : start + size]
+        agreeing = [token == right for token, right in zip(said, row.answer, strict=True)]
+        right = agreeing.index(False) if False in agreeing else size
         # Up to its first wrong token, what the model says under teacher forcing is what it would say alone.
         text = lm.tokenizer.decode(said[: right + 1], clean_up_tokenization_spaces=False)
         text = text.strip() or text.replace("\n", "⏎").replace(" ", "␣")
         correct = right == size
-        loss = float(losses[start : start + size].double().sum())
-        made.append(Result(row.example.input, row.example.output, correct, correct, loss, size, text if correct else text + "…"))
-        start += size
+        made.append(
+            Result(
+                input=row.example.input,
+                output=row.example.output,
+                correct=correct,
+                first_choice=correct,
+                loss=float(losses[start : start + size].double().sum()),
+                tokens=size,
+                said=text if correct else text + "…",
+                confidence=float(surest[start : start + min(right + 1, size)].double().sum().exp()),
+                agreement=sum(agreeing) / size,
+                stops=correct and ends_answer(lm, best_ids[start + size]),
+            )
+        )
+        start += size + 1
     return made
 
 
-def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
+def ends_answer(lm: LanguageModel, token: int) -> bool:
+    """Whether this token ends an answer: a stop token, or one that begins a new line."""
+    return token in lm.stop_tokens or lm.token_text(token).lstrip(" ").startswith("\n")
+
+
+def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], offsets: Sequence[float]) -> list[Result]:
     scores, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
+    if offsets:
+        scores = torch.log_softmax(scores - torch.tensor(offsets), dim=1)
     made = []
     for row, score, first in zip(rows, scores, firsts, strict=True):
         choice = int(score.argmax())
-        said = lm.tokenizer.decode(list(row.candidates[choice]), clean_up_tokenization_spaces=False).strip()
-        loss, size = -float(score[row.label]), len(row.answer)
-        made.append(Result(row.example.input, row.example.output, choice == row.label, bool(first[row.label]), loss, size, said))
+        shares = torch.softmax(score.double(), dim=0)
+        made.append(
+            Result(
+                input=row.example.input,
+                output=row.example.output,
+                correct=choice == row.label,
+                first_choice=bool(first[row.label]),
+                loss=-float(score[row.label]),
+                tokens=len(row.answer),
+                said=lm.tokenizer.decode(list(row.candidates[choice]), clean_up_tokenization_spaces=False).strip(),
+                confidence=float(shares[choice]),
+                agreement=float(choice == row.label),
+                shares=tuple(shares.tolist()),
+            )
+        )
     return made
 
 
@@ -232,7 +304,9 @@ def summarise(contender: Contender, scored: Sequence[Result], positions: int) ->
     if not scored:
         raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
     right = sum(result.correct for result in scored)
-    loss = float(np.mean([result.loss for result in scored]))
+    labelled = bool(scored[0].shares)
+    # A calibrated contender's probabilities are of label words only: no loss that could stand beside the others'.
+    loss = None if contender.offsets else float(np.mean([result.loss for result in scored]))
     return Score(
         name=contender.name,
         kind=contender.kind,
@@ -241,10 +315,15 @@ def summarise(contender: Contender, scored: Sequence[Result], positions: int) ->
         loss=loss,
         n=len(scored),
         first_choice=sum(result.first_choice for result in scored) / len(scored),
-        token_loss=sum(result.loss for result in scored) / sum(result.tokens for result in scored),
+        token_loss=None if loss is None else sum(result.loss for result in scored) / sum(result.tokens for result in scored),
         positions=positions,
         parameters=contender.prefix.parameter_count(),
         results=tuple(scored),
+        exact=None if labelled else sum(result.stops for result in scored) / len(scored),
+        agreement=None if labelled else float(np.mean([result.agreement for result in scored])),
+        examples=contender.examples,
+        seconds=contender.seconds,
+        group=contender.group,
     )
 
 
@@ -255,7 +334,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
         raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
     prepared = prepare(lm.float32, contender, counted, labels)
     done: dict[int, Result] = {}
-    for scored in results(lm, prepared):
+    for scored in results(lm, prepared, contender.offsets):
         done.update(scored)
         yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions)
 
@@ -305,12 +384,7 @@ def compare(a: Score, b: Score) -> Difference:
     pairs = [(result.correct, other[result.input].correct) for result in a.results if result.input in other]
     if not pairs:
         raise LabError(f"{a.name!r} and {b.name!r} were scored on no common row: score both on the same rows.")
-    gaps = np.array([int(x) - int(y) for x, y in pairs])
-    wins, losses = int((gaps > 0).sum()), int((gaps < 0).sum())
-    p = float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    if len(set(gaps.tolist())) == 1:  # nothing to resample
-        low = high = float(gaps.mean())
-    else:
-        spread = stats.bootstrap((gaps,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(0))
-        low, high = (float(end) for end in spread.confidence_interval)
-    return Difference(float(gaps.mean()), (low, high), wins, losses, p, len(pairs))
+    a_right, b_right = [x for x, _ in pairs], [y for _, y in pairs]
+    wins, losses = sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs)
+    interval = bootstrap_difference(a_right, b_right)
+    return Difference((wins - losses) / len(pairs), interval, wins, losses, mcnemar(wins, losses), len(pairs))

@@ -57,6 +57,13 @@ class Learned:
     def recipe(self) -> Recipe | None:
         return Recipe.from_dict(self.record["recipe"]) if "recipe" in self.record else None
 
+    @property
+    def made_for(self) -> str:
+        """The slug of the task that it was trained on, or "" where that is not known."""
+        task = self.record.get("task")
+        slug = task.get("slug") if isinstance(task, dict) else None
+        return slug if isinstance(slug, str) else ""
+
     def contender(self, name: str) -> Contender:
         """This prompt in a comparison; the rows that it was trained on don't count for it."""
         seen = self.record.get("trained_on")

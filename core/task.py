@@ -1,245 +1,323 @@
-"""A task: examples, their split, the template around an input, and handcrafted prompts to compare with."""
+"""Tasks from wherever they come: the built-in ones, any table, a task file; and what is made of a task."""
 
-import csv
 import hashlib
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .errors import LabError, as_path, shown
 from .recipe import check_template
+from .split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, Example, keep_together, part, unseen
+from .table import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, Table, read_bytes, read_table
+from .taskfile import MOST_LABELS, Handcrafted, Task, marked, task_data, task_of, task_to_json
+
+__all__ = [
+    "BUILT_IN",
+    "Columns",
+    "Example",
+    "Handcrafted",
+    "Task",
+    "check_template",
+    "fill_columns",
+    "guess_columns",
+    "load_task",
+    "read_bytes",
+    "read_task",
+    "shuffled",
+    "slugs",
+    "task_from_csv",
+    "task_from_json",
+    "task_from_table",
+    "task_to_json",
+    "template_of",
+    "with_test",
+]
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "assets" / "tasks"
-HELD_OUT_SHARE = 0.3
-VALIDATION_SHARE = 0.2
-VALIDATION_MOST = 32
-LARGEST_FILE = 2 * 2**20
-MOST_LABELS = 50
+ORDER = (
+    *("past-tense", "capitals", "plural", "capitalise", "opposites", "first-of-five", "dates", "number-words", "person-json", "negate"),
+    *("sentiment", "swapped-sentiment", "news", "shuffled-news", "question-type", "french"),
+)
+SIDES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "held_out", "held-out", "heldout", "eval"), "held_out"),
+}
+SHUFFLE_SEED = 22  # leaves each label about as frequent on every side, and one row in four with its own
+Sides = dict[str, dict[str, Example]]
 
 
 @dataclass(frozen=True)
-class Example:
-    """An input and the answer (or label word) that should follow it."""
+class Columns:
+    """Which columns of a table hold what. kind: answers or labels. split: the column that says train, validation or test."""
 
     input: str
     output: str
-
-    @property
-    def key(self) -> str:
-        """A hash of the input that ignores case and spacing: the same key must never be on both sides of a split."""
-        return hashlib.sha256(" ".join(self.input.casefold().split()).encode("utf-8", "replace")).hexdigest()[:16]
+    kind: str
+    split: str = ""
 
 
-@dataclass(frozen=True)
-class Handcrafted:
-    """A prompt that a person wrote: a name and a template with {input} once."""
+def load_task(name: str, test: str | Path | None = None, columns: Columns | None = None, words: Mapping[str, str] | None = None) -> Task:
+    """A built-in task by its slug, or any file that `read_task` reads.
 
-    name: str
-    template: str
-
-
-@dataclass(frozen=True)
-class Task:
-    """Rows to learn from (`train`), to steer by (`validation`) and to report on (`held_out`): no input is in two of them.
-
-    labels: the label words in order, or None where answers are free. template: what stands around a bare input.
-    notes: what was dropped or cut while reading, in words.
-    """
-
-    slug: str
-    name: str
-    template: str
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    held_out: tuple[Example, ...]
-    labels: tuple[str, ...] | None = None
-    handcrafted: tuple[Handcrafted, ...] = ()
-    teaches: str = ""
-    recipe: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        kind = f"{len(self.labels)} labels" if self.labels else "answers"
-        rows = f"{len(self.train)} train, {len(self.validation)} validation, {len(self.held_out)} held out"
-        return f"Task({self.slug!r}, {kind}, {rows})"
-
-    @property
-    def seen(self) -> frozenset[str]:
-        """Keys of every row that training can see, validation included."""
-        return frozenset(example.key for example in (*self.train, *self.validation))
-
-    @property
-    def majority(self) -> str:
-        """The most common answer of the rows that training can see (the first of equals)."""
-        return Counter(example.output for example in (*self.train, *self.validation)).most_common(1)[0][0]
-
-
-def load_task(name: str, test: str | Path | None = None) -> Task:
-    """A built-in task by its slug, or any CSV file with the columns `input,output` or `text,label`.
-
-    test: another CSV of the same columns, used as the held-out rows in place of a split.
+    test: another table of the same columns, used as the held-out rows in place of a split. columns: what holds what in
+    tables; empty fields are guessed. words: see `task_from_table`.
     Raises LabError, naming the row, for a file that can't be used.
     """
     path = as_path(name)
-    built_in = name in slugs()
-    if built_in:
-        task = _built_in(json.loads((BUILT_IN / f"{name}.json").read_text("utf-8")))
+    if name in slugs():
+        _refuse_columns(f"{name} is a built-in task", columns, words, test)
+        task, spare = _built_in(name), False
     elif path.is_file():
-        task = task_from_csv(read_bytes(path), path.name)
+        data = read_bytes(path)
+        if task_data(data, path.name) is not None:
+            _refuse_columns(f"{shown(path.name)} is a task file", columns, words, test)
+            task, spare = task_from_json(data, path.name), False
+        else:
+            table = read_table(data, path.name)
+            filled = fill_columns(table, columns)
+            task, spare = task_from_table(table, filled, words=words), not filled.split
     elif path.is_dir():
-        raise LabError(f"{shown(name)} is a folder: name a CSV file, or one of the tasks {', '.join(slugs())}.")
+        raise LabError(f"{shown(name)} is a folder: name a file, or one of the tasks {', '.join(slugs())}.")
     else:
-        raise LabError(f"There is no task or file {shown(name)}: choose one of {', '.join(slugs())}, or a CSV file.")
+        raise LabError(f"There is no task or file {shown(name)}: choose one of {', '.join(slugs())}, or a file.")
     if test is None:
         return task
-    return with_test(task, read_bytes(as_path(test)), Path(test).name, spare=not built_in)
+    return with_test(task, read_bytes(as_path(test)), Path(test).name, spare, columns, words)
+
+
+def _refuse_columns(what: str, columns: Columns | None, words: Mapping[str, str] | None, test: object = None) -> None:
+    if test is None and (columns is not None or words):
+        raise LabError(f"{what}, whose rows need no columns and no words: leave these out.")
 
 
 def slugs() -> list[str]:
     """The built-in tasks' names, in the order in which the page shows them."""
-    order = ["past-tense", "capitals", "plural", "capitalise", "sentiment", "news", "french"]
     found = [path.stem for path in sorted(BUILT_IN.glob("*.json"))]
-    return [slug for slug in order if slug in found] + [slug for slug in found if slug not in order]
+    return [slug for slug in ORDER if slug in found] + [slug for slug in found if slug not in ORDER]
 
 
-def _built_in(data: dict[str, Any]) -> Task:
-    labels = tuple(data["labels"]) if data["labels"] else None
-    rows = [Example(*row) for row in data["train"]]
-    train, validation = _part(rows, VALIDATION_SHARE, labels is not None, VALIDATION_MOST)
-    return Task(
-        slug=data["slug"],
-        name=data["name"],
-        template=data["template"],
-        train=train,
-        validation=validation,
-        held_out=tuple(Example(*row) for row in data["held_out"]),
-        labels=labels,
-        handcrafted=tuple(Handcrafted(**prompt) for prompt in data["handcrafted"]),
-        teaches=data["teaches"],
-        recipe=data["recipe"],
-    )
+def _built_in(slug: str) -> Task:
+    return task_of(_built_in_data(slug), f"{slug}.json")
+
+
+@cache
+def _built_in_data(slug: str) -> dict[str, Any]:
+    """A built-in file's content. One with `rows_of` takes its rows from another task and makes the `change` named there."""
+    data = json.loads((BUILT_IN / f"{slug}.json").read_text("utf-8"))
+    if "rows_of" not in data:
+        return data
+    source = _built_in_data(data.pop("rows_of"))
+    sides = {side: source[side] for side in ("train", "held_out")}
+    if data.pop("change") == "swap":
+        labels = data["labels"]
+        following = dict(zip(labels, (*labels[1:], labels[0]), strict=True))
+        return data | {side: [[text, following[label]] for text, label in rows] for side, rows in sides.items()}
+    dealt = [[row.input, row.output] for row in permuted([Example(*row) for side in sides.values() for row in side], SHUFFLE_SEED)]
+    size = len(sides["train"])
+    return data | {"train": dealt[:size], "held_out": dealt[size:]}
+
+
+def permuted(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The same inputs with the outputs dealt out anew: by a hash of `seed` and the inputs, so the same on any machine."""
+    outputs = [example.output for example in examples]
+    order = sorted(range(len(examples)), key=lambda i: hashlib.sha256(f"{seed} {examples[i].input}".encode()).digest())
+    return [Example(example.input, outputs[i]) for example, i in zip(examples, order, strict=True)]
+
+
+def shuffled(task: Task, seed: int = 0) -> Task:
+    """`task` with the outputs of its training and validation rows dealt out anew: a control that has nothing to learn from.
+
+    Held-out rows stay as they are.
+    """
+    rows = permuted((*task.train, *task.validation), seed)
+    changed = replace(task, train=tuple(rows[: len(task.train)]), validation=tuple(rows[len(task.train) :]))
+    return replace(marked(f"{task.slug}-shuffled-{seed}", changed), name=f"{task.name} (outputs shuffled)")
 
 
 # --- files that people bring ------------------------------------------------------------------------------------------
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes; LabError where it is missing or larger than 2 MB."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise LabError(f"The file {shown(path)} can't be read: check its name.") from error
-    if len(data) > LARGEST_FILE:
-        raise LabError(f"The file {shown(path.name)} is larger than 2 MB: keep some rows of it.")
-    return data
+def read_task(
+    data: bytes,
+    name: str,
+    columns: Columns | None = None,
+    template: str = "",
+    words: Mapping[str, str] | None = None,
+    pasted: bool = False,
+) -> Task:
+    """A task from the bytes of a table (see `read_table`) or of a task file (JSON with `train`, which needs no more said).
+
+    Raises LabError, naming the row, for bytes that can't be used, or for columns, a template or words beside a task file.
+    """
+    if task_data(data, name) is None:
+        return task_from_table(read_table(data, name, pasted), columns, template, words)
+    _refuse_columns(f"{shown(name)} is a task file", columns, words)
+    if template:
+        raise LabError(f"{shown(name)} is a task file, which has a template of its own: leave this one out.")
+    return task_from_json(data, name)
+
+
+def task_from_json(data: bytes, name: str) -> Task:
+    """The task of a file that `task_to_json` wrote, or a person. LabError, naming the file and the row, for any other."""
+    found = task_data(data, name)
+    if found is None:
+        raise LabError(f"{shown(name)} is no task file: give a JSON object with the lists train and held_out.")
+    task = task_of(found, name)
+    if task.slug in slugs() and task == _built_in(task.slug):
+        return task
+    return marked(task.slug, task)  # nobody's file passes for a built-in task, or for an earlier file
 
 
 def task_from_csv(data: bytes, name: str) -> Task:
-    """A task from a CSV's bytes; the split derives from the rows' content alone."""
-    examples, labelled, notes = parse_csv(data, name)
-    if len(examples) < 4:
-        raise LabError(f"{shown(name)} has {len(examples)} different rows: at least 4 are needed (training, validation, held-out).")
-    labels = _label_words(examples, name) if labelled else None
-    if len({example.output for example in examples}) == 1:
-        raise LabError(f"Every row of {shown(name)} has the same output: there is nothing to learn; add rows with others.")
-    train, held_out = _part(examples, HELD_OUT_SHARE, labelled)
-    train, validation = _part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST)
-    return Task(
-        slug=f"{Path(name).stem}-{hashlib.sha256(data).hexdigest()[:8]}",  # two files of one name are two tasks
-        name=Path(name).stem,
-        template="{input}\nLabel:" if labelled else "{input}",
-        train=train,
-        validation=validation,
-        held_out=held_out,
-        labels=labels,
-        notes=tuple(notes),
-    )
+    """A task from a table's bytes, its columns guessed."""
+    return task_from_table(read_table(data, name))
 
 
-def with_test(task: Task, data: bytes, name: str, spare: bool) -> Task:
-    """`task` with another CSV as its held-out rows, without those whose input is among the training rows.
+def guess_columns(table: Table) -> Columns:
+    """The columns that their names give away (`input` and `output`, `text` and `label`, or others like them).
 
-    spare: the rows that `task` held out itself are free for training now (a file's are; a built-in task's never are).
+    Raises LabError where no two of them do.
     """
-    examples, labelled, notes = parse_csv(data, name)
-    if labelled != (task.labels is not None):
-        pairs = ("input and output", "text and label")
-        raise LabError(f"{shown(name)} has the columns {pairs[labelled]}, the task {pairs[not labelled]}: give both the same.")
-    unknown = sorted({example.output for example in examples} - set(task.labels or ())) if task.labels else []
-    if unknown:
-        raise LabError(f"{shown(name)} has the label {shown(unknown[0])}, which no training row has: use the same labels in both.")
-    rows = (*task.train, *task.validation, *(task.held_out if spare else ()))
-    known = {example.key for example in rows}
-    held_out = tuple(example for example in examples if example.key not in known)
+    names = {column.casefold(): column for column in table.columns}
+    split = names.get("split", "")
+    for first, second, kind in (("input", "output", "answers"), ("text", "label", "labels")):
+        if first in names and second in names:
+            return Columns(names[first], names[second], kind, split)
+    first = next((name for name in INPUT_NAMES if name in names), "")
+    second = next((name for name in (*LABEL_NAMES, *ANSWER_NAMES) if name in names), "")
+    if not first or not second:
+        raise LabError(
+            f"{shown(table.name)} has the columns {shown(', '.join(table.columns))}: it needs input and output, or text and label, "
+            f"or name them with --columns."
+        )
+    return Columns(names[first], names[second], "labels" if second in LABEL_NAMES else "answers", split)
+
+
+def fill_columns(table: Table, columns: Columns | None = None) -> Columns:
+    """`columns` with its empty fields guessed from the table's column names. LabError where that can't be done."""
+    if columns is None or not (columns.input and columns.output):
+        guessed = guess_columns(table)
+    else:
+        split = next((column for column in table.columns if column.casefold() == "split"), "")
+        guessed = Columns("", "", "labels" if columns.output.casefold() in LABEL_NAMES else "answers", split)
+    if columns is None:
+        return guessed
+    return Columns(*(getattr(columns, name) or getattr(guessed, name) for name in ("input", "output", "kind", "split")))
+
+
+def task_from_table(table: Table, columns: Columns | None = None, template: str = "", words: Mapping[str, str] | None = None) -> Task:
+    """A task from a table; the split derives from the rows' content alone, or from a split column.
+
+    columns: what holds what (None: guessed). template: what stands around an input. words: for labels, from a label as it
+    stands in the table to the word that the model must produce; labels that it doesn't name stay as they are.
+    Raises LabError, naming the row.
+    """
+    columns = columns or guess_columns(table)
+    labelled = columns.kind == "labels"
+    sides, notes = _sides(table, columns, words)
+    rows = [example for side in sides.values() for example in side.values()]
+    different = len({example.key for example in rows})
+    if different < 4:
+        raise LabError(f"{shown(table.name)} has {different} different rows: at least 4 are needed (training, validation, held-out).")
+    labels = _label_words(rows, table.name, bool(columns.split)) if labelled else None
+    if len({example.output for example in rows}) == 1:
+        raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
+    template = template or ("{input}\nLabel:" if labelled else "{input}")
+    check_template(template)
+    parts, more = _marked_parts(sides, table.name, columns.split, labelled) if columns.split else _parts(rows, labelled)
+    stem = Path(table.name).stem or "task"
+    task = Task("", stem, template, *parts, labels=labels, notes=(*table.notes, *notes, *more))
+    return marked(stem, task)
+
+
+Parts = tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]
+
+
+def _parts(rows: Sequence[Example], labelled: bool) -> tuple[Parts, list[str]]:
+    groups, notes = keep_together(rows, labelled)
+    train, held_out = part(rows, HELD_OUT_SHARE, labelled, groups=groups)
+    train, validation = part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    return (train, validation, held_out), notes
+
+
+def _marked_parts(sides: Sides, name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
+    train, validation, held_out = (tuple(sides[side].values()) for side in ("train", "validation", "held_out"))
+    for rows, word in ((train, "train"), (held_out, "test")):
+        if not rows:
+            raise LabError(f"The column {shown(column)} of {shown(name)} marks no row as {word}: mark some, or rename the column.")
+    groups, notes = keep_together((*train, *validation, *held_out), False)
+    validation, left_out = unseen(validation, train, groups, "validation")
+    held_out, more = unseen(held_out, (*train, *validation), groups)
     if not held_out:
-        raise LabError(f"Every row of {shown(name)} is among the training rows: nothing is left to test on.")
-    if len(held_out) < len(examples):
-        notes.append(f"{len(examples) - len(held_out)} test rows were left out: training has the same inputs.")
-    train, validation = _part(rows, VALIDATION_SHARE, task.labels is not None, VALIDATION_MOST)
-    return replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, *notes))
+        raise LabError(f"Every test row of {shown(name)} is among the training rows: nothing is left to test on.")
+    foreign = sorted({example.output for example in (*validation, *held_out)} - {example.output for example in train})
+    if labelled and foreign:
+        raise LabError(f"{shown(name)} has the label {shown(foreign[0])}, which no training row has: use the same labels in both.")
+    if not validation:
+        train, validation = part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    return (train, validation, held_out), [*([] if groups else notes), *left_out, *more]
 
 
-def parse_csv(data: bytes, name: str) -> tuple[list[Example], bool, list[str]]:
-    """Examples, whether they are labelled (`text,label`) and notes on what was dropped. LabError names the row at fault."""
-    text = _decode(data, name)
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise LabError(f"{shown(name)} is not a well-formed CSV file ({error}): check its quotes.") from error
-    if not rows or not any(cell.strip() for cell in rows[0]):
-        raise LabError(f"{shown(name)} is empty: give a header row (input,output or text,label) and rows below it.")
-    header = [cell.strip().lower() for cell in rows[0]]
-    pair = next((pair for pair in (("input", "output"), ("text", "label")) if set(pair) <= set(header)), None)
-    if pair is None:
-        raise LabError(f"{shown(name)} has the columns {shown(', '.join(rows[0]))}: it needs input and output, or text and label.")
-    if any(header.count(column) > 1 for column in pair):
-        raise LabError(f"{shown(name)} has two columns of the same name: keep one each of {pair[0]} and {pair[1]}.")
-    first, second = header.index(pair[0]), header.index(pair[1])
-    examples: dict[str, Example] = {}
+def _sides(table: Table, columns: Columns, words: Mapping[str, str] | None) -> tuple[Sides, list[str]]:
+    """The different rows of each side, by key and in the file's order (without a split column all are `train`), and notes."""
+    if columns.kind not in ("answers", "labels"):
+        raise LabError(f"The kind is {shown(columns.kind)}: choose answers or labels.")
+    first, second = _place(table, columns.input), _place(table, columns.output)
+    third = _place(table, columns.split) if columns.split else None
+    if len({first, second, third}) < 3:
+        raise LabError(f"The column {shown(columns.input if first == second else columns.split)} is asked for twice: choose another one.")
+    words = _checked_words(table, second, columns.kind, words)
+    sides: Sides = {"train": {}, "validation": {}, "held_out": {}}
     repeated = 0
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            raise LabError(f"Row {number} of {shown(name)} has {len(row)} cells, the header {len(header)}: check its commas and quotes.")
-        example = Example(row[first].strip(), row[second].strip())
-        for column, cell in zip(pair, (example.input, example.output), strict=True):
-            if not cell:
-                raise LabError(f"Row {number} of {shown(name)} has no {column}: fill it in, or delete the row.")
-        if example.key in examples:
-            if pair[1] == "label" and examples[example.key].output != example.output:
-                raise LabError(f"Row {number} of {shown(name)} repeats an earlier text with another label: keep one of them.")
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        where = f"Row {number} of {shown(table.name)}"
+        for place in (first, second):
+            if not row[place]:
+                raise LabError(f"{where} has no {table.columns[place].lower()}: fill it in, or delete the row.")
+        side = "train" if third is None else SIDES.get(row[third].casefold(), "")
+        if third is not None and not side:
+            raise LabError(f"{where} has {shown(row[third])} in the column {shown(columns.split)}: write train, validation or test.")
+        example = Example(row[first], words.get(row[second], row[second]))
+        earlier = sides[side].setdefault(example.key, example)
+        if earlier is not example:
+            if columns.kind == "labels" and earlier.output != example.output:
+                raise LabError(f"{where} repeats an earlier {table.columns[first].lower()} with another label: keep one of them.")
             repeated += 1
-            continue
-        examples[example.key] = example
-    if not examples:
-        raise LabError(f"{shown(name)} has a header and no rows: add rows below it.")
-    notes = [f"{repeated} rows that repeat an earlier input were dropped."] if repeated else []
-    return list(examples.values()), pair[1] == "label", notes
+    return sides, [f"{repeated} rows that repeat an earlier input were dropped."] if repeated else []
 
 
-def _decode(data: bytes, name: str) -> str:
-    if not data.strip():
-        raise LabError(f"{shown(name)} is empty: give a header row (input,output or text,label) and rows below it.")
-    if data[:2] in (b"\x1f\x8b",) or data[:4] in (b"PK\x03\x04", b"BZh9", b"\xd0\xcf\x11\xe0", b"\xfd7zX", b"%PDF"):
-        raise LabError(f"{shown(name)} is a compressed or office file, not plain text: export it as CSV (UTF-8).")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise LabError(f"{shown(name)} is UTF-16: save it as CSV in UTF-8.")
-    if b"\0" in data:
-        raise LabError(f"{shown(name)} is a binary file (it has NUL bytes): give a CSV file in UTF-8.")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise LabError(f"{shown(name)} is not UTF-8 text (line {line}): save it as CSV in UTF-8.") from error
+def _place(table: Table, column: str) -> int:
+    for wanted, found in ((column, table.columns), (column.casefold(), tuple(name.casefold() for name in table.columns))):
+        if wanted in found:
+            return found.index(wanted)
+    raise LabError(f"{shown(table.name)} has no column {shown(column)}: its columns are {shown(', '.join(table.columns), 200)}.")
 
 
-def _label_words(examples: Sequence[Example], name: str) -> tuple[str, ...]:
+def _checked_words(table: Table, place: int, kind: str, words: Mapping[str, str] | None) -> Mapping[str, str]:
+    if not words:
+        return {}
+    if kind != "labels":
+        raise LabError("Words can stand for labels only: set the kind to labels, or leave the words out.")
+    labels = dict.fromkeys(row[place] for row in table.rows)
+    made = {label.strip(): word.strip() for label, word in words.items()}
+    unknown = next((label for label in made if label not in labels), None)
+    if unknown is not None:
+        raise LabError(f"{shown(table.name)} has no label {shown(unknown)}: its labels are {shown(', '.join(labels), 120)}.")
+    empty = next((label for label, word in made.items() if not word), None)
+    if empty is not None:
+        raise LabError(f"The label {shown(empty)} of {shown(table.name)} is given no word: write one.")
+    twice = next((word for word, count in Counter(made.get(label, label) for label in labels).items() if count > 1), None)
+    if twice is not None:
+        raise LabError(f"Two labels of {shown(table.name)} become the word {shown(twice)}: give each its own.")
+    return made
+
+
+def _label_words(examples: Sequence[Example], name: str, parted: bool) -> tuple[str, ...]:
     counts = Counter(example.output for example in examples)
     labels = tuple(sorted(counts))
     if len(labels) == 1:
@@ -249,29 +327,41 @@ def _label_words(examples: Sequence[Example], name: str) -> tuple[str, ...]:
             f"{shown(name)} has {len(labels)} different labels, more than {MOST_LABELS}: call the columns input and output instead."
         )
     rare = next((label for label in labels if counts[label] < 2), None)
-    if rare is not None:
+    if rare is not None and not parted:
         raise LabError(f"The label {shown(rare)} of {shown(name)} has one row: each label needs at least 2, to train on and to test on.")
     return labels
 
 
-def _part(
-    examples: Iterable[Example], share: float, labelled: bool, most: int | None = None
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Part `share` of the rows off, chosen by a hash of their inputs (so by content, not by order or seed).
+def with_test(
+    task: Task, data: bytes, name: str, spare: bool, columns: Columns | None = None, words: Mapping[str, str] | None = None
+) -> Task:
+    """`task` with another table as its held-out rows, without those that repeat (or nearly repeat) a training row.
 
-    Labelled rows are taken in turn over the labels, each label keeping at least one row; both parts keep the file's order.
+    spare: the rows that `task` held out itself are free for training now (those that we parted off are; those that a task or
+    a split column names never are). columns, words: as in `load_task`; a split column is not looked at.
     """
-    rows = list(examples)
-    wanted = min(max(1, round(share * len(rows))), most or len(rows))
-    groups: dict[str, list[Example]] = {}
-    for example in sorted(rows, key=lambda example: example.key):
-        groups.setdefault(example.output if labelled else "", []).append(example)
-    taken: set[str] = set()
-    for _, group in sorted(groups.items()):
-        count = round(wanted * len(group) / len(rows))
-        taken.update(example.key for example in group[: min(max(count, 1), len(group) - 1)])
-    kept = tuple(example for example in rows if example.key not in taken)
-    return kept, tuple(example for example in rows if example.key in taken)
+    table = read_table(data, name)
+    filled = replace(fill_columns(table, columns), split="")
+    there = {row[_place(table, filled.output)] for row in table.rows}
+    sides, notes = _sides(table, filled, {label: word for label, word in (words or {}).items() if label.strip() in there})
+    examples = tuple(sides["train"].values())
+    labelled = filled.kind == "labels"
+    if labelled != (task.labels is not None):
+        other = "input and output" if labelled else "text and label"
+        raise LabError(f"{shown(name)} has the columns {filled.input} and {filled.output}, the task {other}: give both the same.")
+    unknown = sorted({example.output for example in examples} - set(task.labels or ())) if task.labels else []
+    if unknown:
+        raise LabError(f"{shown(name)} has the label {shown(unknown[0])}, which no training row has: use the same labels in both.")
+    train, validation = task.train, task.validation
+    known = (*train, *validation, *(task.held_out if spare else ()))
+    groups, why = keep_together((*known, *examples), False)
+    held_out, more = unseen(examples, known, groups)
+    if not held_out:
+        raise LabError(f"Every row of {shown(name)} is among the training rows: nothing is left to test on.")
+    if spare:
+        train, validation = part(known, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    notes = [*table.notes, *notes, *([] if groups else why), *more]
+    return replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, *notes))
 
 
 def template_of(task: Task, template: str) -> str:

@@ -92,7 +92,8 @@ class Training:
 
     def contender(self, name: str = "learned") -> Contender:
         """The prefix as it is now, with its template."""
-        return Contender(name, self.prefix.kind, self.template, self.prefix, self.recipe.placement, self.task.seen)
+        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.recipe.placement, self.task.seen)
+        return replace(made, examples=len(self.task.train))
 
     def start(self) -> State:
         """The state before the first step."""

@@ -20,9 +20,9 @@ class Plane:
         return ((vectors - self.mean) @ self.components.T).astype(np.float32)
 
     def hidden_share(self, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """For each vector, the share of its squared distance from the mean that the plane doesn't show (0: all is seen)."""
+        """For each vector, the share of its squared distance from the mean that the first two components don't show."""
         total = ((vectors - self.mean) ** 2).sum(axis=1)
-        seen = (self.project(vectors) ** 2).sum(axis=1)
+        seen = (self.project(vectors)[:, :2] ** 2).sum(axis=1)
         return 1 - np.divide(seen, total, out=np.ones_like(total), where=total > 1e-12)
 
 

@@ -116,15 +116,20 @@ class Visitor:
     def set(self, name: str, value: str) -> None:
         self.page.fill(f"#set-{name} input", value)
 
-    def upload(self, name: str, data: bytes, folder: Path) -> None:
-        """Bring a file of one's own as a task."""
+    def bring(self, name: str, data: bytes, folder: Path) -> None:
+        """Choose a file on the Your task page."""
         path = folder / name
         path.write_bytes(data)
-        if not self.page.is_visible("#upload-task"):
-            self.page.click("button:has-text('your own task')")
-        if self.page.locator("#upload-task button[aria-label='Remove this file'], #upload-task button[aria-label='Clear']").count():
-            self.page.locator("#upload-task button[aria-label='Remove this file'], #upload-task button[aria-label='Clear']").first.click()
+        self.tab("Your task")
+        clear = self.page.locator("#upload-task button[aria-label='Remove this file'], #upload-task button[aria-label='Clear']")
+        if clear.count():
+            clear.first.click()
         self.page.set_input_files("#upload-task input[type=file]", str(path))
+
+    def use(self) -> None:
+        """Use the task that was brought; the Train page takes it up."""
+        self.page.click("#use-task:not([disabled])")
+        self.page.wait_for_selector("#train:visible")
 
     def shoot(self, name: str) -> None:
         """A screenshot for people to look at; the folder is not in the repository."""

@@ -1,5 +1,7 @@
 """The page as a visitor meets it, in Chromium over a tiny random model: controls, bad input, hostile text, phones."""
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -103,25 +105,143 @@ def test_a_bad_setting_gets_a_sentence_and_changes_nothing(visit, tiny_app, name
 
 def test_bad_files_get_a_sentence_and_change_nothing(visit, tiny_app, tmp_path):
     visitor = visit(tiny_app)
+    long_cell = b"input,output\n" + b"x" * 2_500_000 + b",y\n"
     for name, data, told in [
         ("empty.csv", b"", "is empty"),
         ("no-answer.csv", b"input,output\na,1\nb,\n", "Row 3"),
-        ("columns.csv", b"question,answer\na,b\n", "it needs input and output"),
+        ("columns.csv", b"left,right\na,b\n", "it needs input and output"),
         ("one.csv", b"text,label\n" + b"".join(b"t%d,same\n" % i for i in range(8)), "one label only"),
-        ("zip.csv", b"\x1f\x8b\x08\x00rest", "compressed"),
+        ("500.csv", b"text,label\n" + b"".join(b"t%d,l%d\n" % (i, i % 500) for i in range(1500)), "500 different labels"),
+        ("empty-label.csv", b"text,label\na,x\nb,\n", "Row 3"),
+        ("begins.csv", b"text,label\n" + b"".join(b"t%d,%s\n" % (i, b"no" if i % 2 else b"no way") for i in range(12)), "begin those of"),
+        ("gzip.csv", b"\x1f\x8b\x08\x00rest", "compressed"),
+        ("excel.csv", b"PK\x03\x04rest", "compressed or office file"),
         ("nul.csv", b"input,output\na\0,b\n", "binary"),
+        ("utf16.csv", "input,output\na,b\n".encode("utf-16"), "UTF-16"),
+        ("quote.csv", b'input,output\n"a,b\n', "well-formed"),
+        ("twice.csv", b"input,output,output\na,b,c\n", "two columns of the same name"),
+        ("million.csv", b"input,output\n" + b"a,b\n" * 1_000_000, "larger than 2 MB"),
+        ("cell.csv", long_cell, "larger than 2 MB"),
     ]:
-        visitor.upload(name, data, tmp_path)
-        visitor.settle("#message", told)
-        assert "promise" in visitor.text("#examples")
+        visitor.bring(name, data, tmp_path)
+        visitor.settle("#task-message", told)
+        assert visitor.page.is_disabled("#use-task")
+    visitor.tab("Train")
+    assert "promise" in visitor.text("#examples")
+
+
+def test_pasted_rows_become_a_task_with_its_tokens_in_sight(visit, tiny_app, tmp_path):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    visitor.tab("Your task")
+    words = "red blue sea fox dog sun moon tree book lamp door hand"
+    page.fill("#paste textarea", "\n".join(f"{word} -> {word}s" for word in words.split()))
+    page.click("#read-rows")
+    visitor.settle("#task-preview", "the model gets")
+    assert "held out" in visitor.text("#task-preview")
+    page.fill("#task-template textarea", "Plural of {input}:")
+    visitor.settle("#task-preview", "␣")
+    page.fill("#task-template textarea", "no place")
+    visitor.settle("#task-message", "{input} 0 times")
+    page.fill("#task-template textarea", "Word {input} gives")
+    page.wait_for_selector("#use-task:not([disabled])")
+    visitor.use()
+    visitor.settle("#examples", "reds" if "reds" in visitor.text("#examples") else "s")
+    visitor.set("steps", "3")
+    page.click("#train")
+    visitor.run_ends()
+    visitor.tab("Your task")
+    with page.expect_download() as download:
+        page.click("#task-download a")
+    path = tmp_path / "mine.task.json"
+    download.value.save_as(path)
+    visitor.bring("again.json", path.read_bytes(), tmp_path)
+    visitor.settle("#task-preview", "the model gets")
+    assert visitor.errors == []
+
+
+def test_labels_can_be_given_other_words(visit, tiny_app, tmp_path):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    rows = "".join(f"text number {'abcdefghijklmnop'[i]},{i % 2}\n" for i in range(16))
+    visitor.bring("digits.csv", f"text,label\n{rows}".encode(), tmp_path)
+    visitor.settle("#task-preview", "and chooses among")
+    assert visitor.page.input_value("#label-words textarea") == "0 = 0\n1 = 1"
+    visitor.page.fill("#label-words textarea", "0 = good\n1 = bad")
+    visitor.settle("#task-preview", "good")
+    visitor.page.fill("#label-words textarea", "0 = same\n1 = same")
+    visitor.page.wait_for_selector("#task-message .message")
+    visitor.page.fill("#label-words textarea", "0 good")
+    visitor.settle("#task-message", "Line 1")
+    assert visitor.page.is_disabled("#use-task")
+
+
+def test_a_contest_with_everybody(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    visitor.set("steps", "5")
+    page.click("#train")
+    visitor.run_ends()
+    visitor.tab("Compare")
+    idle = "#stop-scoring[disabled]"
+    page.click("#score-all")
+    visitor.settle("#contenders", "always")
+    page.wait_for_selector(idle)
+    page.click("button:has-text('worked examples')")
+    page.click("#score-few")
+    visitor.settle("#contenders", "mean of 3")
+    page.wait_for_selector(idle)
+    page.fill("#few-k input", "0")
+    page.click("#score-few")
+    visitor.settle("#compare-message", "choose a whole number from 1 to 32")
+    page.click("button:has-text('two other ways')")
+    page.click("#score-chat")
+    visitor.settle("#compare-message", "no chat template")
+    page.click("#score-calibrated")
+    visitor.settle("#compare-message", "choose a task with labels")
+    page.click("button:has-text('seeds and controls')")
+    page.click("#score-controls")
+    visitor.settle("#contenders", "snapped")
+    visitor.settle("#contenders", "random vectors")
+    page.wait_for_selector(idle)
+    page.click("#more-seeds")
+    visitor.settle("#contenders", "seeds of run 1")
+    page.wait_for_selector(idle)
+    page.click("#train-shuffled")
+    visitor.settle("#contenders", "on shuffled answers")
+    page.wait_for_selector(idle)
+    assert "against" in visitor.text("#verdict") and "no difference" in visitor.text("#verdict")  # a random model knows nothing
+    visitor.shoot("compare-contest")
+    visitor.tab("Row by row")
+    page.click("#grid .cell >> nth=0")
+    visitor.settle("#cell", "most likely next tokens")
+    page.wait_for_selector(idle)
+    visitor.shoot("compare-rows")
+    visitor.tab("Calibration")
+    page.wait_for_selector("#reliability .main-svg")
+    visitor.tab("Plot")
+    page.wait_for_selector("#intervals .main-svg")
+    with page.expect_download() as download:
+        page.click("#contenders a.download >> nth=0")
+    assert "snapped" in Path(download.value.path()).read_text("utf-8")
+    with page.expect_download() as download:
+        page.hover("#intervals .plot-host")
+        page.click("#intervals .modebar-btn[data-title='Download as HTML']")
+    assert "Plotly.newPlot" in Path(download.value.path()).read_text("utf-8")
+    assert visitor.errors == []
 
 
 def test_hostile_text_is_shown_as_it_is_everywhere(visit, tiny_app, tmp_path):
     visitor = visit(tiny_app)
     visitor.ready()
     page = visitor.page
-    rows = "".join(f'"{HOSTILE} {i}",{"<b>one</b>" if i % 2 else "<i>two</i>"}\n' for i in range(12))
-    visitor.upload("<img src=x onerror=window.hit=1>.csv".replace("/", ""), ("text,label\n" + rows).encode(), tmp_path)
+    spelled = "abcdefghijkl"
+    rows = "".join(f'"{HOSTILE} {spelled[i]}",{"<b>one</b>" if i % 2 else "<i>two</i>"}\n' for i in range(12))
+    visitor.bring("<img src=x onerror=window.hit=1>.csv".replace("/", ""), ("text,label\n" + rows).encode(), tmp_path)
+    visitor.settle("#task-preview", "the model gets")
+    visitor.use()
     visitor.settle("#examples", "<script>window.hit=1</script>")
     visitor.set("steps", "3")
     page.click("#train")
@@ -136,6 +256,14 @@ def test_hostile_text_is_shown_as_it_is_everywhere(visit, tiny_app, tmp_path):
     page.fill("#ask-text textarea, #ask-text input", HOSTILE)
     page.click("#ask")
     visitor.settle("#answers", "<script>")
+    page.wait_for_selector("#stop-scoring[disabled]")
+    visitor.tab("Row by row")
+    visitor.settle("#grid", "<script>")
+    page.click("#grid .cell >> nth=0")
+    visitor.settle("#cell", "<script>")
+    visitor.tab("Confusion")
+    page.wait_for_selector("#confusion .main-svg")
+    page.hover("#confusion .plot-host")
     visitor.tab("Inspect")
     page.wait_for_selector("#tokens tbody tr")
     page.wait_for_timeout(500)
@@ -209,7 +337,7 @@ def test_two_tabs_do_not_see_each_other(visit, tiny_app):
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (768, False), (1280, False), (1280, True), (1920, False)])
 def test_no_page_is_wider_than_the_screen(visit, tiny_app, width, dark):
     visitor = visit(tiny_app, width, dark)
-    for name in ("Train", "Compare", "Inspect"):
+    for name in ("Train", "Compare", "Inspect", "Your task"):
         visitor.tab(name)
         visitor.page.wait_for_timeout(400)
         visitor.shoot(f"{name.lower()}-{width}-{'dark' if dark else 'light'}")

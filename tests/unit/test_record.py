@@ -35,7 +35,7 @@ def test_a_record_says_what_the_run_said(lm, trained):
     record, events = trained
     steps = [event for event in events if isinstance(event, StepEvent)]
     assert record.finished and record.step == 5 and record.stopped == ""
-    assert record.losses == [event.loss for event in steps] and record.rates == [event.learning_rate for event in steps]
+    assert record.losses == [event.loss for event in steps]
     assert len(record.readings) == 6  # the start, and after each step
     assert np.array_equal(record.final_vectors(), steps[-1].vectors)
     assert record.scores[0]["name"] == "learned" and len(record.scores) == 5

@@ -1,0 +1,79 @@
+"""Who takes part in a session's comparison, and what is known of them so far."""
+
+from dataclasses import replace
+
+from core.contenders import few_shot
+from core.prefix import Prefix, from_snapshot
+from core.run import rivals
+from core.scoring import Contender, Score, written
+from core.task import Task
+
+from .session import Run, Session
+
+
+def entrants(session: Session) -> list[Contender]:
+    """Everybody who takes part on the session's task: its learned prompts first, then what was added, then what people wrote."""
+    task = session.task
+    own = [written(task, prompt) for prompt in session.prompts.get(task.slug, [])]
+    added = session.added.get(task.slug, {})
+    return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *rivals(task)]
+
+
+def known_scores(session: Session) -> dict[str, Score]:
+    """Held-out scores on the session's task: those asked for here, and those that its runs ended with."""
+    known: dict[str, Score] = {}
+    for run in session.runs:
+        if run.task == session.task:
+            for name, score in dict(run.record.held_out).items():
+                if score.kind in ("soft", "prefix"):
+                    mine = learned_contender(run)
+                    known[run.name] = replace(score, name=run.name, examples=mine.examples, seconds=mine.seconds, group=mine.group)
+                else:
+                    known[name] = score
+    known.update(session.scores.get(session.task.slug, {}))
+    groups = {name: score.group for name, score in session.scores.get(session.task.slug, {}).items() if score.group}
+    for run in session.runs:  # a run whose seeds were repeated is one of them
+        if run.name in known and f"seeds of {run.name}" in groups.values():
+            known[run.name] = replace(known[run.name], group=f"seeds of {run.name}")
+    return known
+
+
+def learned_runs(session: Session) -> list[Run]:
+    """The session's runs with vectors that fit its task, newest first."""
+    fitting = [run for run in session.runs if run.learned or run.task == session.task]
+    return [run for run in reversed(fitting) if prefix_of(run) is not None and not run.busy]
+
+
+def prefix_of(run: Run) -> Prefix | None:
+    """What a run learned, ready to stand before an input, or None where there are no vectors."""
+    if run.learned:
+        return run.learned.prefix
+    vectors = run.record.final_vectors()
+    return None if vectors is None else from_snapshot(vectors)
+
+
+def learned_contender(run: Run) -> Contender:
+    """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
+    if run.learned:
+        saved = run.learned.record
+        seconds, seen = saved.get("seconds"), saved.get("trained_on")
+        return replace(
+            run.learned.contender(run.name),
+            seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+            examples=len(seen) if isinstance(seen, list) else 0,
+        )
+    prefix = prefix_of(run)
+    assert prefix is not None
+    template = run.recipe.template or run.task.template
+    made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
+    return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
+
+
+def worked_examples(task: Task, k: int, draw: int, orders: int) -> list[Contender]:
+    """One prompt of k worked examples in so many orders."""
+    return [few_shot(task, k, draw, order) for order in range(orders)]
+
+
+def written_names(task: Task) -> list[str]:
+    """The task's own handcrafted prompts, in the order that gives them their colours."""
+    return [prompt.name for prompt in task.handcrafted]

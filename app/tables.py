@@ -1,0 +1,172 @@
+"""The Compare page's tables as HTML, and as CSV for a spreadsheet. Every text in them is escaped."""
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.measures import expected_calibration_error, spread
+from core.record import score_row
+from core.scoring import Score
+
+from .show import colours, cut, percent, safe, token
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula
+MOST_ROWS = 300
+
+
+def grouped(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
+    """Scores as rows of a table, those of one group (orders, seeds) as one row with their mean and range."""
+    rows: dict[str, dict[str, Any]] = {}
+    members: dict[str, list[dict[str, Any]]] = {}
+    for score in scores.values():
+        row = score_row(score, samples=False)
+        if score.group:
+            members.setdefault(score.group, []).append(row)
+            rows.setdefault(score.group, row)
+        else:
+            rows[score.name] = row
+    for group, several in members.items():
+        if len(several) == 1:
+            continue
+        mean, low, high = spread([row["accuracy"] for row in several])
+        told = f"{group}: mean of {len(several)}"
+        losses = [row["loss"] for row in several if row["loss"] is not None]
+        rows[group] = {
+            **several[0],
+            "name": told,
+            "accuracy": mean,
+            "interval": [low, high],
+            "range": True,
+            "loss": sum(losses) / len(losses) if losses else None,
+            "seconds": sum(row["seconds"] for row in several),
+            "members": [row["name"] for row in several],
+        }
+    return list(rows.values())
+
+
+def measures(scores: Mapping[str, Score], labelled: bool) -> str:
+    """What else was measured on the same rows: calibration, and for labels first choices, for answers stops and agreement."""
+    heads = (
+        ["calibration error", "first choice of all tokens"] if labelled else ["calibration error", "tokens agreeing", "right, then stops"]
+    )
+    lines = []
+    for score in scores.values():
+        if score.kind == "majority" or not score.results:
+            continue
+        error = expected_calibration_error([r.confidence for r in score.results], [r.correct for r in score.results])
+        shares = [score.first_choice] if labelled else [score.agreement, score.exact]
+        cells = [f"{error:.2f}", *("–" if share is None else percent(share) for share in shares)]
+        numbers = "".join(f"<td class='num'>{cell}</td>" for cell in cells)
+        lines.append(f"<tr><th scope='row'>{safe(score.name)}</th>{numbers}</tr>")
+    head = "".join(f"<th scope='col' class='num'>{name}</th>" for name in heads)
+    return f"<table class='said'><thead><tr><th scope='col'>contender</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_disagreement: bool) -> list[str]:
+    """Inputs of the grid's rows: those of `label` ("" for all), those that only learned contenders get right, most disputed first."""
+    right: dict[str, dict[str, bool]] = {}
+    answers: dict[str, str] = {}
+    learned = {score.name for score in scores if score.kind in ("soft", "prefix")}
+    for score in scores:
+        for result in score.results:
+            right.setdefault(result.input, {})[score.name] = result.correct
+            answers[result.input] = result.output
+    chosen = [text for text in right if not label or answers[text] == label]
+    if only_learned:
+        chosen = [
+            text
+            for text in chosen
+            if any(right[text].get(name) for name in learned) and not any(hit for name, hit in right[text].items() if name not in learned)
+        ]
+    if by_disagreement:
+        chosen.sort(key=lambda text: abs(sum(right[text].values()) / len(right[text]) - 0.5))
+    return chosen
+
+
+def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str]) -> str:
+    """Examples by contenders, right and wrong. A cell carries its row, as a place in `inputs`."""
+    if not scores:
+        return "<p class='note'>Score the contenders first.</p>"
+    if not inputs:
+        return "<p class='note'>No row is like that.</p>"
+    colour = colours([{"name": score.name, "kind": score.kind} for score in scores], written)
+    found = {score.name: {result.input: result for result in score.results} for score in scores}
+    answers = {result.input: result.output for score in scores for result in score.results}
+    head = "".join(
+        f"<th scope='col' style='--c:{colour[score.name]}'><i class='dot'></i>{safe(cut(score.name, 40))}</th>" for score in scores
+    )
+    lines = []
+    for number, text in enumerate(inputs[:MOST_ROWS]):
+        cells = []
+        for score in scores:
+            result = found[score.name].get(text)
+            if result is None:
+                cells.append("<td class='dim' title='this row stands in the prompt, or was trained on'>not asked</td>")
+                continue
+            mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
+            label = safe(f"{name}: {cut(result.said, 60)}")
+            cells.append(
+                f"<td class='{name}'><button type='button' class='cell' data-cell='{number}' title='{label}' aria-label='{label}'>"
+                f"{mark} {safe(cut(result.said, 14) or '∅')}</button></td>"
+            )
+        lines.append(
+            f"<tr><th scope='row'>{safe(cut(text, 60))}</th><td class='dim'>{safe(cut(answers[text], 24))}</td>{''.join(cells)}</tr>"
+        )
+    more = f"<p class='dim'>{len(inputs) - MOST_ROWS} more rows: see the CSV.</p>" if len(inputs) > MOST_ROWS else ""
+    return (
+        f"<table class='said grid'><caption>{len(inputs)} rows; click a cell to see what the model considered</caption><thead><tr>"
+        f"<th scope='col'>input</th><th scope='col'>right answer</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
+    )
+
+
+def next_words(text: str, said: Mapping[str, str], tokens: Mapping[str, Sequence[tuple[str, float]]], wanted: str, what: str) -> str:
+    """For one input: every contender's answer, and what it considered (`what` says which)."""
+    lines = []
+    for name, words in said.items():
+        chips = " ".join(f"<span class='tok'>{safe(token(piece))}</span> {percent(share)}" for piece, share in tokens.get(name, ()))
+        lines.append(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(words) or '…'}</td><td>{chips or '…'}</td></tr>")
+    right = f", whose right answer is “{safe(cut(wanted, 80))}”" if wanted else ""
+    return (
+        f"<table class='said'><caption>After “{safe(cut(text, 120))}”{right}</caption><thead><tr><th scope='col'>contender</th>"
+        f"<th scope='col'>goes on with</th><th scope='col'>{safe(what)}</th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def contenders_csv(scores: Mapping[str, Score]) -> str:
+    """The contenders as CSV."""
+    names = ("name", "kind", "group", "accuracy", "low", "high", "n", "loss", "token_loss", "first_choice", "agreement", "exact")
+    costs = ("positions", "parameters", "examples", "seconds")
+    rows = []
+    for score in scores.values():
+        facts = {**{k: v for k, v in vars(score).items() if k != "results"}, "low": score.interval[0], "high": score.interval[1]}
+        rows.append(["" if facts[name] is None else facts[name] for name in (*names, *costs)])
+    return as_csv([*names, *costs], rows)
+
+
+def grid_csv(scores: Sequence[Score]) -> str:
+    """Every row by every contender as CSV: what was said, whether it was right, its loss and its confidence."""
+    head = ["contender", "input", "right answer", "said", "correct", "loss", "confidence"]
+    rows = [
+        [score.name, r.input, r.output, r.said, int(r.correct), round(r.loss, 5), round(r.confidence, 5)]
+        for score in scores
+        for r in score.results
+    ]
+    return as_csv(head, rows)
+
+
+def as_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A CSV that a spreadsheet opens without running anything: a text that begins like a formula gets an apostrophe."""
+    buffer = io.StringIO()
+    made = csv.writer(buffer, lineterminator="\n")
+    made.writerow(head)
+    for row in rows:
+        made.writerow([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in row])
+    return buffer.getvalue()
+
+
+def download(name: str, text: str, words: str, kind: str = "text/csv") -> str:
+    """A link that saves `text` as a file: it travels in the link, so the server keeps nothing."""
+    data = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    return f'<a class="download" download="{safe(name)}" href="data:{kind};charset=utf-8;base64,{data}">{safe(words)}</a>'

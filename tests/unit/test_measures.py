@@ -1,0 +1,345 @@
+"""Measures: worked by hand, and against scikit-learn, scipy and the plainest possible loops."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from core.errors import LabError
+from core.measures import (
+    Pair,
+    bootstrap_difference,
+    confusion,
+    expected_calibration_error,
+    holm,
+    in_words,
+    mcnemar,
+    pairs,
+    reliability,
+    spread,
+    wilson,
+)
+
+SHARES = st.floats(0, 1)
+ROUND = st.integers(0, 20).map(lambda n: n / 20)  # often on a bin's edge
+ROWS = st.lists(st.tuples(SHARES | ROUND, st.booleans()), min_size=1, max_size=40)
+P_VALUES = st.lists(SHARES | ROUND, min_size=1, max_size=8)
+
+
+def drawn(seed, n=400):
+    """Confidences, and rows that are right a bit less often than they say."""
+    random = np.random.default_rng(seed)
+    confidence = random.random(n)
+    return confidence.tolist(), (random.random(n) < confidence**1.5).tolist()
+
+
+# --- calibration -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_calibration_error_worked_by_hand():
+    confidence, correct = [0.05, 0.62, 0.68, 0.91, 0.99, 1.0], [False, True, False, True, True, False]
+    by_hand = 1 / 6 * abs(0 - 0.05) + 2 / 6 * abs(1 / 2 - 0.65) + 3 / 6 * abs(2 / 3 - 2.9 / 3)
+    assert expected_calibration_error(confidence, correct) == pytest.approx(by_hand)
+    assert expected_calibration_error(confidence, correct, bins=1) == pytest.approx(abs(3 / 6 - 4.25 / 6))
+
+
+def test_sure_and_right_is_no_error_and_sure_and_wrong_is_all():
+    assert expected_calibration_error([1.0] * 4, [True] * 4) == 0
+    assert expected_calibration_error([1.0] * 4, [False] * 4) == 1
+    assert expected_calibration_error([0.75] * 4, [True, False, True, True]) == 0
+
+
+def brute_force_error(confidence, correct, bins):
+    total = 0.0
+    for number in range(bins):
+        low, high = number / bins, (number + 1) / bins
+        inside = [i for i, c in enumerate(confidence) if low <= c < high or (number == bins - 1 and c == 1.0)]
+        if inside:
+            accuracy = sum(correct[i] for i in inside) / len(inside)
+            sure = sum(confidence[i] for i in inside) / len(inside)
+            total += len(inside) / len(confidence) * abs(accuracy - sure)
+    return total
+
+
+@given(ROWS, st.integers(1, 25))
+def test_the_calibration_error_is_that_of_the_plainest_loop(rows, bins):
+    confidence, correct = [row[0] for row in rows], [row[1] for row in rows]
+    found = expected_calibration_error(confidence, correct, bins)
+    assert found == pytest.approx(brute_force_error(confidence, correct, bins), abs=1e-12)
+    assert 0 <= found <= 1
+    turned = expected_calibration_error(confidence[::-1], correct[::-1], bins)
+    assert turned == pytest.approx(found, abs=1e-12)  # the order of the rows means nothing
+
+
+@given(ROWS, st.integers(1, 25))
+def test_every_row_is_in_the_bin_of_its_confidence(rows, bins):
+    found = reliability([row[0] for row in rows], [row[1] for row in rows], bins)
+    for bin in found:
+        inside = [row for row in rows if bin.low <= row[0] < bin.high or row[0] == bin.high == 1.0]
+        assert bin.n == len(inside) > 0
+        assert bin.accuracy == sum(row[1] for row in inside) / bin.n
+        assert bin.confidence == pytest.approx(np.mean([row[0] for row in inside]))
+        assert bin.interval == wilson(sum(row[1] for row in inside), bin.n)
+    assert sum(bin.n for bin in found) == len(rows)
+    assert [bin.low for bin in found] == sorted({bin.low for bin in found})
+
+
+@pytest.mark.parametrize("bins", [1, 5, 10, 15])
+@pytest.mark.parametrize("seed", range(3))
+def test_bins_are_scikit_learns(seed, bins):
+    confidence, correct = drawn(seed)
+    accuracies, confidences = calibration_curve(correct, confidence, n_bins=bins, strategy="uniform")
+    found = reliability(confidence, correct, bins)
+    assert [bin.accuracy for bin in found] == pytest.approx(accuracies.tolist())
+    assert [bin.confidence for bin in found] == pytest.approx(confidences.tolist())
+
+
+def test_a_bin_begins_at_its_lower_edge_and_the_last_ends_at_one():
+    edges = [n / 10 for n in range(11)]
+    found = reliability(edges, [True] * 11)
+    assert [(bin.low, bin.high) for bin in found] == [(n / 10, (n + 1) / 10) for n in range(10)]
+    assert [bin.n for bin in found] == [1] * 9 + [2]
+
+
+def test_empty_bins_are_left_out():
+    assert [(bin.low, bin.n) for bin in reliability([0.05, 0.95, 0.97], [True, True, False])] == [(0.0, 1), (0.9, 2)]
+
+
+@pytest.mark.parametrize("measure", [expected_calibration_error, reliability])
+@pytest.mark.parametrize(
+    "confidence, correct, bins, message",
+    [
+        ([], [], 10, "no rows"),
+        ([0.5], [True, False], 10, "1 values don't go with 2"),
+        ([0.5], [], 10, "1 values don't go with 0"),
+        ([0.5, 1.1], [True, True], 10, "between 0 and 1"),
+        ([-0.1], [True], 10, "between 0 and 1"),
+        ([math.nan], [True], 10, "between 0 and 1"),
+        ([0.5], [True], 0, "bins"),
+    ],
+)
+def test_what_is_no_calibration_is_refused(measure, confidence, correct, bins, message):
+    with pytest.raises(LabError, match=message):
+        measure(confidence, correct, bins)
+
+
+def test_a_probability_may_be_off_by_rounding():
+    assert [bin.high for bin in reliability([1 + 1e-9, -1e-9], [True, True])] == [0.1, 1.0]
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_confusion_worked_by_hand():
+    truth, said = ["a", "a", "a", "b", "c", "c"], ["a", "b", "b", "b", "a", "c"]
+    assert confusion(truth, said, ["a", "b", "c"]).tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 1]]
+    assert confusion(truth, said, ["c", "b", "a"]).tolist() == [[1, 0, 1], [0, 1, 0], [0, 2, 1]]
+    assert confusion(["b"], ["b"], ["a", "b"]).tolist() == [[0, 0], [0, 1]]  # a label may have no row
+    assert confusion([], [], ["a", "b"]).tolist() == [[0, 0], [0, 0]]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=50))
+def test_confusions_are_scikit_learns_and_add_up(rows):
+    labels, truth, said = ["d", "a", "c", "b"], [row[0] for row in rows], [row[1] for row in rows]
+    found = confusion(truth, said, labels)
+    assert found.tolist() == confusion_matrix(truth, said, labels=labels).tolist()
+    assert found.tolist() == [[rows.count((right, given)) for given in labels] for right in labels]
+    assert np.trace(found) / len(rows) == pytest.approx(accuracy_score(truth, said))
+
+
+@pytest.mark.parametrize(
+    "truth, said, message",
+    [(["a"], [], "1 right labels don't go with 0"), (["a"], ["x"], "'x' is none"), (["y", "a"], ["a", "a"], "'y' is none")],
+)
+def test_no_row_is_lost_from_a_confusion(truth, said, message):
+    with pytest.raises(LabError, match=message):
+        confusion(truth, said, ["a", "b"])
+
+
+# --- differences -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wins, losses, p",
+    [(0, 0, 1.0), (1, 0, 1.0), (0, 1, 1.0), (3, 3, 1.0), (4, 1, 2 * (1 + 5) / 2**5), (1, 4, 12 / 32), (10, 0, 2 / 1024)],
+)
+def test_mcnemars_test_worked_by_hand(wins, losses, p):
+    assert mcnemar(wins, losses) == pytest.approx(p)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemars_test_is_twice_the_smaller_tail(wins, losses):
+    n = wins + losses
+    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1)) / 2**n
+    assert mcnemar(wins, losses) == pytest.approx(min(1.0, 2 * tail))
+    assert mcnemar(wins, losses) == mcnemar(losses, wins)
+    if n:
+        assert mcnemar(wins, losses) == pytest.approx(binomtest(min(wins, losses), n, 0.5).pvalue)
+
+
+def test_holms_adjustment_worked_by_hand():
+    # sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 * 1 (below the one before, so that one)
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9, 0.4]) == [1.0, 1.0, 1.0]
+    assert holm([0.02, 0.02, 0.02]) == pytest.approx([0.06, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@given(P_VALUES)
+def test_holm_is_the_closure_of_bonferroni(p):
+    """By definition: one hypothesis falls when Bonferroni's test rejects every set of hypotheses that it is in."""
+    found = holm(p)
+    for i in range(len(p)):
+        sets = [s for size in range(1, len(p) + 1) for s in combinations(range(len(p)), size) if i in s]
+        assert found[i] == pytest.approx(max(min(1.0, len(s) * min(p[j] for j in s)) for s in sets))
+
+
+@given(P_VALUES, st.sampled_from([0.001, 0.0123, 0.0456, 0.0789, 0.3141]))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p, level):
+    rejected = set()
+    for step, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        if p[i] * (len(p) - step) > level:
+            break
+        rejected.add(i)
+    assert {i for i, value in enumerate(holm(p)) if value <= level} == rejected
+
+
+@given(P_VALUES)
+def test_adjusted_values_are_never_smaller_keep_their_order_and_stay_below_one(p):
+    found = holm(p)
+    assert len(found) == len(p)
+    assert all(before <= after <= 1 for before, after in zip(p, found, strict=True))
+    assert all(found[i] <= found[j] for i in range(len(p)) for j in range(len(p)) if p[i] <= p[j])
+    assert holm(p[::-1]) == found[::-1]
+
+
+@given(SHARES)
+def test_one_value_alone_needs_no_adjustment(p):
+    assert holm([p]) == [p]
+
+
+def rows_right(text, start=0):
+    """'1101' as {row 0: True, ...}, numbered from start."""
+    return {f"row {start + i}": letter == "1" for i, letter in enumerate(text)}
+
+
+def test_pairs_worked_by_hand():
+    right = {
+        "bare": rows_right("0000000000"),
+        "learned": rows_right("1111111100"),
+        "elsewhere": rows_right("111", start=100),
+        "late": rows_right("0111", start=6),
+    }
+    bare, late = pairs("learned", right)
+    assert (bare.name, bare.other, bare.wins, bare.losses, bare.n, bare.difference) == ("learned", "bare", 8, 0, 10, 0.8)
+    assert (late.name, late.other, late.wins, late.losses, late.n, late.difference) == ("learned", "late", 1, 2, 4, -0.25)
+    assert (bare.p, late.p) == pytest.approx((2 / 256, 1.0))
+    assert (bare.adjusted, late.adjusted) == pytest.approx((4 / 256, 1.0))  # two tests: the one without a common row is none
+
+
+def test_pairs_of_one_contender_are_none():
+    assert pairs("a", {"a": rows_right("101")}) == []
+    assert pairs("a", {"a": {}, "b": rows_right("1")}) == []
+    with pytest.raises(LabError, match="'x' was not scored"):
+        pairs("x", {"a": rows_right("101")})
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcdefgh"), st.booleans()), min_size=1, max_size=5))
+def test_pairs_count_what_a_plain_loop_counts(tables):
+    right = {f"contender {i}": table for i, table in enumerate(tables)}
+    own, found = tables[0], pairs("contender 0", right)
+    assert [pair.other for pair in found] == [name for name, table in right.items() if table is not own and set(table) & set(own)]
+    for pair in found:
+        theirs = right[pair.other]
+        both = set(own) & set(theirs)
+        assert pair.n == len(both)
+        assert pair.wins == len([row for row in both if (own[row], theirs[row]) == (True, False)])
+        assert pair.losses == len([row for row in both if (own[row], theirs[row]) == (False, True)])
+        assert pair.difference == pytest.approx(np.mean([own[row] for row in both]) - np.mean([theirs[row] for row in both]))
+        assert pair.p == mcnemar(pair.wins, pair.losses)
+    assert [pair.adjusted for pair in found] == holm([pair.p for pair in found])
+
+
+def pair(wins, losses, adjusted, n=103):
+    return Pair("learned", "bare", wins, losses, n, (wins - losses) / n, mcnemar(wins, losses), adjusted)
+
+
+@pytest.mark.parametrize(
+    "found, sentence",
+    [
+        (pair(21, 4, 0.001), "learned wins on 21 rows and loses on 4: more than chance, p = 0.001."),
+        (pair(21, 4, 0.00099), "learned wins on 21 rows and loses on 4: more than chance, p < 0.001."),
+        (pair(4, 21, 0.001), "learned loses on 21 rows and wins on 4: worse, more than chance, p = 0.001."),
+        (pair(0, 21, 1e-6), "learned loses on 21 rows and wins on 0: worse, more than chance, p < 0.001."),
+        (pair(9, 1, 0.0428), "learned wins on 9 rows and loses on 1: more than chance, p = 0.043."),
+        (pair(4, 1, 0.375), "learned wins on 4 rows and loses on 1: a tie: not enough rows to tell, p = 0.38."),
+        (pair(1, 4, 0.375), "learned wins on 1 row and loses on 4: a tie: not enough rows to tell, p = 0.38."),
+        (pair(0, 1, 1.0), "learned wins on 0 rows and loses on 1: a tie: not enough rows to tell, p = 1.00."),
+        (pair(9, 1, 0.05), "learned wins on 9 rows and loses on 1: a tie: not enough rows to tell, p = 0.050."),
+        (pair(0, 0, 1.0), "learned and bare are right and wrong on the same 103 rows: no difference on these."),
+        (pair(0, 0, 1.0, n=1), "learned and bare are both right or both wrong on the only row: no difference on it."),
+    ],
+)
+def test_a_pair_in_words(found, sentence):
+    assert in_words(found) == sentence
+
+
+def test_the_verdict_is_by_the_adjusted_value_and_the_level_asked_for():
+    found = Pair("learned", "bare", 8, 1, 20, 0.35, 0.039, 0.078)
+    assert "a tie" in in_words(found) and "p = 0.078" in in_words(found)
+    assert "more than chance" in in_words(found, level=0.1)
+
+
+# --- repeats ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_spread_worked_by_hand():
+    assert spread([0.5, 0.25, 0.75, 1.0]) == (0.625, 0.25, 1.0)
+    assert spread([0.3]) == (0.3, 0.3, 0.3)
+    assert spread([0.1] * 3) == (0.1, 0.1, 0.1)  # numpy's mean is 0.10000000000000002
+    with pytest.raises(LabError, match="no values"):
+        spread([])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+def test_a_mean_lies_between_the_ends(values):
+    mean, low, high = spread(values)
+    assert min(values) == low <= mean <= high == max(values)
+    assert mean == pytest.approx(math.fsum(values) / len(values), abs=1e-6)
+
+
+@pytest.mark.parametrize("right, n", [(5, 20), (30, 60), (100, 103)])
+def test_resampled_means_are_binomial(right, n):
+    """Against one that is always wrong, the resampled means are Binomial(n, right / n) / n: its percentiles are known."""
+    low, high = bootstrap_difference([True] * right + [False] * (n - right), [False] * n)
+    assert (low, high) == pytest.approx([binom.ppf(share, n, right / n) / n for share in (0.025, 0.975)], abs=1.01 / n)
+
+
+def test_the_resampling_is_paired():
+    a = ([True, False] * 50) + [True]
+    low, high = bootstrap_difference(a, [*a[:-1], False])  # they differ on one row of 101
+    assert low == 0 and high <= 4 / 101  # apart from each other, a and b would give ±0.14
+    assert bootstrap_difference([*a[:-1], False], a) == pytest.approx((-high, 0), abs=1.01 / 101)
+
+
+def test_the_seed_is_all_that_chance_depends_on():
+    a, b = drawn(0)[1], drawn(1)[1]
+    assert bootstrap_difference(a, b) == bootstrap_difference(a, b, seed=0)
+    assert len({bootstrap_difference(a, b, seed=seed) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("a, b, gap", [("11", "00", 1.0), ("00", "11", -1.0), ("1010", "1010", 0.0), ("1", "0", 1.0)])
+def test_differences_that_are_all_alike_are_an_interval_of_one_point(a, b, gap):
+    assert bootstrap_difference([x == "1" for x in a], [x == "1" for x in b]) == (gap, gap)
+
+
+@pytest.mark.parametrize("a, b", [([], []), ([True], []), ([True], [True, False])])
+def test_what_has_no_partner_has_no_difference(a, b):
+    with pytest.raises(LabError):
+        bootstrap_difference(a, b)
