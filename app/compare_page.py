@@ -77,16 +77,16 @@ class ComparePage:
                 self.table = html(elem_id="contenders")
                 self.look = gr.Dropdown(label="look closer at", choices=[], elem_id="look")
                 with gr.Tabs():
-                    with gr.Tab("Who wins where", id="pairs"):
+                    with gr.Tab("Pairs", id="pairs"):
                         self.verdict = html(elem_id="verdict")
-                    with gr.Tab("Row by row", id="rows"):
+                    with gr.Tab("Rows", id="rows"):
                         with gr.Row(elem_classes="settings"):
                             self.label = gr.Dropdown(label="right answer", choices=[ALL], value=ALL, elem_id="grid-label", min_width=140)
                             self.disputed = gr.Checkbox(True, label="most disputed first", elem_id="grid-disputed", min_width=140)
                             self.only = gr.Checkbox(False, label="only learned is right", elem_id="grid-only", min_width=140)
                         self.grid = html(elem_id="grid")
                         self.cell = html(elem_id="cell")
-                    with gr.Tab("Calibration", id="calibration"):
+                    with gr.Tab("Measures", id="measures-tab"):
                         self.reliability = plot(elem_id="reliability")
                         self.measures = html(elem_id="measures")
                     with gr.Tab("Confusion", id="confusion") as self.confusion_tab:
@@ -400,10 +400,8 @@ class ComparePage:
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[tuple[str, Any]]:
             longest = max(len(lm.tokenise(e.output)) for e in task.held_out[:100])
             for contender in asked:
-                if task.labels:
-                    yield contender.name, list(zip(task.labels, label_probabilities(lm, contender, text, task.labels), strict=True))
-                else:
-                    yield contender.name, next_tokens(lm, contender, text)
+                labels = label_probabilities(lm, contender, text, task.labels) if task.labels else []
+                yield contender.name, (next_tokens(lm, contender, text), labels)
                 for words in answer(lm, contender, text, min(max(12, longest + 4), 64)):
                     yield contender.name, words
 
@@ -415,8 +413,7 @@ class ComparePage:
                 considered[name] = value
 
         async for _, problem in side_job(self.lab, session, job, take):
-            what = "how likely each label is" if task.labels else "most likely next tokens"
-            yield show.message(problem), tables.next_words(text, said, considered, wanted, what)
+            yield show.message(problem), tables.next_words(text, said, considered, wanted, task.labels or ())
 
 
 class Progress:

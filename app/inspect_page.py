@@ -15,6 +15,7 @@ from core.engine import Ticket
 from core.errors import shown
 from core.model import LanguageModel
 from core.reading import KVReader, Reading
+from core.recipe import check_template
 from core.record import RunRecord, loaded_record, score_row
 from core.run import Scored, Skipped, contest, rivals
 from core.scoring import Score
@@ -28,6 +29,7 @@ from .jobs import side_job
 from .session import MOST_RUNS, Lab, Run, Session
 
 DRAWS = 3  # random controls that are scored
+UNTOLD = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
 
 
 class InspectPage:
@@ -41,6 +43,11 @@ class InspectPage:
             self.save = gr.Button("Save", elem_id="save", scale=0, min_width=110)
             self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=110)
             self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=110)
+        with gr.Row(visible=False, elem_classes="ask") as self.template_row:
+            self.template = gr.Textbox(
+                label="the template of this prompt", info="What stands around {input}", max_length=2000, elem_id="load-template", scale=4
+            )
+            self.use = gr.Button("Use this template", elem_id="use-template", scale=0, min_width=160)
         with gr.Row(elem_classes="pair"):
             with gr.Column(min_width=320):
                 gr.Markdown("### Nearest tokens")
@@ -62,7 +69,7 @@ class InspectPage:
         self.snapped = html(elem_id="snapped")
         self.outputs = [
             self.message, self.run, self.tokens, self.plane, self.layer_row, self.layer, self.part, self.snap, self.snapped, self.file,
-            self.upload,
+            self.upload, self.template_row, self.template,
         ]  # fmt: skip
         self.view = [self.tokens, self.plane, self.layer, self.part]  # painted anew together, so that they agree
 
@@ -74,7 +81,7 @@ class InspectPage:
         names = [known.name for known in session.runs] + ([self.recording.name] if self.recording else [])
         picker = gr.update(choices=names, value=run.name if run else None)
         if run is None or not run.record.readings:
-            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 8]
+            return [show.message(message), picker, "<p class='note'>Train a prompt first.</p>", *[gr.skip()] * 10]
         record = run.record
         step = len(record.readings) - 1 if session.step is None else min(session.step, len(record.readings) - 1)
         soft = record.kind == "soft"
@@ -92,6 +99,8 @@ class InspectPage:
             gr.update(visible=False),
             # A file that comes while something is scored would be dropped by Gradio without a word.
             gr.update(interactive=session.side_job is None or session.side_job.over),
+            gr.update(visible=bool(session.untold)),
+            gr.skip(),
         ]
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -110,7 +119,8 @@ class InspectPage:
             source.click(self._choose, [session, self.dimensions], self.view, **quiet).then(train.paint, [session], train.outputs, **quiet)
         self.snap.click(self._snap, [session], [self.message, self.snapped], **quiet)
         self.save.click(self._save, [session], [self.message, self.file], **quiet)
-        self.upload.upload(self._load, [session, self.upload], self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+        for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
+            event(self._load, inputs, self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
 
     def _pick(self, session: Session, name: str, dimensions: int) -> list[Any]:
         found = next((run for run in session.runs if run.name == name), None)
@@ -206,7 +216,8 @@ class InspectPage:
                 yield [show.message(""), gr.update(value=str(path), visible=True)]
                 shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
-    async def _load(self, session: Session, path: Any) -> AsyncIterator[list[Any]]:
+    async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[list[Any]]:
+        """Load a prompt, and score it. template: what a prompt without our recipe was asked for, the second time."""
         if session.shown and session.shown.busy:
             yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
             return
@@ -214,7 +225,12 @@ class InspectPage:
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run | Scored | Skipped]:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
-            learned = load(Path(path), lm)
+            if template is not None:
+                check_template(str(template))
+            learned = load(Path(path), lm, str(template or ""))
+            session.untold = not learned.record and not template
+            if session.untold:
+                return
             made_for = learned.made_for
             task = load_task(made_for) if made_for in slugs() else session.task
             if made_for and made_for != task.slug:
@@ -239,7 +255,10 @@ class InspectPage:
 
         async for _, problem in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
-            yield self.paint(session, problem or " ".join((*warnings, *told)))
+            painted = self.paint(session, problem or (UNTOLD if session.untold else " ".join((*warnings, *told))))
+            if session.untold:
+                painted[-1] = session.task.template
+            yield painted
 
 
 def tokens_table(record: RunRecord, step: int, chosen: int | None) -> str:

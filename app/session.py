@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.table import Table
-
 from core import LabError, Recipe, Task, load_task
 from core.engine import Engine, Ticket
 from core.model import LanguageModel
@@ -17,6 +15,7 @@ from core.record import RunRecord, new_record, training_job
 from core.run import Scorebook, lines
 from core.scoring import Contender, Score
 from core.storage import Learned
+from core.table import Table
 from core.task import Handcrafted, slugs
 
 RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "recordings"
@@ -56,6 +55,7 @@ class Session:
     step: int | None = None
     prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by the task's slug
     added: dict[str, dict[str, Contender]] = field(default_factory=dict)  # contenders made on the page, by slug and name
+    untold: bool = False  # a prompt was brought whose template is not known
     table: Table | None = None  # rows brought to the Your task page
     draft: Task | None = None  # the task made of them, until it is used
     texts: set[str] = field(default_factory=set)  # template and label words as the Your task page last put them

@@ -121,16 +121,22 @@ def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str])
     )
 
 
-def next_words(text: str, said: Mapping[str, str], tokens: Mapping[str, Sequence[tuple[str, float]]], wanted: str, what: str) -> str:
-    """For one input: every contender's answer, and what it considered (`what` says which)."""
+def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any], wanted: str, labels: Sequence[str]) -> str:
+    """For one input: every contender's answer, its most likely next tokens, and for labels how likely each one is.
+
+    considered: by name the pair (tokens with their probabilities, the labels' shares), for those who were asked so far.
+    """
+    head = "".join(f"<th scope='col' class='num'>{safe(cut(label, 24))}</th>" for label in labels)
     lines = []
     for name, words in said.items():
-        chips = " ".join(f"<span class='tok'>{safe(token(piece))}</span> {percent(share)}" for piece, share in tokens.get(name, ()))
-        lines.append(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(words) or '…'}</td><td>{chips or '…'}</td></tr>")
+        tokens, shares = considered.get(name, ((), ()))
+        chips = " ".join(f"<span class='tok'>{safe(token(piece))}</span> {percent(share)}" for piece, share in tokens)
+        cells = "".join(f"<td class='num'>{percent(share)}</td>" for share in shares) or "<td></td>" * len(labels)
+        lines.append(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(words) or '…'}</td><td>{chips or '…'}</td>{cells}</tr>")
     right = f", whose right answer is “{safe(cut(wanted, 80))}”" if wanted else ""
     return (
         f"<table class='said'><caption>After “{safe(cut(text, 120))}”{right}</caption><thead><tr><th scope='col'>contender</th>"
-        f"<th scope='col'>goes on with</th><th scope='col'>{safe(what)}</th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<th scope='col'>goes on with</th><th scope='col'>most likely next tokens</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
 
 

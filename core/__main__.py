@@ -192,8 +192,11 @@ def contender_row(score: Any) -> dict[str, Any]:
         "n": score.n,
         "token_loss": _number_or_none(score.token_loss),
         "first_choice": score.first_choice,
+        "exact": score.exact,
+        "agreement": score.agreement,
         "positions": score.positions,
         "parameters": score.parameters,
+        "examples": score.examples,
     }
 
 
@@ -283,7 +286,8 @@ def _train(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .recipe import check_template
     from .run import Scorebook, Scored, Skipped, common_rows, contest, rivals
-    from .scoring import handcrafted, majority
+    from .scoring import majority, written
+    from .task import Handcrafted
 
     for prompt in options.prompt:
         check_template(prompt)
@@ -292,7 +296,7 @@ def _evaluate(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from . import storage
 
     contenders = rivals(task)
-    contenders += [handcrafted(prompt, prompt, task.held_out) for prompt in options.prompt]
+    contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
     for folder in options.learned:
         learned = storage.load(folder, lm, options.template)
         for warning in learned.warnings:

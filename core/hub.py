@@ -23,8 +23,8 @@ def load_hub_table(
 ) -> Table:
     """Up to `rows` rows (5,000 at most) and 2 MB of text of `owner/name` or `owner/name:config`, class numbers as their names.
 
-    They are spread evenly over the first 6 times as many (or 12 MB of text). columns: only these are read; None: every column of plain values.
-    token: False reads public datasets only; None uses the Hub token of whoever runs this.
+    They are spread evenly over the first 6 times as many (or 12 MB of text). columns: only these are read; None: every
+    column of plain values. token: False reads public datasets only; None uses the Hub token of whoever runs this.
     Raises LabError without the package, the network, the dataset, the split or a column, and after 30 seconds.
     """
     path, _, config = name.strip().partition(":")

@@ -159,6 +159,8 @@ def make_table(name: str, header: Sequence[str], records: Sequence[tuple[int, Se
             raise LabError(
                 f"Row {number} of {shown(name)} has {len(cells)} cells, the header {len(columns)}: check its separators and quotes."
             )
+        for cell in cells:
+            check_text(cell, f"Row {number} of {shown(name)}")
         rows.append(tuple(cell.strip() for cell in cells))
         numbers.append(number)
     if not rows:

@@ -13,7 +13,7 @@ from .errors import LabError, as_path, shown
 from .recipe import check_template
 from .split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, Example, keep_together, part, unseen
 from .table import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, Table, read_bytes, read_table
-from .taskfile import MOST_LABELS, Handcrafted, Task, marked, task_data, task_of, task_to_json
+from .taskfile import LONGEST_STEM, LONGEST_TEXT, MOST_LABELS, Handcrafted, Task, marked, stem_of, task_data, task_of, task_to_json
 
 __all__ = [
     "BUILT_IN",
@@ -136,7 +136,7 @@ def shuffled(task: Task, seed: int = 0) -> Task:
     """
     rows = permuted((*task.train, *task.validation), seed)
     changed = replace(task, train=tuple(rows[: len(task.train)]), validation=tuple(rows[len(task.train) :]))
-    return replace(marked(f"{task.slug}-shuffled-{seed}", changed), name=f"{task.name} (outputs shuffled)")
+    return replace(marked(f"{task.slug}-shuffled-{seed}", changed), name=f"{task.name[:LONGEST_STEM]} (outputs shuffled)")
 
 
 # --- files that people bring ------------------------------------------------------------------------------------------
@@ -229,8 +229,10 @@ def task_from_table(table: Table, columns: Columns | None = None, template: str 
         raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
     template = template or ("{input}\nLabel:" if labelled else "{input}")
     check_template(template)
+    if len(template) > LONGEST_TEXT:
+        raise LabError(f"The template has {len(template):,} characters, more than {LONGEST_TEXT:,}: shorten it.")
     parts, more = _marked_parts(sides, table.name, columns.split, labelled) if columns.split else _parts(rows, labelled)
-    stem = Path(table.name).stem or "task"
+    stem = stem_of(table.name)
     task = Task("", stem, template, *parts, labels=labels, notes=(*table.notes, *notes, *more))
     return marked(stem, task)
 

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from .errors import LabError, shown
@@ -16,6 +17,7 @@ MOST_LABELS = 50
 MOST_PROMPTS = 20
 MOST_NOTES = 100
 LONGEST_NAME = 200
+LONGEST_STEM = 120
 LONGEST_TEXT = 4000  # of a template, a handcrafted prompt, a description
 OWN_SETTINGS = {"task", "model", "dtype"}  # of a recipe: the person who runs it chooses these
 FIELDS = {
@@ -71,7 +73,16 @@ def marked(slug: str, task: Task) -> Task:
     """`task` under the name `slug` and a hash of all that is scored of it: two tasks of one name are two tasks."""
     about = asdict(replace(task, slug="", name="", teaches="", notes=()))
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    return task if task.slug.endswith(f"-{mark}") else replace(task, slug=f"{slug}-{mark}")
+    return task if task.slug.endswith(f"-{mark}") else replace(task, slug=f"{slug[:LONGEST_STEM]}-{mark}")
+
+
+def stem_of(name: str) -> str:
+    """A file's name without its ending, fit to name a task.
+
+    >>> stem_of("folder/My pets.csv"), stem_of("")
+    ('My pets', 'task')
+    """
+    return Path(name).stem[:LONGEST_STEM].encode("utf-8", "replace").decode() or "task"
 
 
 def task_to_json(task: Task) -> str:
@@ -142,8 +153,8 @@ def task_of(data: Mapping[str, Any], name: str) -> Task:
     task = _without_repeats(sides, labels, "validation" in data and data["validation"] is not None, file)
     return replace(
         task,
-        slug=_text(data, "slug", name.rsplit(".", 1)[0] or "task", LONGEST_NAME, file),
-        name=_text(data, "name", name.rsplit(".", 1)[0] or "task", LONGEST_NAME, file),
+        slug=_text(data, "slug", stem_of(name), LONGEST_NAME, file),
+        name=_text(data, "name", stem_of(name), LONGEST_NAME, file),
         template=template,
         handcrafted=_handcrafted(data.get("handcrafted") or [], file),
         teaches=_text(data, "teaches", "", LONGEST_TEXT, file),

@@ -8,11 +8,14 @@ from transformers import PreTrainedModel
 
 from core import storage, weights
 from core.bench import peft_model
+from core.contenders import few_shot, in_chat
+from core.measures import in_words, pairs
 from core.model import hash_weights
 from core.prefix import create
 from core.recipe import Recipe
 from core.rows import encode
-from core.scoring import Contender, answer_loss, handcrafted, prepare, score
+from core.run import repeat, rivals
+from core.scoring import Contender, answer_loss, handcrafted, majority, prepare, score
 from core.task import load_task
 from core.training import Training
 
@@ -101,3 +104,24 @@ def test_a_rows_score_does_not_depend_on_its_batch(real, task):
     together = score(real, contender, task.held_out[:12]).results
     alone = [score(real, contender, [example]).results[0] for example in task.held_out[:3]]
     assert [result.loss for result in together[:3]] == pytest.approx([result.loss for result in alone], abs=1e-3)
+
+
+def test_where_nothing_can_be_learned_nobody_is_called_better_than_the_majority(real):
+    task = load_task("shuffled-news")
+    recipe = Recipe(task=task.slug, steps=20)
+    *_, learned = repeat(real, task, recipe, "learned")
+    always = majority(task, task.held_out)
+    asked = [learned, *rivals(task)[:3], few_shot(task, 4)]
+    scores = [always, *(score(real, contender, task.held_out, task.labels) for contender in asked)]
+    right = {one.name: {result.input: result.correct for result in one.results} for one in scores}
+    told = pairs(always.name, right)
+    assert len(told) == len(asked)
+    assert not any(pair.losses > pair.wins and pair.adjusted < 0.05 for pair in told), [in_words(pair) for pair in told]
+
+
+def test_the_chat_contender_is_the_models_own_chat_template(real, task):
+    prompt = handcrafted("polite", "What is the past tense of {input}?")
+    example = task.held_out[0]
+    turns = [{"role": "user", "content": prompt.template.replace("{input}", example.input)}]
+    by_hand = real.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert list(encode(real, in_chat(real, prompt).template, [example], None)[0].prompt) == by_hand

@@ -101,6 +101,7 @@ def test_a_pasted_header_is_one_when_a_name_in_it_is_known():
         ("a\tb\nc", "Row 2 of 'your rows' has 1 cells"),
         ("input -> output\n", "a header and no rows"),
         ("  \n\n", "'your rows' is empty"),
+        ("a -> b\nc -> " + "x" * 200_000, "Row 2 of 'your rows' has a cell of more than 131,072 characters"),
         ('a,"b\n', "The first row of 'your rows' has no two cells"),
         ('a,b\nc,"d\n', "'your rows' is not a well-formed CSV"),
     ],

@@ -102,7 +102,7 @@ def test_the_exports_are_csv_and_safe():
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_becomes_markup(text, said):
     score = Score(text, "soft", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (Result(text, said, True, True, 0.5, 1, said, 0.8),), 0.5, 0.5)
-    made = tables.grid([score], [text], [text]) + tables.next_words(text, {text: said}, {text: [(said, 0.5)]}, said, "x")
+    made = tables.grid([score], [text], [text]) + tables.next_words(text, {text: said}, {text: ([(said, 0.5)], [0.5])}, said, (said,))
     made += tables.measures({text: score}, False) + verdicts(score, [score, SCORES[0]])
     inner = re.sub(r"</?(table|caption|thead|tbody|tr|th|td|i|p|span|button)( [^<>]*)?>", "", made)
     assert "<" not in inner and ">" not in inner

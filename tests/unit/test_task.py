@@ -244,6 +244,8 @@ def test_columns_that_are_not_there_are_refused(columns, sentence):
 def test_a_template_without_a_place_for_the_input_is_refused():
     with pytest.raises(LabError, match=r"\{input\} 0 times"):
         read_task(LABELS, "x.csv", template="Sentiment:")
+    with pytest.raises(LabError, match="The template has 5,007 characters"):
+        read_task(LABELS, "x.csv", template="{input}" + "x" * 5000)
 
 
 def test_words_stand_for_labels():
@@ -583,6 +585,13 @@ def test_nobodys_file_passes_for_a_built_in_task():
     assert read_task(task_to_json(other).encode(), "y.json") == other
 
 
+@pytest.mark.parametrize("name", ["n" * 250 + ".csv", ".csv", "", "a\ud800b.csv", "ä.b.csv"])
+def test_any_file_name_names_a_task(name):
+    task = read_task(LABELS, name)
+    for one in (task, shuffled(shuffled(task))):
+        assert one.name and read_task(task_to_json(one).encode(), "x.json") == one
+
+
 def test_the_largest_table_fits_into_a_task_file():
     row = ('"quoted"\\\n' * 21)[:200]
     task = read_task(as_csv([(f"{i} {row}", str(i % 9)) for i in range(5000)]), "x.csv")
@@ -611,11 +620,9 @@ def test_swapped_sentiment_is_sentiment_with_the_other_label():
     for part in PARTS:
         assert [(e.input, other[e.output]) for e in getattr(task, part)] == [(e.input, e.output) for e in getattr(swapped, part)]
     assert len(swapped.handcrafted) == 7
-    for prompt in swapped.handcrafted[-2:]:
-        for example in (*task.train, *task.validation):
-            if example.input in prompt.template:
-                line = prompt.template.split(example.input)[1].split("\n\n")[0].split("\nGorg")[0]
-                assert line.index(other[example.output]) < line.find(example.output) % 1000
+    training = (*swapped.train, *swapped.validation)
+    for prompt, gap in zip(swapped.handcrafted[-2:], (" -> ", "\nSentiment: "), strict=True):
+        assert sum(f"{example.input}{gap}{example.output}\n" in prompt.template for example in training) == 4
 
 
 def test_shuffled_news_is_news_with_topics_that_tell_nothing():
