@@ -1,6 +1,5 @@
 """The Compare page: every contender on the same held-out rows, who wins where, and answers side by side."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,18 +10,29 @@ from core import LabError
 from core.answering import answer, label_probabilities, next_tokens
 from core.contenders import calibrated, drawn_at_random, in_chat, moved, snapped
 from core.engine import Ticket
-from core.measures import confusion, expected_calibration_error, in_words, pairs, reliability
+from core.measures import confusion, expected_calibration_error, reliability
 from core.model import LanguageModel
 from core.recipe import check_template
 from core.run import Scored, Skipped, contest, repeat
-from core.scoring import Contender, Score, compare, majority, written
+from core.scoring import Contender, Score, majority, written
 from core.task import Handcrafted, Task, shuffled
 from core.training import StepEvent
 
 from . import figures, show, tables
 from .components import clicked, drawn, html, plot
-from .contest import entrants, known_scores, learned_contender, learned_runs, worked_examples, written_names
-from .jobs import side_job
+from .contest import (
+    all_prompts,
+    entrants,
+    grid_columns,
+    known_scores,
+    learned_contender,
+    learned_runs,
+    prompt_named,
+    run_named,
+    worked_examples,
+    written_names,
+)
+from .jobs import Progress, side_job
 from .session import Lab, Run, Session
 
 MOST_TYPED = 4000  # characters
@@ -128,8 +138,8 @@ class ComparePage:
         empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
         return [
             *first,
-            table + _note(task, rows) + _downloads(scores) if rows else empty,
-            written_prompts(session),
+            table + tables.how_counted(task) + tables.downloads(scores) if rows else empty,
+            tables.prompts(all_prompts(session)),
             gr.update(interactive=busy),
             gr.update(choices=prompts, value=prompts[-1] if prompts else None),
             gr.update(choices=runs, value=runs[0] if runs else None),
@@ -149,13 +159,13 @@ class ComparePage:
         newest = next((score for score in reversed(known) if score.name in {run.name for run in session.runs}), None)
         best = max(known, key=lambda score: score.accuracy)
         looked = scores.get(session.look) or newest or best
-        told = verdicts(looked, known)
+        told = tables.verdicts(looked, known)
         drawing, matrix = EMPTY, EMPTY
         if looked.kind != "majority":
             sure, right = [r.confidence for r in looked.results], [r.correct for r in looked.results]
             drawing = figures.reliability(looked.name, reliability(sure, right), expected_calibration_error(sure, right))
         if task.labels:
-            said = [label_said(result, task) for result in looked.results]
+            said = [tables.label_said(result, task) for result in looked.results]
             counts = confusion([result.output for result in looked.results], said, task.labels)
             matrix = figures.confusion(looked.name, counts, task.labels)
         return [
@@ -168,7 +178,7 @@ class ComparePage:
         ]
 
     def _grid(self, session: Session, label: Any, disputed: Any, only: Any) -> str:
-        scores = _columns(session)
+        scores = grid_columns(session)
         chosen = tables.ordered_rows(scores, "" if label == ALL else str(label), bool(only), bool(disputed))
         session.grid = chosen
         return tables.grid(scores, chosen, written_names(session.task))
@@ -240,7 +250,7 @@ class ComparePage:
 
     async def _chat(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
         task = session.task
-        async for update in self._contest(session, lm_make=lambda lm: [in_chat(lm, written(task, _prompt(session, name)))], keep=True):
+        async for update in self._contest(session, lm_make=lambda lm: [in_chat(lm, written(task, prompt_named(session, name)))], keep=True):
             yield update
 
     async def _calibrate(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
@@ -251,14 +261,14 @@ class ComparePage:
                 raise LabError(
                     "Calibration weighs label words against each other, and this task has free answers: choose a task with labels."
                 )
-            return [calibrated(lm, written(task, _prompt(session, name)), task.labels)]
+            return [calibrated(lm, written(task, prompt_named(session, name)), task.labels)]
 
         async for update in self._contest(session, lm_make=make, keep=True):
             yield update
 
     async def _controls(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
         def make(lm: LanguageModel) -> list[Contender]:
-            run = _run(session, name)
+            run = run_named(session, name)
             mine, start = learned_contender(run), run.record.vectors.get(0) if run.record.start_known else None
             made = [moved(lm, mine, start)] if start is not None else []
             return [snapped(lm, mine)[0], drawn_at_random(lm, mine), *made] if mine.kind == "soft" else made
@@ -286,7 +296,7 @@ class ComparePage:
         """Train what `make` says of a run (task, recipe, name, group), and score it on the session's held-out rows."""
         task = session.task
         try:
-            run = _run(session, name)
+            run = run_named(session, name)
             if run.learned:
                 raise LabError("This prompt came from a file: train one on the Train page to repeat it.")
             wanted = make(run)
@@ -416,114 +426,10 @@ class ComparePage:
             yield show.message(problem), tables.next_words(text, said, considered, wanted, task.labels or ())
 
 
-class Progress:
-    """Where a contest is, in words: contenders done, and the time left at the pace so far."""
-
-    def __init__(self, rows: int):
-        self.rows, self.began = rows, time.monotonic()
-        self.contenders = self.done = self.part = 0
-
-    def take(self, event: Any) -> None:
-        if isinstance(event, int):
-            self.contenders = event
-        elif isinstance(event, Skipped) or (isinstance(event, Scored) and event.final):
-            self.done, self.part = self.done + 1, 0
-        elif isinstance(event, Scored):
-            self.part = event.score.n
-
-    def words(self) -> str:
-        share = (self.done + self.part / max(self.rows, 1)) / max(self.contenders, 1)
-        left = f", about {(time.monotonic() - self.began) * (1 / share - 1):.0f} s left" if 0 < share < 1 else ""
-        return f"{self.done} of {self.contenders or '…'} contenders scored{left}"
-
-
 EMPTY: dict[str, Any] = {"title": "", "note": "Nothing to show yet.", "data": [], "layout": {"height": 120}}
-
-
-def verdicts(looked: Score, known: list[Score]) -> str:
-    """A sentence for each pair with the contender that is looked at, Holm-corrected over those shown, with the difference."""
-    by_name = {score.name: score for score in known}
-    right = {name: {r.input: r.correct for r in score.results} for name, score in by_name.items()}
-    lines = []
-    for pair in pairs(looked.name, right):
-        gap = compare(looked, by_name[pair.other])
-        low, high = (100 * end for end in gap.interval)
-        lines.append(
-            f"<tr><th scope='row'>{show.safe(pair.other)}</th><td>{show.safe(in_words(replace(pair, name='It')))}</td>"
-            f"<td class='num'>{100 * gap.difference:+.0f} <span class='dim'>{low:+.0f} to {high:+.0f}</span></td></tr>"
-        )
-    if not lines:
-        return "<p class='note'>Score at least two contenders.</p>"
-    return (
-        f"<table class='said'><caption>{show.safe(looked.name)}, against each of the others on the rows that both were asked</caption><thead><tr>"
-        "<th scope='col'>against</th><th scope='col'>in words</th><th scope='col' class='num'>points <span class='dim'>95 % interval</span></th>"
-        f"</tr></thead><tbody>{''.join(lines)}</tbody></table><p class='note'>Exact McNemar tests, two-sided, p Holm-corrected over the {len(lines)} "
-        "pairs shown; the intervals are by bootstrap over rows, each for itself. To look for the best handcrafted prompt on these same rows "
-        "is hindsight, which favours it.</p>"
-    )
-
-
-def label_said(result: Any, task: Task) -> str:
-    """The label that a contender chose, as the task writes it."""
-    labels = task.labels or ()
-    return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said
-
-
-def _columns(session: Session) -> list[Score]:
-    """Scores as the grid's columns: learned first, then by accuracy; of a group only its first."""
-    seen: set[str] = set()
-    columns = []
-    for score in known_scores(session).values():
-        if score.kind == "majority" or not score.results or (score.group and score.group in seen):
-            continue
-        seen.add(score.group)
-        columns.append(score)
-    return sorted(columns, key=lambda score: (score.kind not in ("soft", "prefix"), -score.accuracy))[:14]
-
-
-def _prompt(session: Session, name: Any) -> Handcrafted:
-    prompts = [*session.task.handcrafted, *session.prompts.get(session.task.slug, [])]
-    found = next((prompt for prompt in prompts if prompt.name == name), None)
-    if found is None:
-        raise LabError("There is no written prompt of this name on this task: choose one, or write your own first.")
-    return found
-
-
-def _run(session: Session, name: Any) -> Run:
-    found = next((run for run in learned_runs(session) if run.name == name), None)
-    if found is None:
-        raise LabError("There is no learned prompt to do this with: train one on this task first.")
-    return found
 
 
 def _whole(value: Any, name: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not low <= value <= high:
         raise LabError(f"{name} is {value}: choose a whole number from {low} to {high}.")
     return int(value)
-
-
-def _note(task: Task, rows: list[dict[str, Any]]) -> str:
-    right = (
-        "Right means: the right label is the most likely of the label words."
-        if task.labels
-        else "Right means: every token of the right answer is the model's first choice (whether it would then stop is asked of nobody)."
-    )
-    return (
-        f"<p class='note'>{right} Loss: nats per answer. Of a group (orders, seeds) the mean stands with its range in place of an interval. "
-        "All in float32, by the same code, on the same rows.</p>"
-    )
-
-
-def _downloads(scores: dict[str, Score]) -> str:
-    table = tables.download("contenders.csv", tables.contenders_csv(scores), "this table as CSV")
-    rows = tables.download("row-by-row.csv", tables.grid_csv(list(scores.values())), "row by row as CSV")
-    return f"<p>{table} · {rows}</p>"
-
-
-def written_prompts(session: Session) -> str:
-    """The prompts' texts, to be read."""
-    task = session.task
-    added = [Handcrafted(c.name, c.template) for c in session.added.get(task.slug, {}).values() if c.kind == "handcrafted"]
-    rows = [Handcrafted("no prompt", task.template), *task.handcrafted, *session.prompts.get(task.slug, []), *added]
-    items = "".join(f"<dt>{show.safe(prompt.name)}</dt><dd><pre>{show.safe(prompt.template)}</pre></dd>" for prompt in rows)
-    return f"<details><summary>the prompts, word for word</summary><dl class='prompts'>{items}</dl></details>"

@@ -1,12 +1,14 @@
 """Who takes part in a session's comparison, and what is known of them so far."""
 
 from dataclasses import replace
+from typing import Any
 
+from core import LabError
 from core.contenders import few_shot
 from core.prefix import Prefix, from_snapshot
 from core.run import rivals
 from core.scoring import Contender, Score, written
-from core.task import Task
+from core.task import Handcrafted, Task
 
 from .session import Run, Session
 
@@ -77,3 +79,39 @@ def worked_examples(task: Task, k: int, draw: int, orders: int) -> list[Contende
 def written_names(task: Task) -> list[str]:
     """The task's own handcrafted prompts, in the order that gives them their colours."""
     return [prompt.name for prompt in task.handcrafted]
+
+
+def grid_columns(session: Session) -> list[Score]:
+    """Scores as the grid's columns: learned first, then by accuracy; of a group only its first."""
+    seen: set[str] = set()
+    columns = []
+    for score in known_scores(session).values():
+        if score.kind == "majority" or not score.results or (score.group and score.group in seen):
+            continue
+        seen.add(score.group)
+        columns.append(score)
+    return sorted(columns, key=lambda score: (score.kind not in ("soft", "prefix"), -score.accuracy))[:14]
+
+
+def prompt_named(session: Session, name: Any) -> Handcrafted:
+    """The written prompt of this name, the task's or one's own. LabError where there is none."""
+    prompts = [*session.task.handcrafted, *session.prompts.get(session.task.slug, [])]
+    found = next((prompt for prompt in prompts if prompt.name == name), None)
+    if found is None:
+        raise LabError("There is no written prompt of this name on this task: choose one, or write your own first.")
+    return found
+
+
+def run_named(session: Session, name: Any) -> Run:
+    """The run of this name, if its prompt fits the session's task. LabError where there is none."""
+    found = next((run for run in learned_runs(session) if run.name == name), None)
+    if found is None:
+        raise LabError("There is no learned prompt to do this with: train one on this task first.")
+    return found
+
+
+def all_prompts(session: Session) -> list[Handcrafted]:
+    """Every prompt in words that takes part: the bare template, the task's, one's own, and those made on the page."""
+    task = session.task
+    added = [Handcrafted(one.name, one.template) for one in session.added.get(task.slug, {}).values() if one.kind == "handcrafted"]
+    return [Handcrafted("no prompt", task.template), *task.handcrafted, *session.prompts.get(task.slug, []), *added]

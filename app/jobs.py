@@ -1,9 +1,11 @@
 """Small jobs of a session (scoring, answering, reading), run by the engine and followed by a page."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from core import LabError
+from core.run import Scored, Skipped
 
 from .session import Lab, Session
 
@@ -34,3 +36,24 @@ async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIter
                 await ticket.changed(changes, BEAT)
     finally:
         lab.engine.cancel(ticket)
+
+
+class Progress:
+    """Where a contest is, in words: contenders done, and the time left at the pace so far."""
+
+    def __init__(self, rows: int):
+        self.rows, self.began = rows, time.monotonic()
+        self.contenders = self.done = self.part = 0
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, int):
+            self.contenders = event
+        elif isinstance(event, Skipped) or (isinstance(event, Scored) and event.final):
+            self.done, self.part = self.done + 1, 0
+        elif isinstance(event, Scored):
+            self.part = event.score.n
+
+    def words(self) -> str:
+        share = (self.done + self.part / max(self.rows, 1)) / max(self.contenders, 1)
+        left = f", about {(time.monotonic() - self.began) * (1 / share - 1):.0f} s left" if 0 < share < 1 else ""
+        return f"{self.done} of {self.contenders or '…'} contenders scored{left}"

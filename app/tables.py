@@ -4,11 +4,13 @@ import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from core.measures import expected_calibration_error, spread
+from core.measures import expected_calibration_error, in_words, pairs, spread
 from core.record import score_row
-from core.scoring import Score
+from core.scoring import Result, Score, compare
+from core.task import Handcrafted, Task
 
 from .show import colours, cut, percent, safe, token
 
@@ -176,3 +178,58 @@ def download(name: str, text: str, words: str, kind: str = "text/csv") -> str:
     """A link that saves `text` as a file: it travels in the link, so the server keeps nothing."""
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
     return f'<a class="download" download="{safe(name)}" href="data:{kind};charset=utf-8;base64,{data}">{safe(words)}</a>'
+
+
+def verdicts(looked: Score, known: Sequence[Score]) -> str:
+    """A sentence for each pair with the contender that is looked at, Holm-corrected over those shown, with the difference."""
+    by_name = {score.name: score for score in known}
+    right = {name: {r.input: r.correct for r in score.results} for name, score in by_name.items()}
+    lines = []
+    for pair in pairs(looked.name, right):
+        gap = compare(looked, by_name[pair.other])
+        low, high = (100 * end for end in gap.interval)
+        lines.append(
+            f"<tr><th scope='row'>{safe(pair.other)}</th><td>{safe(in_words(replace(pair, name='It')))}</td>"
+            f"<td class='num'>{100 * gap.difference:+.0f} <span class='dim'>{low:+.0f} to {high:+.0f}</span></td></tr>"
+        )
+    if not lines:
+        return "<p class='note'>Score at least two contenders.</p>"
+    return (
+        f"<table class='said'><caption>{safe(looked.name)}, against each of the others on the rows that both were asked</caption><thead><tr>"
+        "<th scope='col'>against</th><th scope='col'>in words</th><th scope='col' class='num'>points <span class='dim'>95 % interval</span></th>"
+        f"</tr></thead><tbody>{''.join(lines)}</tbody></table><p class='note'>Exact McNemar tests, two-sided, p Holm-corrected over the {len(lines)} "
+        "pairs shown; the intervals are by bootstrap over rows, each for itself. To look for the best handcrafted prompt on these same rows "
+        "is hindsight, which favours it.</p>"
+    )
+
+
+def label_said(result: Result, task: Task) -> str:
+    """The label that a contender chose, as the task writes it."""
+    labels = task.labels or ()
+    return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said
+
+
+def how_counted(task: Task) -> str:
+    """What right means on this task, in words."""
+    right = (
+        "Right means: the right label is the most likely of the label words."
+        if task.labels
+        else "Right means: every token of the right answer is the model's first choice (whether it would then stop is asked of nobody)."
+    )
+    return (
+        f"<p class='note'>{right} Loss: nats per answer. Of a group (orders, seeds) the mean stands with its range in place of an interval. "
+        "All in float32, by the same code, on the same rows.</p>"
+    )
+
+
+def downloads(scores: Mapping[str, Score]) -> str:
+    """Links that save the table and the single rows."""
+    table = download("contenders.csv", contenders_csv(scores), "this table as CSV")
+    rows = download("row-by-row.csv", grid_csv(list(scores.values())), "row by row as CSV")
+    return f"<p>{table} · {rows}</p>"
+
+
+def prompts(rows: Sequence[Handcrafted]) -> str:
+    """The prompts' texts, to be read."""
+    items = "".join(f"<dt>{safe(prompt.name)}</dt><dd><pre>{safe(prompt.template)}</pre></dd>" for prompt in rows)
+    return f"<details><summary>the prompts, word for word</summary><dl class='prompts'>{items}</dl></details>"

@@ -27,7 +27,7 @@ class Recipe:
     core.errors.LabError: virtual tokens is 0: choose a whole number from 1 to 200.
     """
 
-    task: str = _setting("capitals", "a built-in task, or a CSV file", label="task")
+    task: str = _setting("capitals", "a built-in task, or a file of rows", label="task")
     model: str = _setting("", "a Hub id or a local folder; empty: the default model", label="model")
     method: str = _setting(
         "prompt", "train input vectors (prompt) or keys and values in every layer (prefix)", label="method", choices=("prompt", "prefix")

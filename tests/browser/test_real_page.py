@@ -22,7 +22,7 @@ def test_ten_vectors_learn_the_past_tense_on_the_page(visit, real_app):
     assert int(learned.split()[0]) >= 75
     assert "vectors are still nearest to the token" in visitor.text("#chips")
     visitor.tab("Compare")
-    page.wait_for_selector("#verdict .verdict")
+    page.wait_for_selector("#verdict tbody tr")
     page.fill("#ask-text textarea, #ask-text input", "swim")
     page.click("#ask")
     visitor.settle("#answers", "swam", 120)

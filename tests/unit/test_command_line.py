@@ -18,7 +18,10 @@ from core.table import read_table
 from core.task import load_task, task_to_json
 
 ROOT = Path(__file__).resolve().parents[2]
-ROW = {"name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "positions", "parameters"}
+ROW = {
+    *("name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "exact", "agreement"),
+    *("positions", "parameters", "examples"),
+}
 
 
 @pytest.fixture(scope="module")

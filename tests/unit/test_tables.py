@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import figures, show, tables
-from app.compare_page import Progress, verdicts
+from app.jobs import Progress
+from app.tables import verdicts
 from core.measures import reliability, wilson
 from core.run import Scored
 from core.scoring import Result, Score
