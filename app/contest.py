@@ -57,13 +57,7 @@ def prefix_of(run: Run) -> Prefix | None:
 def learned_contender(run: Run) -> Contender:
     """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
     if run.learned:
-        saved = run.learned.record
-        seconds, seen = saved.get("seconds"), saved.get("trained_on")
-        return replace(
-            run.learned.contender(run.name),
-            seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-            examples=len(seen) if isinstance(seen, list) else 0,
-        )
+        return run.learned.contender(run.name)
     prefix = prefix_of(run)
     assert prefix is not None
     template = run.recipe.template or run.task.template

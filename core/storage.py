@@ -13,7 +13,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,14 @@ class Learned:
         """This prompt in a comparison; the rows that it was trained on don't count for it."""
         seen = self.record.get("trained_on")
         seen = seen if isinstance(seen, list) else []
-        return Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, frozenset(map(str, seen)))
+        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, frozenset(map(str, seen)))
+        return replace(made, examples=int(self._number("examples")), seconds=self._number("seconds"))
+
+    def _number(self, name: str) -> float:
+        """What the file says of what it cost; 0 where it says nothing of use."""
+        value = self.record.get(name)
+        sound = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+        return float(value) if sound else 0.0  # type: ignore[arg-type]
 
 
 def check_savable(lm: LanguageModel, placement: str) -> None:
@@ -90,6 +97,7 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
         "template": template,
         "placement": recipe.placement,
         "trained_on": sorted(task.seen),
+        "examples": len(task.train),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         **more,
     }
