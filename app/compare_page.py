@@ -1,7 +1,9 @@
 """The Compare page: every contender on the same held-out rows, who wins where, and answers side by side."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import gradio as gr
@@ -16,7 +18,6 @@ from core.recipe import check_template
 from core.run import Scored, Skipped, contest, repeat
 from core.scoring import Contender, Score, majority, written
 from core.task import Handcrafted, Task, shuffled
-from core.training import StepEvent
 
 from . import figures, show, tables
 from .components import clicked, drawn, html, plot
@@ -95,6 +96,9 @@ class ComparePage:
                             self.disputed = gr.Checkbox(True, label="most disputed first", elem_id="grid-disputed", min_width=140)
                             self.only = gr.Checkbox(False, label="only learned is right", elem_id="grid-only", min_width=140)
                         self.grid = html(elem_id="grid")
+                        with gr.Row(elem_classes="buttons"):
+                            self.export = gr.Button("All rows as CSV", elem_id="export-rows", scale=0, min_width=150, size="sm")
+                            self.exported = html(elem_id="exported")
                         self.cell = html(elem_id="cell")
                     with gr.Tab("Measures", id="measures-tab"):
                         self.reliability = plot(elem_id="reliability")
@@ -121,7 +125,7 @@ class ComparePage:
         task, scores = session.task, known_scores(session)
         names = written_names(task)
         shown = {**scores, growing.name: growing} if growing else scores
-        rows = [{**row, "final": growing is None or row["name"] != growing.name} for row in tables.grouped(shown)]
+        rows = [{**row, "final": growing is None or growing.name not in row.get("members", [row["name"]])} for row in tables.grouped(shown)]
         n = len(task.held_out)
         table = show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", names, full=True)
         busy = session.side_job is not None and not session.side_job.over
@@ -138,15 +142,15 @@ class ComparePage:
         empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
         return [
             *first,
-            table + tables.how_counted(task) + tables.downloads(scores) if rows else empty,
+            table + tables.how_counted(task) + _saved(scores) if rows else empty,
             tables.prompts(all_prompts(session)),
             gr.update(interactive=busy),
-            gr.update(choices=prompts, value=prompts[-1] if prompts else None),
-            gr.update(choices=runs, value=runs[0] if runs else None),
+            gr.update(choices=prompts, value=_still(session.base, prompts, -1)),
+            gr.update(choices=runs, value=_still(session.control_run, runs, 0)),
             drawn(figures.intervals(rows, names)),
             *self._closer(session, scores),
-            gr.update(choices=[ALL, *(task.labels or ())], value=ALL),
-            self._grid(session, ALL, True, False),
+            gr.update(choices=[ALL, *(task.labels or ())], value=_still(session.filters[0], [ALL, *(task.labels or ())], 0)),
+            self._grid(session, *session.filters),
             "",
         ]
 
@@ -179,7 +183,9 @@ class ComparePage:
 
     def _grid(self, session: Session, label: Any, disputed: Any, only: Any) -> str:
         scores = grid_columns(session)
-        chosen = tables.ordered_rows(scores, "" if label == ALL else str(label), bool(only), bool(disputed))
+        label = label if label in (session.task.labels or ()) else ALL
+        session.filters = (label, bool(disputed), bool(only))
+        chosen = tables.ordered_rows(scores, "" if label == ALL else label, bool(only), bool(disputed))
         session.grid = chosen
         return tables.grid(scores, chosen, written_names(session.task))
 
@@ -198,6 +204,9 @@ class ComparePage:
             (self.shuffle, self._shuffle, [self.run]),
         ):
             button.click(handler, [session, *inputs], self.outputs, **quiet)
+        self.base.input(lambda session, name: setattr(session, "base", str(name)), [session, self.base], None, **quiet)
+        self.run.input(lambda session, name: setattr(session, "control_run", str(name)), [session, self.run], None, **quiet)
+        self.export.click(self._export, [session], [self.exported], **quiet)
         self.cancel.click(self._cancel, [session], self.outputs, **quiet)
         self.look.input(self._look, [session, self.look], self.closer, **quiet)
         filters = [self.label, self.disputed, self.only]
@@ -206,6 +215,9 @@ class ComparePage:
         self.grid.click(self._cell, [session], [self.message, self.cell], **quiet)
         for trigger in (self.ask.click, self.text.submit):
             trigger(self._ask, [session, self.text], [self.message, self.answers], **quiet)
+
+    def _export(self, session: Session) -> str:
+        return tables.download("row-by-row.csv", tables.grid_csv(list(known_scores(session).values())), "save row-by-row.csv")
 
     def _look(self, session: Session, name: Any) -> list[Any]:
         session.look = str(name)
@@ -226,8 +238,10 @@ class ComparePage:
                 raise LabError("This very prompt is among the contenders already: change a word.")
             return [written(task, Handcrafted(name, template))]
 
+        scored = False
         async for update in self._contest(session, check):
-            if name in session.scores.get(task.slug, {}) and own == session.prompts.get(task.slug, []):
+            if name in session.scores.get(task.slug, {}) and not scored:
+                scored = True
                 session.prompts[task.slug] = [*own, Handcrafted(name, template)]
                 update = self.paint(session)
             yield update
@@ -277,10 +291,14 @@ class ComparePage:
             yield update
 
     async def _seeds(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
+        task = session.task
+
         def make(run: Run) -> list[tuple[Task, Any, str, str]]:
             group = f"seeds of {run.name}"
-            seeds = [run.recipe.seed + 1 + n for n in range(SEEDS)]
-            return [(run.task, run.recipe.but(seed=seed), f"{run.name}, again with seed {seed}", group) for seed in seeds]
+            known = session.added.get(task.slug, {})
+            named = ((seed, f"{run.name}, again with seed {seed}") for seed in range(run.recipe.seed + 1, 2**31))
+            fresh = islice(((seed, title) for seed, title in named if title not in known), SEEDS)
+            return [(run.task, run.recipe.but(seed=seed), title, group) for seed, title in fresh]
 
         async for update in self._train(session, name, make):
             yield update
@@ -312,26 +330,28 @@ class ComparePage:
                         contender = replace(event, group=group, excluded=event.excluded | run.task.seen)
                         yield contender
                     else:
-                        yield event, title, recipe.steps
+                        yield event.step, title, recipe.steps
                 if contender:
                     yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
 
         def take(event: Any) -> str:
             if isinstance(event, tuple):
                 step, title, steps = event
-                return f"{title}: step {step.step if isinstance(step, StepEvent) else step} of {steps}"
+                return f"{title}: step {step} of {steps}"
             self._keep(session, task, event)
             return "scoring"
 
         async for progress, problem in side_job(self.lab, session, job, take):
-            yield self.paint(session, problem, progress=progress or "starting")
+            yield await asyncio.to_thread(self.paint, session, problem, None, progress or "starting")
 
     @staticmethod
     def _keep(session: Session, task: Task, event: Any) -> None:
         if isinstance(event, Contender):
             added = session.added.setdefault(task.slug, {})
-            if len(added) >= MOST_ADDED:
-                added.pop(next(iter(added)))
+            if len(added) >= MOST_ADDED and event.name not in added:
+                oldest = next(iter(added))
+                added.pop(oldest)
+                session.scores.get(task.slug, {}).pop(oldest, None)
             added[event.name] = event
         elif isinstance(event, Scored) and event.final:
             session.scores.setdefault(task.slug, {})[event.score.name] = event.score
@@ -357,7 +377,10 @@ class ComparePage:
             for contender in contenders:
                 if keep:
                     yield contender
-                yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
+                try:
+                    yield from contest(lm, task, [contender], task.held_out, self.lab.book, "held_out")
+                except LabError as error:  # one that can't be scored keeps nobody else from it
+                    yield Skipped(contender.name, str(error))
 
         clock = Progress(len(task.held_out))
         skipped: list[str] = []
@@ -374,7 +397,8 @@ class ComparePage:
             return None
 
         async for growing, problem in side_job(self.lab, session, job, take):
-            yield self.paint(session, problem or " ".join(skipped), growing if session.task is task else None, clock.words())
+            shown = growing if session.task is task else None
+            yield await asyncio.to_thread(self.paint, session, problem or " ".join(skipped), shown, clock.words())
 
     def _cancel(self, session: Session) -> list[Any]:
         if session.side_job:
@@ -429,7 +453,17 @@ class ComparePage:
 EMPTY: dict[str, Any] = {"title": "", "note": "Nothing to show yet.", "data": [], "layout": {"height": 120}}
 
 
+def _saved(scores: dict[str, Score]) -> str:
+    return f"<p>{tables.download('contenders.csv', tables.contenders_csv(scores), 'this table as CSV')}</p>"
+
+
+def _still(chosen: str, choices: list[str], place: int) -> str | None:
+    """What was chosen before, as long as it is there; else the choice at `place`."""
+    return chosen if chosen in choices else choices[place] if choices else None
+
+
 def _whole(value: Any, name: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not low <= value <= high:
+    sound = isinstance(value, int | float) and not isinstance(value, bool)
+    if not sound or not low <= value <= high or value != int(value):  # NaN and infinity are outside, too
         raise LabError(f"{name} is {value}: choose a whole number from {low} to {high}.")
     return int(value)

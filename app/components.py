@@ -47,7 +47,7 @@ const save = {
   name: 'html', title: 'Download as HTML', icon: {width: 1000, height: 1000, path: 'M400 100h200v350h180L500 750 220 450h180zM150 800h700v100H150z'},
   click: async (gd) => {
     const source = await (await fetch(document.querySelector('script[src*="plotly.min.js"]').src)).text();
-    const figure = JSON.stringify({data: gd.data, layout: {...gd.layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}}}).replaceAll('<', '\\u003c');
+    const figure = JSON.stringify({data: gd.data, layout: {...gd.layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}}}).replaceAll('<', '\\\\u003c');
     const words = [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent];
     const page = document.implementation.createHTMLDocument(words[0]);
     page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p>';

@@ -60,6 +60,9 @@ class Session:
     draft: Task | None = None  # the task made of them, until it is used
     texts: set[str] = field(default_factory=set)  # template and label words as the Your task page last put them
     grid: list[str] = field(default_factory=list)  # inputs of the rows that Compare shows, in this order
+    base: str = ""  # the written prompt, and the run, that Compare makes others of
+    control_run: str = ""
+    filters: tuple[str, bool, bool] = ("", True, False)  # of the rows: a label, most disputed first, only learned is right
     look: str = ""  # the contender that pairs, calibration and confusion are shown of; "": the newest learned one
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
     side_job: Ticket | None = None

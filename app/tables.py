@@ -35,12 +35,13 @@ def grouped(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
         mean, low, high = spread([row["accuracy"] for row in several])
         told = f"{group}: mean of {len(several)}"
         losses = [row["loss"] for row in several if row["loss"] is not None]
+        firsts = [row["first_choice"] for row in several if row["first_choice"] is not None]
         rows[group] = {
             **several[0],
             "name": told,
             "accuracy": mean,
             "interval": [low, high],
-            "range": True,
+            "first_choice": sum(firsts) / len(firsts) if firsts else None,
             "loss": sum(losses) / len(losses) if losses else None,
             "seconds": sum(row["seconds"] for row in several),
             "members": [row["name"] for row in several],
@@ -70,7 +71,9 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     """Inputs of the grid's rows: those of `label` ("" for all), those that only learned contenders get right, most disputed first."""
     right: dict[str, dict[str, bool]] = {}
     answers: dict[str, str] = {}
-    learned = {score.name for score in scores if score.kind in ("soft", "prefix")}
+    trained = [score for score in scores if score.kind in ("soft", "prefix")]
+    learned = {score.name for score in trained if score.examples and not score.name.startswith("control")}
+    others = {score.name for score in scores if score not in trained}  # controls are neither
     for score in scores:
         for result in score.results:
             right.setdefault(result.input, {})[score.name] = result.correct
@@ -78,9 +81,7 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     chosen = [text for text in right if not label or answers[text] == label]
     if only_learned:
         chosen = [
-            text
-            for text in chosen
-            if any(right[text].get(name) for name in learned) and not any(hit for name, hit in right[text].items() if name not in learned)
+            text for text in chosen if any(right[text].get(name) for name in learned) and not any(right[text].get(name) for name in others)
         ]
     if by_disagreement:
         chosen.sort(key=lambda text: abs(sum(right[text].values()) / len(right[text]) - 0.5))
@@ -157,7 +158,11 @@ def grid_csv(scores: Sequence[Score]) -> str:
     """Every row by every contender as CSV: what was said, whether it was right, its loss and its confidence."""
     head = ["contender", "input", "right answer", "said", "correct", "loss", "confidence"]
     rows = [
-        [score.name, r.input, r.output, r.said, int(r.correct), round(r.loss, 5), round(r.confidence, 5)]
+        [
+            *(score.name, r.input, r.output, r.said, int(r.correct)),
+            "" if score.loss is None else round(r.loss, 5),  # of label words only, or of nothing at all: no loss like the others'
+            "" if score.kind == "majority" else round(r.confidence, 5),
+        ]
         for score in scores
         for r in score.results
     ]
@@ -220,13 +225,6 @@ def how_counted(task: Task) -> str:
         f"<p class='note'>{right} Loss: nats per answer. Of a group (orders, seeds) the mean stands with its range in place of an interval. "
         "All in float32, by the same code, on the same rows.</p>"
     )
-
-
-def downloads(scores: Mapping[str, Score]) -> str:
-    """Links that save the table and the single rows."""
-    table = download("contenders.csv", contenders_csv(scores), "this table as CSV")
-    rows = download("row-by-row.csv", grid_csv(list(scores.values())), "row by row as CSV")
-    return f"<p>{table} · {rows}</p>"
 
 
 def prompts(rows: Sequence[Handcrafted]) -> str:

@@ -1,13 +1,13 @@
 """The Your task page: bring rows, see exactly which tokens the model gets and must produce, and use them everywhere."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from core import LabError
-from core.engine import Ticket
+from core.hub import load_hub_table
 from core.model import LanguageModel
 from core.rows import encode
 from core.table import Table, read_bytes, read_table
@@ -16,7 +16,6 @@ from core.taskfile import task_data
 
 from . import show, tables
 from .components import html
-from .jobs import side_job
 from .session import Lab, Session
 
 NONE = "(none)"
@@ -28,7 +27,8 @@ class TaskPage:
     """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
 
     def __init__(self, lab: Lab, allow_hub: bool):
-        self.lab = lab
+        self.lab, self.allow_hub = lab, allow_hub
+        self.fetching = asyncio.Lock()  # one dataset at a time, for all visitors
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.pasted = gr.Textbox(
@@ -84,7 +84,8 @@ class TaskPage:
         everything = [*self.choices[:5], *self.result]
         self.read.click(self._paste, [session, self.pasted], everything, **quiet)
         self.upload.upload(self._file, [session, self.upload], everything, **quiet)
-        self.fetch.click(self._hub, [session, self.hub], everything, **quiet)
+        if self.allow_hub:  # a hidden button could still be pressed by hand
+            self.fetch.click(self._hub, [session, self.hub], everything, **quiet)
         for control in (self.input, self.output, self.kind, self.split):
             # Other outputs have other labels: their words begin anew.
             handler = self._anew if control in (self.output, self.kind) else self._change
@@ -110,17 +111,15 @@ class TaskPage:
 
         return self._read(session, read)
 
-    async def _hub(self, session: Session, name: Any) -> AsyncIterator[list[Any]]:
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Table]:
-            from core.hub import load_hub_table
-
-            yield load_hub_table(str(name or "").strip())
-
-        async for table, problem in side_job(self.lab, session, job, lambda event: event):
-            if problem:
-                yield self._only(problem)
-            if table is not None:
-                yield self._read(session, lambda table=table: table)
+    async def _hub(self, session: Session, name: Any) -> list[Any]:
+        if self.fetching.locked():
+            return self._only("Another dataset is being fetched: try again in half a minute.")
+        async with self.fetching:
+            try:  # in a thread of its own: the engine's would keep everybody waiting
+                table = await asyncio.to_thread(load_hub_table, str(name or "").strip())
+            except LabError as error:
+                return self._only(str(error))
+        return self._read(session, lambda: table)
 
     def _read(self, session: Session, read: Any) -> list[Any]:
         """The values of the choices (label words left out) and of `result`, for rows that `read` brings."""

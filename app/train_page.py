@@ -298,7 +298,8 @@ def task_summary(task: Task) -> str:
     """A task's first examples, what it teaches, and how its rows are parted."""
     rows: Iterable[Any] = task.train[:6]
     if task.labels:  # one of each label first
-        rows = [next(e for e in task.train if e.output == label) for label in task.labels][:6]
+        found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
+        rows = [example for example in found if example][:6]
     kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
     return show.examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)

@@ -38,7 +38,7 @@ def next_tokens(lm: LanguageModel, contender: Contender, text: str, k: int = 6) 
     zero = torch.zeros(1, dtype=torch.long, device=lm.device)
     with torch.inference_mode():
         logits = lm.logits_at(cache, rest[None].to(lm.device), zero, zero + len(rest) - 1)[0]  # (vocab,)
-    best = torch.softmax(logits.double(), dim=0).topk(k)
+    best = torch.softmax(logits.cpu().double(), dim=0).topk(k)
     return [(lm.token_text(token), share) for token, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
@@ -67,4 +67,4 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lm.lead)).fill(lm)
         scores = candidate_scores(lm, cache, [rest])[0][0]
     scores = scores - torch.tensor(contender.offsets or [0.0], device=scores.device)
-    return torch.softmax(scores.double(), dim=0).tolist()
+    return torch.softmax(scores.cpu().double(), dim=0).tolist()

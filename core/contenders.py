@@ -87,10 +87,10 @@ def calibrated(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -
             continue  # nothing at all can't be run where the template is the bare input
         with torch.inference_mode():
             scores = candidate_scores(small, prepared.fill(small), prepared.rows)[0]
-        shares.append(torch.softmax(scores[0].double(), dim=0))
+        shares.append(torch.softmax(scores[0].cpu().double(), dim=0))
     if not shares:
         raise LabError(f"{contender.name!r} can't be calibrated: its template takes no content-free input; change the template.")
-    offsets = torch.stack(shares).mean(dim=0).log().cpu()
+    offsets = torch.stack(shares).mean(dim=0).log()
     return replace(contender, name=f"{contender.name}, calibrated", offsets=tuple(offsets.tolist()))
 
 

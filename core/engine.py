@@ -65,8 +65,12 @@ class Ticket:
             if self.changes != seen:
                 return
             self._waiting.append((asyncio.get_running_loop(), happened))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(happened.wait(), seconds)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(happened.wait(), seconds)
+        finally:
+            with self._lock:
+                self._waiting = [(loop, event) for loop, event in self._waiting if event is not happened]
 
     def tell(self) -> None:
         """Wake whoever waits for a change. From any thread."""

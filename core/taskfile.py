@@ -15,6 +15,7 @@ from .table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
 
 MOST_LABELS = 50
 MOST_PROMPTS = 20
+TAKEN = ("learned", "no prompt", "always ", "mine ", "run ", "loaded ", "control", "snapped", "the start")  # of a contender
 MOST_NOTES = 100
 LONGEST_NAME = 200
 LONGEST_STEM = 120
@@ -252,6 +253,8 @@ def _handcrafted(value: Any, file: str) -> tuple[Handcrafted, ...]:
             raise LabError(f"{where} has other fields than a name and a template: give it these two.")
         prompt = Handcrafted(_text(item, "name", "-", LONGEST_NAME, where), _text(item, "template", "-", LONGEST_TEXT, where))
         _check_prompt(prompt.template, where)
+        if prompt.name.casefold().startswith(TAKEN):
+            raise LabError(f"{where} has a name that others have here ({shown(prompt.name)}): rename it.")
         if any(prompt.name == earlier.name for earlier in prompts):
             raise LabError(f"{where} has the name of an earlier one ({shown(prompt.name)}): rename it.")
         prompts.append(prompt)

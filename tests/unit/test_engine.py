@@ -1,12 +1,13 @@
 """The one worker: fair turns, pauses, ends, and no job that harms another."""
 
+import asyncio
 import threading
 import time
 
 import pytest
 from tiny_models import answer_task, make
 
-from core.engine import MOST_IN_ALL, MOST_PER_SESSION, UNEXPECTED, Engine
+from core.engine import MOST_IN_ALL, MOST_PER_SESSION, UNEXPECTED, Engine, Ticket
 from core.errors import LabError
 from core.recipe import Recipe
 from core.run import Finished, run
@@ -192,3 +193,25 @@ def test_without_a_model_everybody_is_told_why(error, message):
     assert early.status == "failed" and message in early.message
     with pytest.raises(LabError, match=message):
         broken.submit("one", counting([], "x", 1))
+
+
+def test_whoever_waits_for_a_change_is_woken_by_it_and_by_nothing_else():
+    ticket = Ticket("someone", lambda lm, ticket: iter(()), None, False)
+
+    async def watch() -> tuple[float, float, float]:
+        began = time.monotonic()
+        await ticket.changed(ticket.changes, 0.05)  # nothing happens
+        nothing = time.monotonic() - began
+        threading.Timer(0.05, ticket.tell).start()
+        began = time.monotonic()
+        await ticket.changed(ticket.changes, 30)
+        woken = time.monotonic() - began
+        seen = ticket.changes
+        ticket.status = "running"
+        began = time.monotonic()
+        await ticket.changed(seen, 30)  # it has happened already
+        return nothing, woken, time.monotonic() - began
+
+    nothing, woken, known = asyncio.run(watch())
+    assert nothing >= 0.04 and woken < 20 and known < 20
+    assert ticket._waiting == []

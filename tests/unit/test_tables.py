@@ -40,7 +40,7 @@ def test_a_group_is_one_row_with_its_mean_and_range():
     several = {f"order {n}": a_score(f"order {n}", right, group="4 examples") for n, right in enumerate(rows)}
     rows = tables.grouped({"plain": SCORES[1], **several})
     assert [row["name"] for row in rows] == ["plain", "4 examples: mean of 3"]
-    assert rows[1]["accuracy"] == pytest.approx(0.5) and rows[1]["interval"] == [0.25, 0.75] and rows[1]["range"]
+    assert rows[1]["accuracy"] == pytest.approx(0.5) and rows[1]["interval"] == [0.25, 0.75]
     assert rows[1]["members"] == ["order 0", "order 1", "order 2"]
     assert tables.grouped({"order 0": several["order 0"]})[0]["name"] == "order 0"  # one is no group
 
@@ -65,6 +65,8 @@ def test_a_cell_carries_its_row():
     assert made.count("data-cell='0'") == 3 and made.count("data-cell='1'") == 3
     assert "class='right'" in made and "class='wrong'" in made
     assert "No row is like that" in tables.grid(SCORES, [], [])
+    random = a_score("control: random vectors", "11111111", "soft")
+    assert tables.ordered_rows([*SCORES, random], "", True, False) == ["row 4", "row 5"]  # a control has learned nothing
     missing = a_score("short", "1111", "soft")
     assert "not asked" in tables.grid([*SCORES, missing], INPUTS, [])
 

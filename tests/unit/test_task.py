@@ -702,3 +702,11 @@ class TestBuiltIn:
         task = load_task(path.stem)
         Recipe.from_dict({**task.recipe, "task": task.slug})
         assert set(task.recipe) <= set(Recipe.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", ["learned", "No prompt", "always 'yes'", "mine 1", "run 1", "control 1: x", "snapped: x"])
+def test_a_task_files_prompt_never_takes_the_name_of_another_contender(name):
+    data = json.loads(task_to_json(load_task("plural")))
+    data["handcrafted"][0]["name"] = name
+    with pytest.raises(LabError, match="a name that others have here"):
+        task_from_json(json.dumps(data).encode(), "mine.json")
