@@ -10,7 +10,7 @@ import gradio as gr
 
 from core import LabError
 from core.answering import answer, label_probabilities, next_tokens
-from core.contenders import calibrated, drawn_at_random, in_chat, moved, snapped
+from core.contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, moved, snapped
 from core.engine import Ticket
 from core.measures import confusion, expected_calibration_error, reliability
 from core.model import LanguageModel
@@ -30,7 +30,7 @@ from .contest import (
     learned_runs,
     prompt_named,
     run_named,
-    worked_examples,
+    seeds_of,
     written_names,
 )
 from .jobs import Progress, side_job
@@ -256,8 +256,8 @@ class ComparePage:
 
     async def _few(self, session: Session, k: Any, draw: Any, orders: Any) -> AsyncIterator[list[Any]]:
         def make() -> list[Contender]:
-            numbers = [_whole(k, "examples", 1, 32), _whole(draw, "draw", 0, 2**31), _whole(orders, "orders", 1, MOST_ORDERS)]
-            return worked_examples(session.task, *numbers)
+            count, seed = _whole(k, "examples", 1, MOST_EXAMPLES), _whole(draw, "draw", 0, 2**31)
+            return [few_shot(session.task, count, seed, order) for order in range(_whole(orders, "orders", 1, MOST_ORDERS))]
 
         async for update in self._contest(session, make, keep=True):
             yield update
@@ -294,11 +294,10 @@ class ComparePage:
         task = session.task
 
         def make(run: Run) -> list[tuple[Task, Any, str, str]]:
-            group = f"seeds of {run.name}"
             known = session.added.get(task.slug, {})
             named = ((seed, f"{run.name}, again with seed {seed}") for seed in range(run.recipe.seed + 1, 2**31))
             fresh = islice(((seed, title) for seed, title in named if title not in known), SEEDS)
-            return [(run.task, run.recipe.but(seed=seed), title, group) for seed, title in fresh]
+            return [(run.task, run.recipe.but(seed=seed), title, seeds_of(run)) for seed, title in fresh]
 
         async for update in self._train(session, name, make):
             yield update

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from core import LabError
-from core.contenders import few_shot
 from core.prefix import Prefix, from_snapshot
 from core.run import rivals
 from core.scoring import Contender, Score, written
@@ -26,18 +25,21 @@ def known_scores(session: Session) -> dict[str, Score]:
     known: dict[str, Score] = {}
     for run in session.runs:
         if run.task == session.task:
-            for name, score in dict(run.record.held_out).items():
-                if score.kind in ("soft", "prefix"):
-                    mine = learned_contender(run)
-                    known[run.name] = replace(score, name=run.name, examples=mine.examples, seconds=mine.seconds, group=mine.group)
-                else:
-                    known[name] = score
+            for score in dict(run.record.held_out).values():
+                if score.kind in ("soft", "prefix"):  # a score says what is the same every time, the record how long it took
+                    score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
+                known[score.name] = score
     known.update(session.scores.get(session.task.slug, {}))
-    groups = {name: score.group for name, score in session.scores.get(session.task.slug, {}).items() if score.group}
+    groups = {score.group for score in known.values()}
     for run in session.runs:  # a run whose seeds were repeated is one of them
-        if run.name in known and f"seeds of {run.name}" in groups.values():
-            known[run.name] = replace(known[run.name], group=f"seeds of {run.name}")
+        if run.name in known and seeds_of(run) in groups:
+            known[run.name] = replace(known[run.name], group=seeds_of(run))
     return known
+
+
+def seeds_of(run: Run) -> str:
+    """The group of a run and its repeats with other seeds."""
+    return f"seeds of {run.name}"
 
 
 def learned_runs(session: Session) -> list[Run]:
@@ -63,11 +65,6 @@ def learned_contender(run: Run) -> Contender:
     template = run.recipe.template or run.task.template
     made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
     return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
-
-
-def worked_examples(task: Task, k: int, draw: int, orders: int) -> list[Contender]:
-    """One prompt of k worked examples in so many orders."""
-    return [few_shot(task, k, draw, order) for order in range(orders)]
 
 
 def written_names(task: Task) -> list[str]:

@@ -63,14 +63,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
             labels.append({**place, "text": name, "font": {"size": 11, "color": ink}})
     seen = record.validation
     shown = thinned(record.step)
-    bars = {
-        "type": "data",
-        "symmetric": False,
-        "array": [100 * (e["interval"][1] - e["accuracy"]) for e in seen],
-        "arrayminus": [100 * (e["accuracy"] - e["interval"][0]) for e in seen],
-        "thickness": 1,
-        "width": 2,
-    }
+    bars = {**_bars([(entry["accuracy"], entry["interval"]) for entry in seen]), "thickness": 1, "width": 2}
     hover = "step %{x}: %{y:.0f} % of validation rows<extra>learned</extra>"
     accuracy = [100 * entry["accuracy"] for entry in seen]
     learned = _curve([entry["step"] for entry in seen], accuracy, "learned", {"color": LEARNED, "width": 3}, hover, "y")
@@ -102,6 +95,13 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
 def _curve(x: Sequence[float], y: Sequence[float], name: str, line: dict[str, Any], hover: str, axis: str) -> dict[str, Any]:
     common = {"type": "scatter", "mode": "lines", "xaxis": "x", "yaxis": axis}
     return {**common, "x": list(x), "y": list(y), "name": name, "line": line, "hovertemplate": hover}
+
+
+def _bars(shares: Sequence[tuple[float, Sequence[float]]]) -> dict[str, Any]:
+    """Error bars in percent, from shares and the two ends of their intervals."""
+    above = [100 * max(high - share, 0) for share, (_, high) in shares]
+    below = [100 * max(share - low, 0) for share, (low, _) in shares]
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5}
 
 
 def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: int = 2, control: bool = False) -> dict[str, Any]:
@@ -160,13 +160,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
     colour = colours(rows, written)
     places = [100 * row["accuracy"] for row in ordered]
     names = [plain(row["name"]) for row in ordered]
-    bars = {
-        "type": "data",
-        "symmetric": False,
-        "array": [100 * max(row["interval"][1] - row["accuracy"], 0) for row in ordered],
-        "arrayminus": [100 * max(row["accuracy"] - row["interval"][0], 0) for row in ordered],
-        "thickness": 1.5,
-    }
+    bars = _bars([(row["accuracy"], row["interval"]) for row in ordered])
     marker = {"size": 11, "color": [colour[row["name"]] for row in ordered]}
     # By number and not by name: two names that begin alike would become one category.
     ticks = {"tickvals": list(range(len(names))), "ticktext": [cut(name, 44) for name in names], "automargin": True}
@@ -185,13 +179,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
 
 def reliability(name: str, bins: Sequence[Bin], error: float) -> dict[str, Any]:
     """How often a contender is right where it is so sure: on the diagonal its confidence is deserved."""
-    bars = {
-        "type": "data",
-        "symmetric": False,
-        "array": [100 * (part.interval[1] - part.accuracy) for part in bins],
-        "arrayminus": [100 * (part.accuracy - part.interval[0]) for part in bins],
-        "thickness": 1.5,
-    }
+    bars = _bars([(part.accuracy, part.interval) for part in bins])
     ideal = {"type": "scatter", "mode": "lines", "x": [0, 100], "y": [0, 100], "line": {"dash": "dash", "color": PLAIN, "width": 1}}
     most = max((part.n for part in bins), default=1)
     points = {

@@ -115,6 +115,8 @@ class InspectPage:
         both = [self.layer, self.part]
         for control in both:
             control.input(self._layer, [session, self.dimensions, *both], [self.message, self.plane], trigger_mode="always_last", **quiet)
+        for source in (train.chips, train.plane):  # a token that is chosen there is lit here, and nothing else changes
+            source.click(train.choose, [session], [train.plane, train.chips], **quiet).then(self.paint, [session], self.outputs, **quiet)
         for source in (self.tokens, self.plane):
             source.click(self._choose, [session, self.dimensions], self.view, **quiet).then(train.paint, [session], train.outputs, **quiet)
         self.snap.click(self._snap, [session], [self.message, self.snapped], **quiet)

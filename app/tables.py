@@ -73,7 +73,7 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     answers: dict[str, str] = {}
     trained = [score for score in scores if score.kind in ("soft", "prefix")]
     learned = {score.name for score in trained if score.examples and not score.name.startswith("control")}
-    others = {score.name for score in scores if score not in trained}  # controls are neither
+    others = {score.name for score in scores} - {score.name for score in trained}  # controls are neither
     for score in scores:
         for result in score.results:
             right.setdefault(result.input, {})[score.name] = result.correct

@@ -11,8 +11,7 @@ from core.hub import load_hub_table
 from core.model import LanguageModel
 from core.rows import encode
 from core.table import Table, read_bytes, read_table
-from core.task import Columns, Task, guess_columns, task_from_json, task_from_table, task_to_json
-from core.taskfile import task_data
+from core.task import Columns, Task, guess_columns, table_or_task, task_from_table, task_to_json
 
 from . import show, tables
 from .components import html
@@ -106,8 +105,7 @@ class TaskPage:
         def read() -> Table | Task:
             if not path:
                 raise LabError("No file arrived: choose one.")
-            data, name = read_bytes(Path(path)), Path(path).name
-            return read_table(data, name) if task_data(data, name) is None else task_from_json(data, name)
+            return table_or_task(read_bytes(Path(path)), Path(path).name)
 
         return self._read(session, read)
 

@@ -180,8 +180,6 @@ class TrainPage:
             button.click(poke, [session], self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
         self.play.click(self._play, [session], self.outputs, **quiet)
-        for source in (self.chips, self.plane):
-            source.click(self.choose, [session], [self.plane, self.chips], **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet

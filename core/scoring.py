@@ -181,22 +181,19 @@ def candidate_scores(
 
     Labels of one token all come from one pass. Longer ones go on from their prompt's cache, which is run once.
     """
-    if all(len(ids) == 1 for row in rows for ids in row.candidates):
-        batch = collate([(row.prompt, row.candidates[0]) for row in rows], lm.device)
-        logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)  # (rows, vocab)
-        ids = torch.tensor([[ids[0] for ids in row.candidates] for row in rows], device=lm.device)  # (rows, labels)
-        return torch.log_softmax(logits, dim=-1).gather(1, ids), (logits.argmax(dim=-1)[:, None] == ids).float()
-    by_length: dict[int, list[int]] = {}  # prompts of one length need no padding, so what follows them needs no mask
+    single = all(len(ids) == 1 for row in rows for ids in row.candidates)
+    batches: dict[int, list[int]] = {}  # prompts of one length need no padding, so what follows them needs no mask
     for number, row in enumerate(rows):
-        by_length.setdefault(len(row.prompt), []).append(number)
-    parts = [_same_length_scores(lm, cache, [rows[number] for number in numbers]) for numbers in by_length.values()]
-    places = torch.tensor([number for numbers in by_length.values() for number in numbers], device=lm.device).argsort()
+        batches.setdefault(0 if single else len(row.prompt), []).append(number)
+    parts = [_batch_scores(lm, cache, [rows[number] for number in numbers]) for numbers in batches.values()]
+    places = torch.tensor([number for numbers in batches.values() for number in numbers], device=lm.device).argsort()
     return torch.cat([part[0] for part in parts])[places], torch.cat([part[1] for part in parts])[places]
 
 
-def _same_length_scores(
+def _batch_scores(
     lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]
 ) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
+    """As `candidate_scores`, for rows whose prompts have one length, or whose labels have one token each."""
     labels = len(rows[0].candidates)
     prompts = collate([(row.prompt, row.candidates[0][:1]) for row in rows], lm.device)
     wide = expand(cache, len(rows))

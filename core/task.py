@@ -29,6 +29,7 @@ __all__ = [
     "read_task",
     "shuffled",
     "slugs",
+    "table_or_task",
     "task_from_csv",
     "task_from_json",
     "task_from_table",
@@ -74,9 +75,10 @@ def load_task(name: str, test: str | Path | None = None, columns: Columns | None
         task, spare = _built_in(name), False
     elif path.is_file():
         data = read_bytes(path)
-        if task_data(data, path.name) is not None:
+        found = task_data(data, path.name)
+        if found is not None:
             _refuse_columns(f"{shown(path.name)} is a task file", columns, words, test)
-            task, spare = task_from_json(data, path.name), False
+            task, spare = _brought(found, path.name), False
         else:
             table = read_table(data, path.name)
             filled = fill_columns(table, columns)
@@ -154,12 +156,19 @@ def read_task(
 
     Raises LabError, naming the row, for bytes that can't be used, or for columns, a template or words beside a task file.
     """
-    if task_data(data, name) is None:
+    found = task_data(data, name)
+    if found is None:
         return task_from_table(read_table(data, name, pasted), columns, template, words)
     _refuse_columns(f"{shown(name)} is a task file", columns, words)
     if template:
         raise LabError(f"{shown(name)} is a task file, which has a template of its own: leave this one out.")
-    return task_from_json(data, name)
+    return _brought(found, name)
+
+
+def table_or_task(data: bytes, name: str) -> Table | Task:
+    """What a file holds: a task (see `task_to_json`), or a table whose columns are still to be chosen. LabError for neither."""
+    found = task_data(data, name)
+    return read_table(data, name) if found is None else _brought(found, name)
 
 
 def task_from_json(data: bytes, name: str) -> Task:
@@ -167,6 +176,10 @@ def task_from_json(data: bytes, name: str) -> Task:
     found = task_data(data, name)
     if found is None:
         raise LabError(f"{shown(name)} is no task file: give a JSON object with the lists train and held_out.")
+    return _brought(found, name)
+
+
+def _brought(found: Mapping[str, Any], name: str) -> Task:
     task = task_of(found, name)
     if task.slug in slugs() and task == _built_in(task.slug):
         return task

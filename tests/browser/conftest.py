@@ -113,6 +113,12 @@ class Visitor:
         self.settle("#progress", "s of training", seconds)
         self.page.wait_for_selector("#train:not([disabled])")
 
+    def train(self, steps: int) -> None:
+        """Train so many steps, to the end of the run."""
+        self.set("steps", str(steps))
+        self.page.click("#train")
+        self.run_ends()
+
     def set(self, name: str, value: str) -> None:
         self.page.fill(f"#set-{name} input", value)
 

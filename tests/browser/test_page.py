@@ -54,9 +54,7 @@ def test_zoom_survives_training_and_every_step_is_painted_without_a_new_plot(vis
     page = visitor.page
     page.evaluate("window.before = document.querySelector('#plane .plot-host')")
     page.evaluate("Plotly.relayout(document.querySelector('#plane .plot-host'), {'xaxis.range': [-1, 1], 'yaxis.range': [-1, 1]})")
-    visitor.set("steps", "30")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(30)
     assert page.evaluate("document.querySelector('#plane .plot-host').layout.xaxis.range") == [-1, 1]
     assert page.evaluate("window.before === document.querySelector('#plane .plot-host')")
     losses = page.evaluate("document.querySelector('#curves .plot-host').data.find(t => t.name === 'training loss').y")
@@ -149,9 +147,7 @@ def test_pasted_rows_become_a_task_with_its_tokens_in_sight(visit, tiny_app, tmp
     page.wait_for_selector("#use-task:not([disabled])")
     visitor.use()
     visitor.settle("#examples", "reds")
-    visitor.set("steps", "3")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(3)
     visitor.tab("Your task")
     with page.expect_download() as download:
         page.click("#task-download a")
@@ -182,9 +178,7 @@ def test_a_contest_with_everybody(visit, tiny_app):
     visitor = visit(tiny_app)
     visitor.ready()
     page = visitor.page
-    visitor.set("steps", "5")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(5)
     visitor.tab("Compare")
     idle = "#stop-scoring[disabled]"
     page.click("#score-all")
@@ -244,9 +238,7 @@ def test_hostile_text_is_shown_as_it_is_everywhere(visit, tiny_app, tmp_path):
     visitor.settle("#task-preview", "the model gets")
     visitor.use()
     visitor.settle("#examples", "<script>window.hit=1</script>")
-    visitor.set("steps", "3")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(3)
     visitor.tab("Compare")
     page.fill("#own-prompt textarea", HOSTILE + " {input}")
     page.click("#score-prompt")
@@ -285,9 +277,7 @@ def test_save_load_and_snap(visit, tiny_app, tmp_path):
     visitor = visit(tiny_app)
     visitor.ready()
     page = visitor.page
-    visitor.set("steps", "5")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(5)
     visitor.tab("Inspect")
     page.click("#snap:not([disabled])")
     visitor.settle("#snapped", "control 3")
@@ -326,9 +316,7 @@ def test_a_prefix_says_that_it_has_no_words_and_shows_its_layers(visit, tiny_app
     page = visitor.page
     page.click("#set-method label:has-text('K/V prefix')")
     page.wait_for_function("document.querySelector('#set-learning_rate input').value === '0.01'")
-    visitor.set("steps", "4")
-    page.click("#train")
-    visitor.run_ends()
+    visitor.train(4)
     assert "no nearest tokens" in visitor.text("#chips")
     visitor.tab("Inspect")
     visitor.settle("#tokens", "no vocabulary to project")
@@ -340,9 +328,7 @@ def test_a_prefix_says_that_it_has_no_words_and_shows_its_layers(visit, tiny_app
 def test_two_tabs_do_not_see_each_other(visit, tiny_app):
     one, two = visit(tiny_app), visit(tiny_app)
     one.ready()
-    one.set("steps", "4")
-    one.page.click("#train")
-    one.run_ends()
+    one.train(4)
     assert "recording" in two.text("#progress")
     two.tab("Inspect")
     two.page.wait_for_timeout(300)
