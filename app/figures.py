@@ -52,15 +52,16 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     lines = record.lines  # read once: the run may replace it meanwhile
     colour = colours(lines, record.task["handcrafted"])
     traces: list[dict[str, Any]] = []
-    labels: list[dict[str, Any]] = []
+    labelled: list[float] = []
     for row in sorted(lines, key=lambda row: -row["accuracy"]):
         share, name, ink = 100 * row["accuracy"], plain(row["name"]), colour[row["name"]]
         line = {"dash": "dash", "width": 1.5, "color": ink}
         hover = f"{name}: {percent(row['accuracy'])}<extra></extra>"
-        traces.append(_curve([0, steps], [share, share], name, line, hover, "y"))
-        if all(abs(share - label["y"]) > 9 for label in labels):
-            place = {"x": steps, "y": share, "xref": "x", "yref": "y", "xanchor": "right", "yanchor": "bottom", "showarrow": False}
-            labels.append({**place, "text": name, "font": {"size": 11, "color": ink}})
+        trace = _curve([0, steps], [share, share], name, line, hover, "y")
+        if all(abs(share - known) > 9 for known in labelled):  # a label of the trace: an annotation takes the browser far longer
+            labelled.append(share)
+            trace |= {"mode": "lines+text", "text": ["", name], "textposition": "top left", "textfont": {"size": 11, "color": ink}}
+        traces.append(trace)
     seen = record.validation
     shown = thinned(record.step)
     bars = {**_bars([(entry["accuracy"], entry["interval"]) for entry in seen]), "thickness": 1, "width": 2}
@@ -80,7 +81,6 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
         xaxis={"range": [0, steps * 1.01], "title": {"text": "step"}, "anchor": "y2"},
         yaxis={"range": [-4, 108], "title": {"text": "% right"}, "domain": [0.42, 1]},
         yaxis2={"title": {"text": "loss (nats)"}, "rangemode": "tozero", "domain": [0, 0.36]},
-        annotations=labels,
         shapes=here,
     )
     written = best_handcrafted(lines)
@@ -104,10 +104,13 @@ def _bars(shares: Sequence[tuple[float, Sequence[float]]]) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5}
 
 
-def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: int = 2, control: bool = False) -> dict[str, Any]:
+def plane(
+    record: RunRecord, step: int, chosen: int | None = None, dimensions: int = 2, control: bool = False, live: bool = False
+) -> dict[str, Any]:
     """Every vector's path so far in a fixed plane, among the vocabulary's own vectors.
 
-    control: also draw, as violet crosses, the start moved at random by the same lengths.
+    control: also draw, as violet crosses, the start moved at random by the same lengths. live: a third of the cloud, so that
+    the browser keeps up with training.
     """
     flat = dimensions == 2
     if not record.readings:
@@ -115,9 +118,10 @@ def plane(record: RunRecord, step: int, chosen: int | None = None, dimensions: i
     readings = [record.readings[i] for i in thinned(step + 1, max(20, MOST_PLACES // max(len(record.readings[0].place), 1)))]
     path = np.stack([reading.place for reading in readings])  # (steps + 1, virtual_tokens, 3)
     count = path.shape[1]
-    texts = [plain(token(record.texts.get(i, ""))) for i in record.cloud_ids]
+    every = 3 if live else 1
+    texts = [plain(token(record.texts.get(i, ""))) for i in record.cloud_ids[::every]]
     kind = "real words" if record.kind == "soft" else "real words' values"
-    traces = [_points(record.cloud, flat, texts, {"size": 4 if flat else 2, "color": PLAIN, "opacity": 0.35}, kind)]
+    traces = [_points(record.cloud[::every], flat, texts, {"size": 4 if flat else 2, "color": PLAIN, "opacity": 0.35}, kind)]
     others = [i for i in range(count) if i != chosen]
     traces.append(_paths(path[:, others], flat, 1.2, 0.8 if chosen is None else 0.2))
     if chosen is not None and chosen < count:

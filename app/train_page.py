@@ -99,7 +99,7 @@ class TrainPage:
             show.progress(record, run.status, waiting, left),
             show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + show.skipped(record),
             drawn(figures.curves(record, step if session.step is not None else None)),
-            drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft")),
+            drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft", live=busy)),
             gr.update(maximum=max(record.recipe["steps"] if busy else done, 1), value=step),
             show.chips(record, step, session.chosen),
             show.samples(record, step),
