@@ -15,9 +15,12 @@ PLOTLY = Path(plotly.__file__).parent / "package_data"
 
 DRAW = """
 const host = element.querySelector('.plot-host');
+const figure = element.querySelector('.plot');
 const draw = () => {
-  if (!props.value || !window.Plotly) return;
+  figure.hidden = !props.value;
+  if (!props.value || !window.Plotly || !host.offsetParent) return;  // out of sight: drawn once it is seen
   const value = JSON.parse(props.value);
+  host.caption = value.caption || '';
   element.querySelector('.plot-title').textContent = value.title || '';
   element.querySelector('.plot-note').textContent = value.note || '';
   host.setAttribute('aria-label', (value.title || 'plot') + '. ' + (value.note || ''));
@@ -42,30 +45,49 @@ const draw = () => {
       });
     });
 };
-// A button of plotly's own bar: the figure as one file that opens anywhere, with plotly.js in it.
+// Buttons of plotly's own bar: the figure as a picture, and as one page that opens anywhere; both with title, note and recipe.
+const words = () => [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent, host.caption];
+const give = (href, name) => { const link = document.createElement('a'); link.href = href; link.download = name; link.click(); };
+const plain = {paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}};
+const wrap = (text, most) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').split(' ').reduce((lines, word) => {
+  if ((lines.at(-1) + ' ' + word).length > most) lines.push(word); else lines[lines.length - 1] += ' ' + word;
+  return lines;
+}, ['']);
+const picture = {
+  name: 'png', title: 'Download as PNG', icon: {width: 1000, height: 1000, path: 'M80 200h220l60-100h280l60 100h220v640H80zM500 340a180 180 0 1 0 .1 0z'},
+  click: async (gd) => {
+    const [title, note, caption] = words();
+    const width = Math.max(gd.clientWidth, 700), most = Math.floor(width / 6.6);
+    const above = wrap(title, most), below = [...wrap(note, most), ...wrap(caption, most)];
+    const margin = gd.layout.margin || {};
+    const bottom = (margin.b || 40) + 24, top = 18 * above.length + 20;
+    const line = (text, y, shift, anchor, size) => ({text, x: 0, xref: 'paper', xanchor: 'left', y, yref: 'paper', yanchor: anchor, yshift: shift, showarrow: false, align: 'left', font: {size, color: '#222'}});
+    const layout = {
+      ...gd.layout, ...plain, width, height: gd.clientHeight + top + 16 * below.length + 24,
+      margin: {...margin, t: (margin.t || 8) + top, b: bottom + 16 * below.length},
+      annotations: [...(gd.layout.annotations || []), line('<b>' + above.join('<br>') + '</b>', 1, 10, 'bottom', 14), line(below.join('<br>'), 0, -bottom, 'top', 11)],
+    };
+    give(await Plotly.toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
+  },
+};
 const save = {
   name: 'html', title: 'Download as HTML', icon: {width: 1000, height: 1000, path: 'M400 100h200v350h180L500 750 220 450h180zM150 800h700v100H150z'},
   click: async (gd) => {
     const source = await (await fetch(document.querySelector('script[src*="plotly.min.js"]').src)).text();
-    const figure = JSON.stringify({data: gd.data, layout: {...gd.layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}}}).replaceAll('<', '\\\\u003c');
-    const words = [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent];
-    const page = document.implementation.createHTMLDocument(words[0]);
-    page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p>';
-    page.querySelector('h1').textContent = words[0];
-    page.querySelector('p').textContent = words[1];
+    const data = JSON.stringify({data: gd.data, layout: {...gd.layout, ...plain}}).replaceAll('<', '\\u003c');
+    const page = document.implementation.createHTMLDocument(words()[0]);
+    page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p><p style="font:12px sans-serif"></p>';
+    [page.querySelector('h1'), ...page.querySelectorAll('p')].forEach((place, i) => { place.textContent = words()[i]; });
     const script = (text) => { const made = page.createElement('script'); made.textContent = text; page.body.append(made); };
     script(source);
-    script(`const figure = ${figure}; Plotly.newPlot('plot', figure.data, figure.layout, {responsive: true});`);
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob(['<!doctype html>' + page.documentElement.outerHTML], {type: 'text/html'}));
-    link.download = 'figure.html';
-    link.click();
-    URL.revokeObjectURL(link.href);
+    script(`const figure = ${data}; Plotly.newPlot('plot', figure.data, figure.layout, {responsive: true});`);
+    const href = URL.createObjectURL(new Blob(['<!doctype html>' + page.documentElement.outerHTML], {type: 'text/html'}));
+    give(href, 'figure.html');
+    URL.revokeObjectURL(href);
   },
 };
 const config = {
-  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'], modeBarButtonsToAdd: [save],
-  toImageButtonOptions: {scale: 2, filename: 'figure'},
+  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'toImage'], modeBarButtonsToAdd: [picture, save],
 };
 const ready = () => (window.Plotly ? draw() : setTimeout(ready, 50));
 ready();
@@ -83,11 +105,30 @@ const paint = () => {
   if (host.painted === html) return;
   host.painted = html;
   host.innerHTML = html;
+  for (const table of host.querySelectorAll('table.csv')) {
+    const button = document.createElement('button');
+    Object.assign(button, {type: 'button', className: 'as-csv', textContent: 'CSV', title: 'Download this table as CSV'});
+    (table.caption || table.createCaption()).append(' ', button);
+  }
   if (focused !== undefined) host.querySelector(`[data-token="${CSS.escape(focused)}"]`)?.focus();
+};
+// A table as a file, without its caption. What a spreadsheet would take for a formula gets an apostrophe.
+const cell = (text) => {
+  const safe = /^[=+\\-@\\t\\r]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
+  return '"' + safe.replaceAll('"', '""') + '"';
+};
+const csv = (table) => {
+  const lines = [...table.rows].map((row) => [...row.cells].map((one) => cell(one.innerText.trim())).join(','));
+  const href = URL.createObjectURL(new Blob([lines.join('\\r\\n') + '\\r\\n'], {type: 'text/csv'}));
+  const link = document.createElement('a');
+  link.href = href; link.download = 'table.csv'; link.click();
+  URL.revokeObjectURL(href);
 };
 paint();
 watch('value', paint);
 element.addEventListener('click', (event) => {
+  const button = event.target.closest('.as-csv');
+  if (button) return csv(button.closest('table'));
   const chip = event.target.closest('[data-token]');
   if (chip) trigger('click', {token: Number(chip.dataset.token)});
   const cell = event.target.closest('[data-cell]');
@@ -111,9 +152,12 @@ def plot(**options: Any) -> gr.HTML:
     return gr.HTML(html_template=FIGURE, js_on_load=DRAW, head=script, apply_default_css=False, **options)
 
 
-def drawn(figure: dict[str, Any]) -> str:
-    """What `plot` takes: a figure of app.figures as one string. Gradio streams nested lists as edits, which went wrong."""
-    return json.dumps(_finite(figure), separators=(",", ":"), allow_nan=False)
+def drawn(figure: dict[str, Any], caption: str = "") -> str:
+    """What `plot` takes: a figure of app.figures as one string. Gradio streams nested lists as edits, which went wrong.
+
+    caption: what stands below it once it has left the page, as a file.
+    """
+    return json.dumps(_finite({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from core import LabError
 from core.prefix import Prefix, from_snapshot
+from core.record import best_handcrafted
 from core.run import rivals
 from core.scoring import Contender, Score, written
 from core.task import Handcrafted, Task
@@ -65,6 +66,25 @@ def learned_contender(run: Run) -> Contender:
     template = run.recipe.template or run.task.template
     made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
     return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
+
+
+def contender_at(run: Run, step: int) -> Contender:
+    """A run's prompt as it was after `step` steps, or at the last step before it that was kept. LabError where none was."""
+    last = len(run.record.readings) - 1
+    if run.learned or (step >= last and prefix_of(run) is not None):
+        return learned_contender(run)
+    kept = [known for known in run.record.vectors if 0 <= known <= step]
+    if not kept:
+        raise LabError("The vectors of this step were not kept (a recording holds only the last ones): go to the last step, or train live.")
+    whole = learned_contender(run)
+    return replace(whole, prefix=from_snapshot(run.record.vectors[max(kept)]), seconds=0.0)
+
+
+def best_written(run: Run) -> Contender | None:
+    """The handcrafted prompt that did best on the held-out rows of this run; before they are scored, the last one, with examples."""
+    written = [one for one in rivals(run.task) if one.kind == "handcrafted"]
+    best = best_handcrafted(run.record.scores)
+    return next((one for one in written if best and one.name == best["name"]), written[-1] if written else None)
 
 
 def written_names(task: Task) -> list[str]:

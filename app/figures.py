@@ -32,7 +32,7 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def _layout(**more: Any) -> dict[str, Any]:
+def framed(**more: Any) -> dict[str, Any]:
     return {
         "margin": {"l": 48, "r": 12, "t": 8, "b": 40},
         "showlegend": False,
@@ -64,7 +64,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
         traces.append(trace)
     seen = record.validation
     shown = thinned(record.step)
-    bars = {**_bars([(entry["accuracy"], entry["interval"]) for entry in seen]), "thickness": 1, "width": 2}
+    bars = {**error_bars([(entry["accuracy"], entry["interval"]) for entry in seen]), "thickness": 1, "width": 2}
     hover = "step %{x}: %{y:.0f} % of validation rows<extra>learned</extra>"
     accuracy = [100 * entry["accuracy"] for entry in seen]
     learned = _curve([entry["step"] for entry in seen], accuracy, "learned", {"color": LEARNED, "width": 3}, hover, "y")
@@ -76,7 +76,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     if step is not None and step < record.step:
         line = {"color": PLAIN, "width": 1, "dash": "dot"}
         here = [{"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "paper", "line": line}]
-    layout = _layout(
+    layout = framed(
         height=380,
         xaxis={"range": [0, steps * 1.01], "title": {"text": "step"}, "anchor": "y2"},
         yaxis={"range": [-4, 108], "title": {"text": "% right"}, "domain": [0.42, 1]},
@@ -97,7 +97,7 @@ def _curve(x: Sequence[float], y: Sequence[float], name: str, line: dict[str, An
     return {**common, "x": list(x), "y": list(y), "name": name, "line": line, "hovertemplate": hover}
 
 
-def _bars(shares: Sequence[tuple[float, Sequence[float]]]) -> dict[str, Any]:
+def error_bars(shares: Sequence[tuple[float, Sequence[float]]]) -> dict[str, Any]:
     """Error bars in percent, from shares and the two ends of their intervals."""
     above = [100 * max(high - share, 0) for share, (_, high) in shares]
     below = [100 * max(share - low, 0) for share, (low, _) in shares]
@@ -114,24 +114,24 @@ def plane(
     """
     flat = dimensions == 2
     if not record.readings:
-        return {"title": "", "note": "", "data": [], "layout": _layout(height=380)}
+        return {"title": "", "note": "", "data": [], "layout": framed(height=380)}
     readings = [record.readings[i] for i in thinned(step + 1, max(20, MOST_PLACES // max(len(record.readings[0].place), 1)))]
     path = np.stack([reading.place for reading in readings])  # (steps + 1, virtual_tokens, 3)
     count = path.shape[1]
     every = 3 if live else 1
     texts = [plain(token(record.texts.get(i, ""))) for i in record.cloud_ids[::every]]
     kind = "real words" if record.kind == "soft" else "real words' values"
-    traces = [_points(record.cloud[::every], flat, texts, {"size": 4 if flat else 2, "color": PLAIN, "opacity": 0.35}, kind)]
+    traces = [points(record.cloud[::every], flat, texts, {"size": 4 if flat else 2, "color": PLAIN, "opacity": 0.35}, kind)]
     others = [i for i in range(count) if i != chosen]
-    traces.append(_paths(path[:, others], flat, 1.2, 0.8 if chosen is None else 0.2))
+    traces.append(path_lines(path[:, others], flat, 1.2, 0.8 if chosen is None else 0.2))
     if chosen is not None and chosen < count:
-        traces.append(_paths(path[:, [chosen]], flat, 3, 0.8))
-    traces.append(_points(path[0], flat, _hover(record, readings[0]), _ring(flat), "start"))
+        traces.append(path_lines(path[:, [chosen]], flat, 3, 0.8))
+    traces.append(points(path[0], flat, _hover(record, readings[0]), ring(flat), "start"))
     if control:
         places = readings[-1].control_place
         marker = {"symbol": "x", "size": 7 if flat else 3, "color": CONTROL}
-        traces.append(_points(places, flat, [f"{i + 1}: moved at random" for i in range(len(places))], marker, "control"))
-    now = _points(path[-1], flat, _hover(record, readings[-1]), {"size": 10 if flat else 5, "color": LEARNED}, "vector")
+        traces.append(points(places, flat, [f"{i + 1}: moved at random" for i in range(len(places))], marker, "control"))
+    now = points(path[-1], flat, _hover(record, readings[-1]), {"size": 10 if flat else 5, "color": LEARNED}, "vector")
     if chosen is not None and flat:
         now["marker"]["size"] = [16 if i == chosen else 9 for i in range(count)]
         now["marker"]["opacity"] = [1 if i == chosen else 0.45 for i in range(count)]
@@ -142,10 +142,10 @@ def plane(
     shares = [100 * share for share in record.explained]
     axes = [{"title": {"text": f"component {i + 1} ({share:.1f} %)"}} for i, share in enumerate(shares)]
     if flat:
-        layout = _layout(height=380, **dict(zip(("xaxis", "yaxis"), axes, strict=False)))
+        layout = framed(height=380, **dict(zip(("xaxis", "yaxis"), axes, strict=False)))
     else:
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}
-        layout = _layout(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})
+        layout = framed(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})
     what = (
         "Paths of the vectors among real words"
         if record.kind == "soft"
@@ -164,7 +164,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
     colour = colours(rows, written)
     places = [100 * row["accuracy"] for row in ordered]
     names = [plain(row["name"]) for row in ordered]
-    bars = _bars([(row["accuracy"], row["interval"]) for row in ordered])
+    bars = error_bars([(row["accuracy"], row["interval"]) for row in ordered])
     marker = {"size": 11, "color": [colour[row["name"]] for row in ordered]}
     # By number and not by name: two names that begin alike would become one category.
     ticks = {"tickvals": list(range(len(names))), "ticktext": [cut(name, 44) for name in names], "automargin": True}
@@ -172,7 +172,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
         "type": "scatter", "mode": "markers", "x": places, "y": list(range(len(names))), "error_x": bars, "marker": marker,
         "hovertext": [f"{name}: {place:.0f} %" for name, place in zip(names, places, strict=True)], "hoverinfo": "text",
     }  # fmt: skip
-    layout = _layout(
+    layout = framed(
         height=90 + 30 * max(len(names), 3), xaxis={"range": [-2, 102], "title": {"text": "% of held-out rows right"}}, yaxis=ticks
     )
     best = max((row["accuracy"] for row in ordered), default=0.0)
@@ -183,17 +183,17 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
 
 def reliability(name: str, bins: Sequence[Bin], error: float) -> dict[str, Any]:
     """How often a contender is right where it is so sure: on the diagonal its confidence is deserved."""
-    bars = _bars([(part.accuracy, part.interval) for part in bins])
+    bars = error_bars([(part.accuracy, part.interval) for part in bins])
     ideal = {"type": "scatter", "mode": "lines", "x": [0, 100], "y": [0, 100], "line": {"dash": "dash", "color": PLAIN, "width": 1}}
     most = max((part.n for part in bins), default=1)
-    points = {
+    dots = {
         "type": "scatter", "mode": "markers", "error_y": bars, "x": [100 * part.confidence for part in bins],
         "y": [100 * part.accuracy for part in bins], "hoverinfo": "text",
         "hovertext": [f"{part.n} rows: {100 * part.confidence:.0f} % sure, {100 * part.accuracy:.0f} % right" for part in bins],
         "marker": {"size": [8 + 16 * (part.n / most) ** 0.5 for part in bins], "color": LEARNED},
     }  # fmt: skip
     axis = {"range": [-3, 103]}
-    layout = _layout(
+    layout = framed(
         height=380,
         xaxis={**axis, "title": {"text": "how sure it is (%)"}},
         yaxis={**axis, "title": {"text": "how often it is right (%)"}},
@@ -201,7 +201,7 @@ def reliability(name: str, bins: Sequence[Bin], error: float) -> dict[str, Any]:
     return {
         "title": f"{name}: calibration error {error:.2f}",
         "note": "Below the dashed line it is surer than it should be. Size: rows. Bars: 95 % intervals. Error: mean gap, weighted by rows (ECE, 10 bins).",
-        "data": [{**ideal, "hoverinfo": "skip"}, points],
+        "data": [{**ideal, "hoverinfo": "skip"}, dots],
         "layout": layout,
     }
 
@@ -220,7 +220,7 @@ def confusion(name: str, counts: np.ndarray, labels: Sequence[str]) -> dict[str,
     }  # fmt: skip
     if len(names) <= 20:
         trace |= {"text": counts.astype(int).astype(str).tolist(), "texttemplate": "%{text}"}
-    layout = _layout(
+    layout = framed(
         height=160 + 34 * max(len(names), 4),
         xaxis={**ticks, "title": {"text": "said"}, "side": "bottom"},
         yaxis={**ticks, "title": {"text": "right"}, "autorange": "reversed"},
@@ -239,16 +239,16 @@ def _hover(record: RunRecord, reading: Reading) -> list[str]:
     ]
 
 
-def _ring(flat: bool) -> dict[str, Any]:
+def ring(flat: bool) -> dict[str, Any]:
     return {"size": 8 if flat else 4, "color": LEARNED, "symbol": "circle-open" if flat else "circle", "opacity": 1 if flat else 0.3}
 
 
-def _points(places: np.ndarray, flat: bool, texts: Sequence[str], marker: dict[str, Any], name: str) -> dict[str, Any]:
+def points(places: np.ndarray, flat: bool, texts: Sequence[str], marker: dict[str, Any], name: str) -> dict[str, Any]:
     common = {"mode": "markers", "marker": marker, "name": name, "hovertext": list(texts), "hoverinfo": "text+name"}
     return {**_places(places, flat), **common}
 
 
-def _paths(paths: np.ndarray, flat: bool, width: float, opacity: float) -> dict[str, Any]:
+def path_lines(paths: np.ndarray, flat: bool, width: float, opacity: float) -> dict[str, Any]:
     """All of `paths` (steps, vectors, 3) as one trace, with gaps between them: a trace each takes the browser far longer."""
     _, vectors, axes = paths.shape
     gapped = np.concatenate([paths, np.full((1, vectors, axes), np.nan)])  # (steps + 1, vectors, 3)

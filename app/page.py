@@ -58,6 +58,7 @@ def build(load: Callable[[], LanguageModel], name: str, dtype: str, allow_hub: b
             gone = visitors.pop(str(request.session_hash), None)
             if gone:
                 lab.engine.leave(gone)
+                inspect.forget(gone)
 
         page.unload(leave)
 

@@ -195,10 +195,43 @@ def chips(record: RunRecord, step: int, chosen: int | None) -> str:
         cells.append(
             f'<button type="button" class="chip{changed}" data-token="{i}"{picked} title="{safe(title)}"><small>{i + 1}</small>'
             f"<span>{safe(words[0])}</span><em>{cosines[0]:.2f}</em>"
-            f'<i title="the control: the same start, moved as far in a random direction">{safe(token(record.texts[reading.control_ids[i]]))} '
-            f"{reading.control_cosine[i]:.2f}</i></button>"
+            f'<i title="the control: the same start, moved as far in a random direction">{safe(token(record.texts[reading.control_ids[0][i]]))} '
+            f"{reading.control_cosine[0][i]:.2f}</i></button>"
         )
     return f'<div class="chips" role="group" aria-label="nearest token of each vector">{"".join(cells)}</div><p class="note">{nearest_verdict(record, step)}</p>'
+
+
+def numbers(count: int, chosen: int | None) -> str:
+    """A button for every virtual token: the chosen one is lit everywhere."""
+    buttons = "".join(
+        f'<button type="button" class="number" data-token="{i}" aria-pressed="{"true" if chosen == i else "false"}">{i + 1}</button>'
+        for i in range(count)
+    )
+    return f'<div class="numbers" role="group" aria-label="virtual token">{buttons}</div>'
+
+
+def recipe_line(record: RunRecord) -> str:
+    """A run's recipe in one line of plain text, for the caption of a figure that leaves the page."""
+    recipe, base = record.recipe, record.base
+    method = "K/V prefix" if record.kind == "prefix" else "soft prompt"
+    start = {"vocab": "sampled vocabulary", "text": f"the text “{recipe['init_text']}”", "labels": "label words"}.get(
+        recipe["init"], recipe["init"]
+    )
+    name = str(base.get("name", recipe["model"])).rsplit("/", 1)[-1]
+    return (
+        f"{record.task['name']}: {method}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "
+        f"{recipe['steps']} steps of {recipe['batch_size']} rows, seed {recipe['seed']}; {name}, weights {str(base.get('weights', ''))[:8]}"
+    )
+
+
+def token_list(tokens: Sequence[str]) -> str:
+    """Tokens side by side, each with every sign of it."""
+    return " ".join(f"<span class='tok'>{safe(whole_token(text))}</span>" for text in tokens)
+
+
+def visible(text: str) -> str:
+    """Text on one line, with a sign for every line break, tab and unprintable character in it."""
+    return "".join(_sign(sign, False) for sign in text)
 
 
 def nearest_verdict(record: RunRecord, step: int) -> str:
@@ -211,7 +244,7 @@ def nearest_verdict(record: RunRecord, step: int) -> str:
     total = len(reading.ids)
     first = [ids[0] for ids in start.ids]
     kept = sum(ids[0] == was for ids, was in zip(reading.ids, first, strict=True))
-    control = sum(now == was for now, was in zip(reading.control_ids, first, strict=True))
+    control = sum(now == was for now, was in zip(reading.control_ids[0], first, strict=True))
     if step == 0:
         return "Before training each vector is where it starts. Large: its nearest token (cosine). Small and violet: the control, once it moves."
     words = f"{kept} of {total} vectors are still nearest to the token that they were nearest to at the start; "

@@ -123,11 +123,13 @@ def drawn_at_random(lm: LanguageModel, learned: Contender, seed: int = 0) -> Con
 
 
 def like_vocabulary(vocabulary: Float[np.ndarray, "vocab d_model"], count: int, seed: int = 0) -> Float[np.ndarray, "count d_model"]:
-    """`count` vectors from a Gaussian with the mean and the covariance of `vocabulary`'s rows."""
-    made = np.random.default_rng(seed).multivariate_normal(
-        vocabulary.mean(axis=0), np.cov(vocabulary, rowvar=False), size=count, method="eigh", check_valid="ignore"
-    )
-    return made.astype(np.float32)
+    """`count` vectors from a Gaussian with the mean m and the covariance of `vocabulary`'s rows w_i.
+
+    m + sum_i z_i (w_i - m) / sqrt(vocab - 1), z_i standard normal, has just that covariance, and needs no decomposition of it.
+    """
+    mean = vocabulary.mean(axis=0)
+    weights = np.random.default_rng(seed).standard_normal((count, len(vocabulary)), dtype=np.float32)
+    return mean + (weights @ (vocabulary - mean)) / np.float32((len(vocabulary) - 1) ** 0.5)
 
 
 def _untrained(learned: Contender, name: str, prefix: Prefix) -> Contender:

@@ -219,18 +219,31 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
     return min(max(float(np.mean(values)), low), high), low, high  # rounding could put the mean of equal values beside them
 
 
-def bootstrap_difference(a: Sequence[bool], b: Sequence[bool], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of mean(a - b), by resampling rows, so paired: percentiles of 2000 bootstrap means (Efron 1979).
+def bootstrap_mean(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean of (rows,) values, by resampling rows: percentiles of 2000 bootstrap means (Efron 1979).
 
-    a, b: (rows,), whether each row was right, in the same order. Where all rows differ alike there is nothing to resample:
-    that difference twice. LabError where there are no rows or one has no partner.
+    Of a row's change it makes a paired interval. Where all values are alike there is nothing to resample: that value twice.
+    LabError where there are none.
+
+    >>> bootstrap_mean([0.5, 0.5, 0.5])
+    (0.5, 0.5)
+    """
+    if not len(values):
+        raise LabError("There are no rows to measure: score some first.")
+    rows = np.array(values, dtype=float)
+    if (rows == rows[0]).all():
+        return float(rows[0]), float(rows[0])
+    drawn = stats.bootstrap((rows,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed))
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+
+
+def bootstrap_difference(a: Sequence[bool], b: Sequence[bool], seed: int = 0) -> tuple[float, float]:
+    """95 % interval of mean(a - b), by resampling rows, so paired: see `bootstrap_mean`.
+
+    a, b: (rows,), whether each row was right, in the same order. LabError where there are no rows or one has no partner.
 
     >>> bootstrap_difference([True, True], [False, False])
     (1.0, 1.0)
     """
     _check_pairs(len(a), len(b))
-    gaps = np.array(a, dtype=int) - np.array(b, dtype=int)  # (rows,)
-    if (gaps == gaps[0]).all():
-        return float(gaps[0]), float(gaps[0])
-    drawn = stats.bootstrap((gaps,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed))
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    return bootstrap_mean([float(x) - float(y) for x, y in zip(a, b, strict=True)], seed)

@@ -196,13 +196,40 @@ class LanguageModel:
         with self._head_only_at(rows, columns):
             return self._forward(cache, input_ids=ids).logits[0].float()
 
-    def _forward(self, cache: DynamicCache, **inputs: Tensor) -> Any:
+    def attentions(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
+        """How the tokens of `ids`, run after `cache`, share out their attention over the cache's positions and their own.
+
+        float32; after the softmax, 0 for what a token doesn't see. `cache` is of batch 1 and grows by `ids`. offset: the
+        positions of `ids` are counted as if so many more tokens stood before them. LabError for a model without such weights.
+        """
+        nowhere = torch.empty(0, dtype=torch.long, device=self.device)
+        with self.eager(), self._head_only_at(nowhere, nowhere):
+            found = self._forward(cache, offset, True, input_ids=ids[None]).attentions
+        if not found or any(layer is None for layer in found):
+            raise LabError(f"The model {shown(self.name)} gives no attention weights: choose another to look at its attention.")
+        return torch.cat(found).float()
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """Within: attention is computed step by step, so that its weights can be had; fused kernels give none.
+
+        It holds for whoever runs this model meanwhile, so don't keep it while others take their turns.
+        """
+        before = self.model.config._attn_implementation
+        self.model.set_attn_implementation("eager")
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(before)
+
+    def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
         batch, tokens = next(iter(inputs.values())).shape[:2]
         past = cache.get_seq_length()
         # Positions and the mask are always explicit: some models guess them wrongly after a cache filled by hand.
-        positions = torch.arange(past, past + tokens, device=self.device).expand(batch, tokens)
+        positions = torch.arange(past + offset, past + offset + tokens, device=self.device).expand(batch, tokens)
         mask = torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
-        return self.model(**inputs, past_key_values=cache, position_ids=positions, attention_mask=mask, use_cache=True)
+        options = {"output_attentions": True} if attentions else {}
+        return self.model(**inputs, past_key_values=cache, position_ids=positions, attention_mask=mask, use_cache=True, **options)
 
     @contextmanager
     def _head_only_at(self, rows: Tensor, columns: Tensor) -> Iterator[None]:

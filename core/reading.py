@@ -12,14 +12,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .contenders import like_vocabulary
 from .inspection.control import moved_at_random
-from .inspection.nearest import nearest, neighbour_cosines
+from .inspection.nearest import Nearest, Neighbours, nearest, neighbours
 from .inspection.plane import Plane, fit
 from .model import LanguageModel
 from .prefix import keys_values_of
 
 CLOUD = 300  # tokens drawn around the vectors
 NEAREST = 3
+DRAWS = 3  # random moves of the same lengths
+MOST_RANDOM = 200  # vectors drawn with the vocabulary's mean and covariance: as many as a prompt may have
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Reading:
     hidden: the share of it that the plane of the first two components doesn't show.
 
     ids, cosine: (virtual_tokens, NEAREST) nearest tokens by cosine; by_l2, distance: the nearest one by distance. All four
-    are empty for a K/V prefix. control_*: the same of the start moved at random by the same lengths.
+    are empty for a K/V prefix. control_*: the same of the start moved at random by the same lengths: the place of the first
+    draw, and (DRAWS, virtual_tokens) nearest tokens by cosine.
     """
 
     place: Float[np.ndarray, "virtual_tokens k"]
@@ -40,8 +44,8 @@ class Reading:
     cosine: list[list[float]]
     by_l2: list[int]
     distance: list[float]
-    control_ids: list[int]
-    control_cosine: list[float]
+    control_ids: list[list[int]]
+    control_cosine: list[list[float]]
 
 
 class Vocabulary:
@@ -53,7 +57,7 @@ class Vocabulary:
 
     def warm(self) -> None:
         """Compute everything now (some seconds), so that no visitor waits for it."""
-        _ = self.plane, self.sample, self.neighbours
+        _ = self.plane, self.sample, self.usual, self.gaussian
 
     @cached_property
     def plane(self) -> Plane:
@@ -69,44 +73,60 @@ class Vocabulary:
     def keys_values(self, positions: int) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
         """K/V of real tokens, run in rows of `positions` tokens: keys are stored after rotation, so positions must match."""
         if positions not in self._keys_values:
-            ids = self.sample[:: max(1, len(self.sample) // 200)]
+            ids = self.sample_of_keys
             rows = [ids[i : i + positions] for i in range(0, len(ids), positions)]
             self._keys_values[positions] = torch.cat([keys_values_of(self._lm, row).cpu() for row in rows], dim=2)
         return self._keys_values[positions]
 
     @cached_property
-    def neighbours(self) -> Float[np.ndarray, " sample"]:
-        """Sorted cosines of sampled tokens to their nearest other token."""
-        return neighbour_cosines(self._lm.vocabulary).cpu().numpy()
+    def usual(self) -> Neighbours:
+        """How near sampled tokens are to their nearest other token, and how long all tokens are."""
+        return neighbours(self._lm.vocabulary)
+
+    @cached_property
+    def lengths(self) -> Float[Tensor, " vocab"]:
+        return torch.linalg.vector_norm(self._lm.vocabulary, dim=1)
+
+    @cached_property
+    def gaussian(self) -> Nearest:
+        """The nearest token of vectors drawn with the vocabulary's own mean and covariance."""
+        drawn = torch.from_numpy(like_vocabulary(self._lm.vocabulary.cpu().numpy(), MOST_RANDOM))
+        return nearest(drawn.to(self._lm.device), self._lm.vocabulary, 1, self.lengths)
+
+    @property
+    def sample_of_keys(self) -> list[int]:
+        """The tokens whose keys and values stand for real words'."""
+        return self.sample[:: max(1, len(self.sample) // 200)]
 
 
 class SoftReader:
     """Reads a soft prompt's vectors against the vocabulary."""
 
     def __init__(self, lm: LanguageModel, vocabulary: Vocabulary, start: Float[np.ndarray, "virtual_tokens d_model"]):
-        self._lm, self.start = lm, torch.from_numpy(start)
+        self._lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
         self.plane = vocabulary.plane
         self.cloud_ids: Sequence[int] = vocabulary.sample
         self.cloud = self.plane.project(lm.vocabulary[torch.tensor(self.cloud_ids, device=lm.device)].cpu().numpy())
 
     def read(self, vectors: np.ndarray) -> Reading:
         """vectors: (virtual_tokens, d_model)."""
-        learned = torch.from_numpy(vectors)
-        found = nearest(learned.to(self._lm.device), self._lm.vocabulary, NEAREST)
-        moved = moved_at_random(self.start, learned)
-        control = nearest(moved.to(self._lm.device), self._lm.vocabulary, 1)
+        learned, count = torch.from_numpy(vectors), len(vectors)
+        draws = [moved_at_random(self.start, learned, draw) for draw in range(DRAWS)]
+        # All at once: what takes the time is going through the vocabulary.
+        found = nearest(torch.cat([learned, *draws]).to(self._lm.device), self._lm.vocabulary, NEAREST, self._vocabulary.lengths)
+        ids, cosine = found.ids.tolist(), found.cosine.tolist()
         return Reading(
             place=self.plane.project(vectors),
-            control_place=self.plane.project(moved.numpy()),
+            control_place=self.plane.project(draws[0].numpy()),
             moved=torch.linalg.vector_norm(learned - self.start, dim=1).numpy(),
-            norm=found.norm.cpu().numpy(),
+            norm=found.norm[:count].cpu().numpy(),
             hidden=self.plane.hidden_share(vectors),
-            ids=found.ids.tolist(),
-            cosine=found.cosine.tolist(),
-            by_l2=found.by_l2.tolist(),
-            distance=found.distance.tolist(),
-            control_ids=control.ids[:, 0].tolist(),
-            control_cosine=control.cosine[:, 0].tolist(),
+            ids=ids[:count],
+            cosine=cosine[:count],
+            by_l2=found.by_l2[:count].tolist(),
+            distance=found.distance[:count].tolist(),
+            control_ids=[[row[0] for row in ids[draw * count :][:count]] for draw in range(1, DRAWS + 1)],
+            control_cosine=[[row[0] for row in cosine[draw * count :][:count]] for draw in range(1, DRAWS + 1)],
         )
 
 
@@ -124,7 +144,7 @@ class KVReader:
         """layer: default the middle one. part: 0 keys (after rotation), 1 values."""
         self.layer, self.part = lm.layers // 2 if layer is None else layer, part
         self.start = start
-        self.cloud_ids: Sequence[int] = vocabulary.sample[:: max(1, len(vocabulary.sample) // 200)]
+        self.cloud_ids: Sequence[int] = vocabulary.sample_of_keys
         real = vocabulary.keys_values(start.shape[2])[self.layer, part].flatten(1).numpy()  # (tokens, kv_heads * head_dim)
         self.plane = fit(real)
         self.cloud = self.plane.project(real)

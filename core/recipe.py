@@ -53,6 +53,10 @@ class Recipe:
     schedule: str = _setting("constant", "what the rate does after the warm-up", label="schedule", choices=("constant", "linear", "cosine"))
     clip: float = _setting(0.0, "largest norm of the gradient; 0: no limit", label="gradient clip", low=0.0, high=1e6)
     weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", label="weight decay", low=0.0, high=10.0)
+    pull_text: str = _setting("", "a text that the vectors are pulled to while they train", label="pull to")
+    pull: float = _setting(
+        0.0, "how strongly: weight of the mean squared distance to that text's embeddings; 0: not at all", label="pull", low=0.0, high=1e6
+    )
     loss: str = _setting(
         "vocabulary",
         "predict the answer among all tokens, or among the label words only",
@@ -64,6 +68,7 @@ class Recipe:
         "before", "vectors before the model's BOS token (as in PEFT) or after it", label="placement", choices=("before", "after")
     )
     seed: int = _setting(0, "start vectors and order of rows", label="seed", low=0, high=2**31 - 1)
+    order_seed: int = _setting(-1, "order of rows alone; -1: by the seed", label="order seed", low=-1, high=2**31 - 1)
     dtype: str = _setting(
         "auto",
         "number format of training; scores are always float32",
@@ -88,6 +93,15 @@ class Recipe:
             raise LabError("A K/V prefix can't start from label words: choose random, vocab or text.")
         if self.method == "prefix" and self.placement == "after":
             raise LabError("A K/V prefix stands before every token, BOS included: set the placement to before.")
+        if self.pull and self.method == "prefix":
+            raise LabError("Only a soft prompt's vectors can be pulled to a text: set the pull to 0, or the method to prompt.")
+        if self.pull and not self.pull_text.strip():
+            raise LabError("A pull needs a text: give one (--pull-text), or set the pull to 0.")
+
+    @property
+    def rows_seed(self) -> int:
+        """The seed of the order of rows: `order_seed`, or `seed` where that is -1."""
+        return self.seed if self.order_seed < 0 else self.order_seed
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,6 +3,7 @@
 A live run and a recorded one are the same thing to whoever looks at them.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .inspection.nearest import Neighbours
 from .model import LanguageModel
 from .prefix import Prefix, create
 from .reading import Reader, Reading, Vocabulary, reader_of
@@ -43,7 +45,9 @@ class RunRecord:
     cloud: np.ndarray = field(default_factory=lambda: np.empty((0, 3), np.float32))
     cloud_ids: list[int] = field(default_factory=list)
     explained: list[float] = field(default_factory=list)
-    neighbours: list[float] = field(default_factory=list)
+    usual: Neighbours | None = None  # how near the vocabulary's own tokens are to each other; None for a K/V prefix
+    gaussian_ids: list[int] = field(default_factory=list)  # nearest tokens of random vectors like the vocabulary's
+    gaussian_cosine: list[float] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     validation: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
@@ -68,13 +72,14 @@ class RunRecord:
         return self.vectors.get(-1, self.vectors.get(max(self.vectors)) if self.vectors else None)
 
     def to_json(self) -> str:
-        """Everything but vectors, single results and training state, as compact JSON."""
-        data = {
-            name: value for name, value in self.__dict__.items() if name not in ("vectors", "held_out", "readings", "cloud", "neighbours")
-        }
+        """Everything but single results and training state, as compact JSON; of the vectors, the first and the last."""
+        data = {name: value for name, value in self.__dict__.items() if name not in ("vectors", "held_out", "readings", "cloud", "usual")}
         data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
         data["cloud"] = _compact(self.cloud)
-        data["neighbours"] = _compact(np.asarray(self.neighbours)[:: max(1, len(self.neighbours) // 100)])
+        data["usual"] = {k: _compact(_thinned(v)) for k, v in asdict(self.usual).items()} if self.usual else None
+        end = self.final_vectors()
+        ends = {0: self.vectors.get(0), -1: end}
+        data["vectors"] = {step: _packed(values) for step, values in ends.items() if values is not None and values.ndim == 2}
         data["losses"] = _compact(np.asarray(self.losses))
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
@@ -87,8 +92,24 @@ class RunRecord:
             reading.update({name: np.asarray(reading[name], np.float32) for name in arrays})
         data["readings"] = [Reading(**reading) for reading in data["readings"]]
         data["cloud"] = np.asarray(data["cloud"], np.float32)
+        usual = data["usual"]
+        data["usual"] = Neighbours(**{k: np.asarray(v, np.float32) for k, v in usual.items()}) if usual else None
+        data["vectors"] = {int(step): _unpacked(values) for step, values in data["vectors"].items()}
         data["texts"] = {int(token): words for token, words in data["texts"].items()}
         return cls(**data)
+
+
+def _thinned(values: np.ndarray, most: int = 100) -> np.ndarray:
+    """About `most` of sorted values, evenly spaced: enough to read a share off them to one per cent."""
+    return values[np.linspace(0, len(values) - 1, min(most, len(values))).astype(int)]
+
+
+def _packed(values: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(values.shape), "float32": base64.b64encode(values.astype("<f4").tobytes()).decode()}
+
+
+def _unpacked(data: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(data["float32"]), "<f4").reshape(data["shape"]).copy()
 
 
 def _compact(value: Any) -> Any:
@@ -170,7 +191,12 @@ def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader,
     record.kind, record.parameters = prefix.kind, prefix.parameter_count()
     record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
     record.explained = [float(share) for share in reader.plane.explained]
-    record.neighbours = vocabulary.neighbours.tolist() if prefix.kind == "soft" else []
+    if prefix.kind == "soft":
+        count = prefix.virtual_tokens
+        record.usual = vocabulary.usual
+        record.gaussian_ids, cosine = vocabulary.gaussian.ids[:count, 0].tolist(), vocabulary.gaussian.cosine[:count, 0]
+        record.gaussian_cosine = [round(value, 4) for value in cosine.tolist()]
+        _name(lm, record, record.gaussian_ids)
     _name(lm, record, record.cloud_ids)
     _read(lm, record, reader, 0, start, record.recipe["steps"])
 
@@ -178,7 +204,8 @@ def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader,
 def _read(lm: LanguageModel, record: RunRecord, reader: Reader, step: int, vectors: np.ndarray, steps: int) -> None:
     finite = bool(np.isfinite(vectors).all())
     reading = reader.read(vectors) if finite else record.readings[-1]
-    _name(lm, record, [token for row in reading.ids for token in row] + reading.by_l2 + reading.control_ids)
+    named = (*reading.ids, *reading.control_ids, reading.by_l2)
+    _name(lm, record, [token for row in named for token in row])
     every = max(1, -(-steps * vectors.nbytes // MOST_SNAPSHOT_BYTES))
     if step % every == 0 or step == steps:
         record.vectors[step] = vectors

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from .errors import LabError
 from .model import LanguageModel
-from .prefix import Prefix, create
+from .prefix import Prefix, SoftPrompt, create
 from .recipe import Recipe
 from .rows import Row, check_window, encode
 from .scoring import Contender, Prepared, answer_loss, label_loss, prepare
@@ -31,6 +32,7 @@ LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by th
 class StepEvent:
     """One finished step. loss: nats per answer token (per label, where the loss is over labels), before the step's change.
 
+    Where vectors are pulled to a text, loss is still that of the answers alone; gradient_norm is of both together.
     vectors: what is stored after the step (see Prefix.snapshot). stopped: why the run ends here, or "".
     """
 
@@ -79,6 +81,12 @@ class Training:
         # Rows that are scored later must fit, too: that is better known before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
         self._check_size()
+        self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
+        if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
+            raise LabError(
+                f"The text to pull to has {len(self.pulled_to)} tokens, one for each vector, and there are {recipe.virtual_tokens} "
+                f"vectors: set the virtual tokens to {len(self.pulled_to)}, or choose another text."
+            )
 
     def _check_size(self) -> None:
         longest = max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in self.prepared.rows)
@@ -133,10 +141,10 @@ class Training:
     def _step(self, optimiser: torch.optim.AdamW, state: State) -> tuple[StepEvent, State]:
         recipe = self.recipe
         before = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
-        rows = [self.prepared.rows[i] for i in batch_indices(recipe.seed, state.step, recipe.batch_size, len(self.prepared.rows))]
+        rows = [self.prepared.rows[i] for i in batch_indices(recipe.rows_seed, state.step, recipe.batch_size, len(self.prepared.rows))]
         loss = self.loss(rows)
         optimiser.zero_grad()
-        loss.backward()
+        (loss if self.pulled_to is None else loss + recipe.pull * self._distance()).backward()
         limit = recipe.clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), limit).item()
         rate = rate_at(recipe, state.step)
@@ -170,6 +178,27 @@ class Training:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
         cache = self.prepared.fill(self.lm)
         return (label_loss if self.recipe.loss == "labels" else answer_loss)(self.lm, cache, rows)
+
+    def _distance(self) -> Tensor:
+        assert isinstance(self.prefix, SoftPrompt) and self.pulled_to is not None  # Recipe pulls nothing else
+        return mean_squared_distance(self.prefix.vectors, self.pulled_to)
+
+
+def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
+    """The embeddings of a text's tokens, without special ones, float32: a soft prompt made of these *is* the text."""
+    return lm.float32.embed(torch.tensor(lm.tokenise(text), dtype=torch.long, device=lm.device)).detach().float()
+
+
+def mean_squared_distance(a: Float[Tensor, "vectors d_model"], b: Float[Tensor, "vectors d_model"]) -> Float[Tensor, ""]:
+    """|a_i - b_i|^2, summed over d_model, as a mean over the vectors.
+
+    What pulls a prompt to a text (Khashabi et al. 2021, "Prompt waywardness"): training loss = loss + pull * this distance
+    between the prompt's vectors and the text's embeddings.
+
+    >>> mean_squared_distance(torch.tensor([[3.0, 4.0], [1.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    tensor(13.)
+    """
+    return (a - b).square().sum(dim=1).mean()
 
 
 def batch_indices(seed: int, step: int, size: int, rows: int) -> list[int]:

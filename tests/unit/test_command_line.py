@@ -103,13 +103,13 @@ def test_train_takes_the_test_file_as_held_out_rows(capsys, csv, tmp_path):
 def test_every_setting_of_a_recipe_can_be_given(capsys, csv):
     given = {
         "method": "prefix", "init": "random", "init-scale": "0.5", "mlp": "4", "learning-rate": "0.02", "warmup": "1", "schedule": "linear",
-        "clip": "1", "weight-decay": "0.01", "seed": "7", "template": "{input} is",
+        "clip": "1", "weight-decay": "0.01", "seed": "7", "order-seed": "-1", "pull-text": "a pet", "pull": "0", "template": "{input} is",
     }  # fmt: skip
     flags = [word for name, value in given.items() for word in (f"--{name}", value)]
     recipe = call(capsys, "train", "--task", csv, *SHORT, *flags)["recipe"]
     wanted = Recipe(
         task=csv, steps=3, virtual_tokens=4, batch_size=4, method="prefix", init="random", init_scale=0.5, mlp=4, learning_rate=0.02,
-        warmup=1, schedule="linear", clip=1.0, weight_decay=0.01, seed=7, template="{input} is",
+        warmup=1, schedule="linear", clip=1.0, weight_decay=0.01, seed=7, pull_text="a pet", template="{input} is",
     )  # fmt: skip
     assert recipe == wanted.to_dict()
 

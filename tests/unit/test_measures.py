@@ -15,6 +15,7 @@ from core.errors import LabError
 from core.measures import (
     Pair,
     bootstrap_difference,
+    bootstrap_mean,
     confusion,
     expected_calibration_error,
     holm,
@@ -343,3 +344,15 @@ def test_differences_that_are_all_alike_are_an_interval_of_one_point(a, b, gap):
 def test_what_has_no_partner_has_no_difference(a, b):
     with pytest.raises(LabError):
         bootstrap_difference(a, b)
+
+
+def test_a_means_interval_is_nearly_normal_with_many_rows():
+    values = np.random.default_rng(0).exponential(2.0, 400)
+    half = 1.96 * values.std() / math.sqrt(len(values))
+    assert bootstrap_mean(values.tolist()) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.05)
+
+
+def test_a_mean_of_equal_values_is_one_point_and_of_none_is_nothing():
+    assert bootstrap_mean([-0.25] * 9) == (-0.25, -0.25)
+    with pytest.raises(LabError, match="no rows"):
+        bootstrap_mean([])

@@ -41,7 +41,7 @@ def test_a_first_column_that_begins_with_pk_is_no_zip():
 
 def test_a_diverged_runs_figure_can_be_read_by_a_browser():
     text = drawn({"data": [{"y": [1.0, math.nan, math.inf]}]})
-    assert json.loads(text) == {"data": [{"y": [1.0, None, None]}]}
+    assert json.loads(text)["data"] == [{"y": [1.0, None, None]}]
 
 
 def test_a_batch_that_would_not_fit_is_refused_before_training():

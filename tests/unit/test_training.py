@@ -16,13 +16,14 @@ from core.model import hash_weights
 from core.prefix import ReparameterisedKVPrefix, create, keys_values_of, start_tokens
 from core.recipe import Recipe
 from core.rows import encode
-from core.training import LOSS_FLOOR, WORSE_STEPS, State, Training, batch_indices, rate_at
+from core.training import LOSS_FLOOR, WORSE_STEPS, State, Training, batch_indices, mean_squared_distance, rate_at, text_embeddings
 
 RECIPES = {
     "soft": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),
     "soft, all options": Recipe(
         steps=6, batch_size=5, virtual_tokens=5, init="random", schedule="cosine", warmup=1, clip=0.5, weight_decay=0.1, seed=3
     ),
+    "soft, pulled": Recipe(steps=6, batch_size=4, virtual_tokens=14, pull=0.3, pull_text="the quick brown fox", order_seed=4),
     "prefix": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5),
     "prefix, mlp": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
     "prefix, random mlp": Recipe(method="prefix", init="random", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
@@ -100,6 +101,84 @@ def test_another_seed_starts_elsewhere_and_takes_other_rows(tiny):
     second, _ = train(tiny("llama"), RECIPES["soft"].but(seed=1))
     assert not np.array_equal(first[0].vectors, second[0].vectors)
     assert batch_indices(0, 0, 4, 12) != batch_indices(1, 0, 4, 12)
+
+
+def batches(monkeypatch, lm, recipe):
+    """The inputs of the rows in every batch, and the start."""
+    training = Training(lm, answer_task(), recipe)
+    start, seen, loss = training.prefix.snapshot(), [], training.loss
+    monkeypatch.setattr(training, "loss", lambda rows: seen.append([row.example.input for row in rows]) or loss(rows))
+    training.advance(training.start(), recipe.steps)
+    return seen, start
+
+
+def test_the_order_seed_changes_the_rows_and_not_the_start_and_the_seed_the_other_way_round(tiny, monkeypatch):
+    lm, recipe = tiny("llama"), RECIPES["soft"]
+    rows, start = batches(monkeypatch, lm, recipe)
+    other_rows, same_start = batches(monkeypatch, lm, recipe.but(order_seed=1))
+    assert rows != other_rows and np.array_equal(start, same_start)
+    same_rows, other_start = batches(monkeypatch, lm, recipe.but(seed=1, order_seed=recipe.seed))
+    assert rows == same_rows and not np.array_equal(start, other_start)
+    assert other_rows == batches(monkeypatch, lm, recipe.but(seed=1))[0]  # the seed's own order
+
+
+# --- pull ---------------------------------------------------------------------------------------------------------------------
+
+SENTENCE = "the quick brown fox"
+PULLED = Recipe(steps=12, batch_size=4, init="text", init_text=SENTENCE, pull_text=SENTENCE, learning_rate=0.1, warmup=0)
+
+
+def pulled(lm, **changes):
+    return PULLED.but(virtual_tokens=len(lm.tokenise(SENTENCE)), **changes)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_pull_adds_its_gradient_and_leaves_the_reported_loss_alone(tiny, arch):
+    lm = tiny(arch)
+    recipe = pulled(lm, init="vocab", pull=0.5, steps=1)
+    training = Training(lm, answer_task(), recipe)
+    target, vectors = text_embeddings(lm, SENTENCE), training.prefix.vectors
+    task_loss = training.loss([training.prepared.rows[i] for i in batch_indices(recipe.seed, 0, 4, 12)])
+    (gradient,) = torch.autograd.grad(task_loss, vectors)
+    wanted = gradient + 0.5 * 2 * (vectors.detach() - target) / len(target)
+    (event,), _ = training.advance(training.start())
+    assert event.loss == task_loss.item()
+    assert event.gradient_norm == pytest.approx(wanted.norm().item(), rel=1e-5)
+
+
+def test_without_a_pull_a_text_changes_no_bit(tiny):
+    lm = tiny("llama")
+    plain, _ = train(lm, pulled(lm, pull_text=""))
+    named, _ = train(lm, pulled(lm, order_seed=PULLED.seed))
+    assert [event.loss for event in plain] == [event.loss for event in named]
+    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(plain, named, strict=True))
+    Training(lm, answer_task(), Recipe(pull_text=SENTENCE, virtual_tokens=1))  # of another length: nothing is pulled
+
+
+@pytest.mark.parametrize("arch", ["llama", "gemma3"])  # Gemma's embedding module scales
+def test_the_harder_the_pull_the_nearer_the_vectors_stay(tiny, arch):
+    lm = tiny(arch)
+    target, distances = text_embeddings(lm, SENTENCE), []
+    for pull in (0.0, 0.1, 1.0, 1e6):
+        events, _ = train(lm, pulled(lm, pull=pull, steps=30))
+        distances.append(float(mean_squared_distance(torch.from_numpy(events[-1].vectors), target)))
+    assert distances == sorted(distances, reverse=True) and distances[0] > 4 * distances[-1]
+
+
+def test_a_pull_of_a_million_brings_vectors_from_elsewhere_to_the_text(tiny):
+    lm = tiny("llama")
+    recipe = pulled(lm, init="vocab", pull=1e6, steps=120, schedule="linear")
+    start = torch.from_numpy(create(lm, answer_task(), recipe).snapshot())
+    events, _ = train(lm, recipe)
+    target = text_embeddings(lm, SENTENCE)
+    assert mean_squared_distance(torch.from_numpy(events[-1].vectors), target) < 0.01 * mean_squared_distance(start, target)
+
+
+def test_a_text_of_another_length_than_the_prompt_is_refused_with_the_number_to_set(tiny):
+    lm = tiny("llama")
+    count = len(lm.tokenise(SENTENCE))
+    with pytest.raises(LabError, match=f"has {count} tokens.*set the virtual tokens to {count}"):
+        Training(lm, answer_task(), pulled(lm, pull=1.0).but(virtual_tokens=count + 1))
 
 
 # --- pause and go on ----------------------------------------------------------------------------------------------------------

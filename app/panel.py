@@ -1,0 +1,355 @@
+"""What all panels of the Inspect page share: layout, up to three runs side by side, and experiments that fill in as they go.
+
+A panel is one file of app.panels: what it shows of one run (`view`), and, where that needs the model, the experiment behind its
+button (`job`). What an experiment found is kept by the prompt, the task and the settings, so nobody waits for it twice.
+"""
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from core import LabError
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.record import RunRecord
+from core.scoring import Contender
+from core.task import Task
+
+from . import show
+from .components import clicked_token, drawn, html, plot
+from .contest import contender_at
+from .jobs import side_job
+from .session import Lab, Run, Session
+
+SLOTS = 3  # runs side by side
+MOST_KEPT = 300  # experiments, of all sessions
+
+
+@dataclass
+class Findings:
+    """What an experiment found so far. total: how many findings there will be, 0 while that is not known."""
+
+    total: int = 0
+    items: list[Any] = field(default_factory=list)
+    whole: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def words(self) -> str:
+        """Where it is, with the time left at the pace so far."""
+        done = len(self.items)
+        if self.whole:
+            return ""
+        if not (done and self.total):
+            return "Working …"
+        left = (time.monotonic() - self.began) / done * (self.total - done)
+        return f"{done} of {self.total}" + (f", about {left:.0f} s left" if left >= 1 else "")
+
+
+class Shelf:
+    """Whole experiments of all sessions, the least recently asked for go first."""
+
+    def __init__(self, most: int = MOST_KEPT):
+        self._kept: OrderedDict[tuple, Findings] = OrderedDict()
+        self._most = most
+
+    def get(self, key: tuple) -> Findings | None:
+        found = self._kept.get(key)
+        if found:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: tuple, findings: Findings) -> None:
+        self._kept[key] = findings
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows of one run: escaped HTML, and a figure of app.figures or None."""
+
+    html: str = ""
+    figure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a panel looks at: a run at a step, the virtual token that is chosen, and the panel's own settings."""
+
+    session: Session
+    run: Run
+    step: int
+    settings: dict[str, Any]
+    beside: tuple[Run, ...] = ()  # other runs in sight
+
+    @property
+    def record(self) -> RunRecord:
+        return self.run.record
+
+    @property
+    def task(self) -> Task:
+        return self.run.task
+
+    @property
+    def chosen(self) -> int | None:
+        return self.session.chosen
+
+    @property
+    def soft(self) -> bool:
+        return self.record.kind == "soft"
+
+    @property
+    def learned(self) -> Contender:
+        """The run's prompt at this step, called "learned". LabError where its vectors are not kept."""
+        return replace(contender_at(self.run, self.step), name="learned")
+
+    @property
+    def soft_prompt(self) -> Contender:
+        """As `learned`. LabError for a K/V prefix."""
+        if not self.soft:
+            raise LabError("A K/V prefix has no words: choose a soft prompt for this.")
+        return self.learned
+
+    @property
+    def start(self) -> np.ndarray | None:
+        """The vectors that the run started from, or None where they are not known."""
+        return self.record.vectors.get(0) if self.record.start_known else None
+
+    @property
+    def known_start(self) -> np.ndarray:
+        """As `start`. LabError where it isn't known."""
+        if self.start is None:
+            raise LabError("This prompt's start is not known (no recipe, or other weights): choose the learned prompt itself.")
+        return self.start
+
+    @property
+    def written(self) -> list[str]:
+        return [prompt.name for prompt in self.task.handcrafted]
+
+    def key(self, *more: Any) -> tuple:
+        """What an experiment on this prompt depends on."""
+        learned, start = self.learned, self.start
+        digest = hashlib.sha256(learned.prefix.snapshot().tobytes() + (b"" if start is None else start.tobytes())).digest()
+        task = self.task
+        rows = hash((task.train, task.validation, task.held_out, task.labels, task.handcrafted))
+        return digest, learned.template, learned.placement, task.slug, rows, *more
+
+
+class Panel(ABC):
+    """One analysis on the page. sees: what one sees; doubt: what it doesn't prove; each one sentence of plain HTML.
+
+    button: the label of the button that starts its experiment; "" where there is none. follows: it is painted anew while the
+    scrubber moves. text_first: what it says stands above its figure. automatic: its experiment starts by itself as a setting is changed, where it is needed. by_step: the
+    experiment is about the prompt at one step, not about a run.
+    """
+
+    name: str
+    title: str
+    sees: str
+    doubt: str
+    open = False
+    button = ""
+    follows = False
+    text_first = False
+    automatic = False
+    by_step = True
+
+    def __init__(self, lab: Lab, shelf: Shelf):
+        self.lab, self.shelf = lab, shelf
+        self.found: dict[str, dict[tuple, Findings]] = {}  # unfinished ones, by session
+
+    # --- what a panel says of itself --------------------------------------------------------------------------------
+
+    def make_settings(self) -> dict[str, Any]:
+        """The panel's own controls, made inside its row. Their names are keys of `Look.settings`."""
+        return {}
+
+    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+        """Updates of those controls that depend on the runs (choices of layers, of other runs)."""
+        return {}
+
+    def needed(self, look: Look) -> bool:
+        """Whether the experiment has anything to add to what is known."""
+        return True
+
+    @abstractmethod
+    def view(self, look: Look, findings: Findings | None) -> View:
+        """What to show. findings: of the experiment, as far as it has come; None where it wasn't done for this look."""
+
+    def key(self, look: Look) -> tuple:
+        """What the experiment's findings depend on, besides the prompt and the task."""
+        return tuple(sorted((name, str(value)) for name, value in look.settings.items()))
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        """The experiment: yields how many findings there will be (an int), findings, and None between pieces."""
+        raise NotImplementedError
+
+    # --- layout -----------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        with gr.Accordion(self.title, open=self.open, elem_id=f"panel-{self.name}", elem_classes="panel"):
+            html(f"<p class='note sees'>{self.sees} <b>What it can’t tell:</b> {self.doubt}</p>")
+            with gr.Row(elem_classes="panel-controls"):
+                self.controls = self.make_settings()
+                if self.button:
+                    self.go = gr.Button(self.button, elem_id=f"go-{self.name}", scale=0, min_width=200)
+                    self.halt = gr.Button("Stop", elem_id=f"halt-{self.name}", scale=0, min_width=90, interactive=False)
+            self.message = html(elem_id=f"message-{self.name}")
+            self.columns: list[Any] = []
+            self.texts: list[Any] = []
+            self.plots: list[Any] = []
+            with gr.Row(elem_classes="slots"):
+                for number in range(SLOTS):
+                    with gr.Column(visible=number == 0, min_width=300) as column:
+                        for made in (html, plot) if self.text_first else (plot, html):
+                            where, kind = (self.texts, "text") if made is html else (self.plots, "plot")
+                            where.append(made(elem_id=f"{self.name}-{kind}-{number + 1}"))
+                    self.columns.append(column)
+        buttons = [self.go, self.halt] if self.button else []
+        self.outputs = [self.message, *self.columns, *self.texts, *self.plots, *self.controls.values(), *buttons]
+        self.defaults = {name: control.value for name, control in self.controls.items()}
+
+    # --- painting ---------------------------------------------------------------------------------------------------
+
+    def settings(self, session: Session) -> dict[str, Any]:
+        return {**self.defaults, **session.settings.get(self.name, {})}
+
+    def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> list[Any]:
+        """The values of `outputs`: one slot for each of `runs`."""
+        views = [self._view(session, run, runs) for run in runs[:SLOTS]]
+        head = [f'<p class="slot-name">{show.safe(run.name)}</p>' if len(views) > 1 else "" for run in runs[:SLOTS]]
+        rest = SLOTS - len(views)
+        texts = [name + view.html for name, view in zip(head, views, strict=True)]
+        captions = [show.recipe_line(run.record) for run in runs[:SLOTS]]
+        plots = [drawn(view.figure, caption) if view.figure else "" for view, caption in zip(views, captions, strict=True)]
+        updates = self.refresh(session, runs)
+        values: list[Any] = [
+            show.message(message),
+            *(gr.update(visible=number < len(views) or number == 0) for number in range(SLOTS)),
+            *texts,
+            *[""] * rest,
+            *plots,
+            *[""] * rest,
+            *(updates.get(name, gr.skip()) for name in self.controls),
+        ]
+        if self.button:
+            values += [gr.update(interactive=not working), gr.update(interactive=working)]
+        return values
+
+    def _view(self, session: Session, run: Run, runs: list[Run]) -> View:
+        if not run.record.readings:
+            return View("<p class='note'>Train a prompt first.</p>")
+        look = self.look(session, run, runs)
+        try:
+            findings = self.known(look) if self.button or self.automatic else None
+            shown = self.view(look, findings)
+        except LabError as error:
+            return View(f"<p class='note'>{show.safe(error)}</p>")
+        if findings and not findings.whole:
+            return View(f"<p class='note' role='status'>{findings.words()}</p>{shown.html}", shown.figure)
+        return shown
+
+    def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
+        """`run` at the session's step (of the run that is shown; others at their end)."""
+        last = len(run.record.readings) - 1
+        step = last if session.step is None or run is not runs[0] else min(session.step, last)
+        return Look(session, run, step, self.settings(session), tuple(other for other in runs if other is not run))
+
+    # --- experiments ------------------------------------------------------------------------------------------------
+
+    def _key(self, look: Look) -> tuple:
+        about = look if self.by_step else replace(look, step=len(look.record.readings) - 1)
+        return (self.name, *about.key(self.key(look)))
+
+    def known(self, look: Look) -> Findings | None:
+        """What is known for this look: whole, or what was found before it was stopped. None, too, where nothing can be found."""
+        try:
+            key = self._key(look)
+        except LabError:
+            return None
+        return self.shelf.get(key) or self.found.get(look.session.id, {}).get(key)
+
+    async def run(self, session: Session, runs: list[Run]) -> AsyncIterator[list[Any]]:
+        """Do the experiment for each of `runs` that lacks it, painting as it fills in."""
+        mine = self.found.setdefault(session.id, {})
+        for run in runs:
+            try:
+                if run.busy:
+                    raise LabError("This run is still going on: wait for its end, or stop it.")
+                look = self.look(session, run, runs)
+                key = self._key(look)
+            except LabError as error:
+                yield self.paint(session, runs, str(error))
+                return
+            if self.shelf.get(key) or not self.needed(look):
+                continue
+            findings = Findings()
+
+            def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Any]:
+                return self.job(lm, look, ticket)
+
+            def take(event: Any, findings: Findings = findings, key: tuple = key) -> None:
+                mine[key] = findings  # only now: an experiment that can't begin leaves what was found before
+                if isinstance(event, int) and not findings.total:
+                    findings.total = event
+                elif not isinstance(event, int):
+                    findings.items.append(event)
+
+            problem, ticket = "", None
+            async for _, problem in side_job(self.lab, session, job, take):
+                ticket = ticket or session.side_job
+                yield self.paint(session, runs, problem, working=True)
+            if problem or (ticket and ticket.status != "done"):
+                yield self.paint(session, runs, problem)
+                return
+            findings.whole = True
+            self.shelf.put(key, findings)
+            mine.pop(key, None)
+        yield self.paint(session, runs)
+
+    def stop(self, session: Session) -> None:
+        if session.side_job:
+            self.lab.engine.cancel(session.side_job)
+
+    def forget(self, session: str) -> None:
+        """A session has left: what it had begun goes with it."""
+        self.found.pop(session, None)
+
+    def wire(self, session: gr.State, page: Any) -> None:
+        """page: the Inspect page, which knows which runs are laid side by side, and paints all panels."""
+        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+
+        def keep(session: Session, *values: Any) -> list[Any]:
+            session.settings[self.name] = dict(zip(self.controls, values, strict=True))
+            return self.paint(session, page.runs(session), working=self._working(session))
+
+        async def go(session: Session, *values: Any) -> AsyncIterator[list[Any]]:
+            session.settings[self.name] = dict(zip(self.controls, values, strict=True))
+            async for painted in self.run(session, page.runs(session)):
+                yield painted
+
+        inputs = [session, *self.controls.values()]
+        for control in self.controls.values():
+            event = control.change if isinstance(control, gr.Textbox) else control.input
+            event(go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **quiet)
+
+        def choose(session: Session, event: gr.EventData) -> list[Any]:
+            page.choose(session, clicked_token(event))
+            return page.paint_panels(session)
+
+        for source in (*self.texts, *self.plots):
+            source.click(choose, [session], page.panel_outputs, **quiet).then(page.train_paint, [session], page.train_outputs, **quiet)
+        if self.button:
+            self.go.click(go, inputs, self.outputs, **quiet)
+            self.halt.click(self.stop, [session], None, **quiet)
+
+    @staticmethod
+    def _working(session: Session) -> bool:
+        return session.side_job is not None and not session.side_job.over

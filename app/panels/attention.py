@@ -1,0 +1,103 @@
+"""Attention: how much of it goes to the prompt, layer by layer and head by head; and Petrov's identity, checked live."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from core.contenders import started
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.probes.attention import Attention, attention_of, petrov
+from core.run import common_rows
+
+from .. import inspect_figures, show
+from ..contest import best_written
+from ..panel import Findings, Look, Panel, View
+from ..session import Run, Session
+
+ROWS = 16
+CHECKED = 24  # tokens that Petrov's identity is checked on
+
+
+class AttentionPanel(Panel):
+    name, title, button = "attention", "Attention to the prompt", "Look"
+    sees = "From the position that must say the answer: the share of attention that goes to the prompt, for every layer and head, beside a handcrafted prompt’s."
+    doubt = "what matters: a position may draw attention and change nothing, as the first one does in most heads whatever stands there; so it is shown apart."
+
+    def make_settings(self) -> dict[str, Any]:
+        return {
+            "layer": gr.Dropdown([("all", -1)], value=-1, label="layer", elem_id="attention-layer", min_width=90),
+            "head": gr.Dropdown([("all", -1)], value=-1, label="head", elem_id="attention-head", min_width=90),
+        }
+
+    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+        lm = self.lab.engine.lm
+        if lm is None:
+            return {}
+        heads = lm.model.config.get_text_config().num_attention_heads
+        return {
+            "layer": gr.update(choices=[("all", -1), *((str(i), i) for i in range(lm.layers))]),
+            "head": gr.update(choices=[("all", -1), *((str(i), i) for i in range(heads))]),
+        }
+
+    def key(self, look: Look) -> tuple:
+        return ()
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        mine, task = look.learned, look.task
+        best = best_written(look.run)
+        rows = common_rows(task.held_out, [mine, *([best] if best else [])])[:ROWS]
+        start = started(lm, mine, look.start) if look.start is not None else None
+        everybody = [one for one in (mine, start, best) if one]
+        yield len(everybody) * len(rows) + 1
+        for contender in everybody:
+            yield from attention_of(lm, contender, rows, task.labels, most=ROWS, count=mine.prefix.virtual_tokens)
+        ids = lm.tokenise(" ".join(row.input for row in rows))[:CHECKED]
+        yield petrov(lm, mine.prefix, ids), petrov(lm, start.prefix, ids) if start else None
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        found = {item.name: item for item in findings.items if isinstance(item, Attention)} if findings else {}
+        if look.learned.name not in found:
+            return View("")
+        learned, *others = found.values()
+        written = next((one for one in others if not one.name.startswith("the start")), None)
+        layer, head = look.settings["layer"], look.settings["head"]
+        one = (layer, head) if layer >= 0 and head >= 0 else None
+        told = "".join(identity(*item) for item in findings.items if isinstance(item, tuple)) if findings else ""
+        return View(_table([learned, *others]) + told, inspect_figures.attention(learned, written, one, look.chosen))
+
+
+def _table(found: list[Attention]) -> str:
+    rows = []
+    for one in found:
+        shares = [one.shares.prefix, one.shares.sink, one.shares.rest]
+        words = "" if one.tokens == tuple(str(i + 1) for i in range(len(one.tokens))) else f": {show.token_list(one.tokens)}"
+        rows.append(
+            f"<tr><th scope='row'>{show.safe(one.name)}</th><td>{len(one.tokens)}{words}</td>"
+            + "".join(f"<td class='num'>{show.percent(float(share.mean()))}</td>" for share in shares)
+            + "</tr>"
+        )
+    heads = "".join(f"<th scope='col' class='num'>{name}</th>" for name in ("to the prompt", "to the first position", "to the rest"))
+    return (
+        f"<div class='wide'><table class='said csv'><caption>Where attention goes, mean over all layers and heads, {found[0].n} rows</caption><thead><tr>"
+        f"<th scope='col'>prompt</th><th scope='col'>its positions</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        "<p class='note'>The start is the control: it has learned nothing. A longer prompt draws more, so compare prompts of one length.</p>"
+    )
+
+
+def identity(residual: np.ndarray, start: np.ndarray | None) -> str:
+    """Petrov's identity by layer, in words. start: the same for the untrained start."""
+    deeper = f"{residual[1:].max():.2f}" if len(residual) > 1 else "0"
+    beside = (
+        f" (the untrained start’s by {start[1:].max():.2f}, so that alone is no sign of learning)"
+        if start is not None and len(start) > 1
+        else ""
+    )
+    return (
+        "<p class='note'><b>What a prefix can’t change</b> (Petrov et al. 2023): given the same inputs and positions, it only takes attention "
+        "away from the input’s tokens and leaves their proportions as they were, A′<sub>ij</sub> = A<sub>ij</sub> (1 − Σ<sub>p</sub> A′<sub>ip</sub>). "
+        f"Checked here on a few inputs in a row: in layer 0 the two sides differ by at most {residual[0]:.1e}; in deeper layers by up to {deeper}{beside}, "
+        "since there the inputs themselves have changed.</p>"
+    )

@@ -1,0 +1,148 @@
+"""Between prompts: a straight line from one to another, vectors moved from one into another, and how alike all vectors are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import torch
+
+from core import LabError
+from core.engine import Ticket
+from core.inspection.between import barrier, cosines
+from core.inspection.control import moved_at_random
+from core.model import LanguageModel
+from core.prefix import in_peft_layout
+from core.probes.between import Along, Patched, path_between, transplant, written_prefix
+from core.probes.vectors import put_in
+from core.run import rivals
+from core.scoring import Contender
+
+from .. import inspect_figures, show
+from ..contest import contender_at, prefix_of
+from ..panel import Findings, Look, Panel, View
+from ..session import Run, Session
+
+LINE, MOVE, ALIKE = "walk in a straight line", "put its vectors into the other", "cosines of all vectors"
+START, WRITTEN = "its own start", "words of: "
+
+
+class BetweenPanel(Panel):
+    name, title, button = "between", "Between prompts", "Go"
+    sees = (
+        "What happens on the straight line from this prompt to another; or which of its vectors, put into a prompt for another task, take the "
+        "behaviour along: a causal reading, where nearest tokens are only a likeness."
+    )
+    doubt = "that vectors which carry a task do so alone: they were trained together; the dotted control shows what losing the other’s vectors costs by itself."
+
+    def make_settings(self) -> dict[str, Any]:
+        return {
+            "how": gr.Dropdown([LINE, MOVE, ALIKE], value=LINE, label="do", elem_id="between-how", min_width=220),
+            "other": gr.Dropdown([START], value=START, label="the other prompt", elem_id="between-other", min_width=260, scale=2),
+        }
+
+    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+        others = [run.name for run in session.runs if run not in runs[:1] and prefix_of(run) is not None and not run.busy]
+        written = [WRITTEN + prompt.name for prompt in runs[0].task.handcrafted] if runs and runs[0].record.kind == "soft" else []
+        choices = [START, *others, *written]
+        now = self.settings(session)["other"]
+        return {"other": gr.update(choices=choices, value=now if now in choices else START)}
+
+    def key(self, look: Look) -> tuple:
+        if look.settings["how"] == ALIKE:
+            return (ALIKE, *(run.name for run in look.session.runs), *(run.record.step for run in look.session.runs))
+        other = _run(look)
+        made = contender_at(other, len(other.record.readings) - 1).prefix.snapshot().tobytes() if other else str(look.settings["other"])
+        return (look.settings["how"], look.settings["other"], made)
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        how, mine = look.settings["how"], look.learned
+        if how == ALIKE:
+            yield from _alike(lm, look)
+            return
+        run = _run(look)
+        if how == MOVE:
+            if run is None:
+                raise LabError(
+                    "Vectors can be put into another learned prompt only: choose another run, best of another task and the same length."
+                )
+            start = look.start
+            control = None
+            if start is not None:
+                control = moved_at_random(torch.from_numpy(start), torch.from_numpy(mine.prefix.snapshot())).numpy()
+            yield from transplant(lm, (look.task, run.task), mine, _contender(run), self.lab.book, control=control)
+            return
+        yield from path_between(lm, look.task, mine, self._other(lm, look, run, mine), self.lab.book)
+
+    def _other(self, lm: LanguageModel, look: Look, run: Run | None, mine: Contender) -> Contender:
+        if run is not None:
+            return _contender(run)
+        name = str(look.settings["other"])
+        if name == START:
+            if look.start is None:
+                raise LabError("This prompt's start is not known: choose another prompt to walk to.")
+            return put_in(lm, mine, "its start", look.start)
+        prompt = next((one for one in rivals(look.task) if WRITTEN + one.name == name), None)
+        if prompt is None:
+            raise LabError("There is no such prompt here: choose one of the list.")
+        return put_in(lm, mine, prompt.name, written_prefix(lm, prompt.template, mine.prefix.virtual_tokens))
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        if not findings or not findings.items:
+            return View("")
+        names = ("this prompt", str(look.settings["other"]))
+        if look.settings["how"] == ALIKE:
+            values, groups, sizes = findings.items[-1]
+            return View("", inspect_figures.cosines(values, groups, sizes, look.chosen))
+        if look.settings["how"] == MOVE:
+            run = _run(look)
+            found = [item for item in findings.items if isinstance(item, Patched)]
+            tasks = (f"“{look.task.name}” right", f"“{run.task.name}” right" if run else "")
+            return View(_moves(found, tasks, look.chosen), inspect_figures.transplant(found, tasks, look.chosen))
+        points = sorted((item for item in findings.items if isinstance(item, Along)), key=lambda one: one.share)
+        losses = [one.score.loss for one in points if one.score.loss is not None]
+        return View("", inspect_figures.along(points, names, barrier(losses) if findings.whole else 0.0))
+
+
+def _run(look: Look) -> Run | None:
+    return next((run for run in look.session.runs if run.name == look.settings["other"] and prefix_of(run) is not None), None)
+
+
+def _contender(run: Run) -> Contender:
+    return contender_at(run, len(run.record.readings) - 1)
+
+
+def _alike(lm: LanguageModel, look: Look) -> Iterator[Any]:
+    runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of(run) is not None and not run.busy]
+    runs = [look.run, *(run for run in runs if run is not look.run)]
+    groups = []
+    for run in runs:
+        end = run.record.final_vectors()
+        if end is not None:
+            groups.append((run.name, in_peft_layout(torch.from_numpy(end)).numpy()))
+    yield 1
+    mean = lm.vocabulary.mean(dim=0).cpu().numpy() if look.soft else None
+    yield cosines([values for _, values in groups], mean), [name for name, _ in groups], [len(values) for _, values in groups]
+
+
+def _moves(found: list[Patched], names: tuple[str, str], chosen: int | None) -> str:
+    single = [one for one in found if len(one.which) == 1]
+    if not single:
+        return ""
+    control = {one.which: one for one in single if one.source == "control"}
+    rows = []
+    for one in sorted((one for one in single if one.source == "learned"), key=lambda one: one.which):
+        number, other = one.which[0], control.get(one.which)
+        cells = [show.percent(one.from_task.accuracy), show.percent(one.into_task.accuracy)]
+        beside = [show.percent(other.from_task.accuracy), show.percent(other.into_task.accuracy)] if other else ["–", "–"]
+        rows.append(
+            f"<tr{' class=lit' if chosen == number else ''}><th scope='row'><button type='button' class='number' data-token='{number}'>{number + 1}</button></th>"
+            + "".join(f"<td class='num'>{cell}</td>" for cell in cells)
+            + "".join(f"<td class='num control'>{cell}</td>" for cell in beside)
+            + "</tr>"
+        )
+    heads = (*names, f"{names[0]}, random", f"{names[1]}, random")
+    head = "".join(f"<th scope='col' class='num'>{show.safe(name)}</th>" for name in heads)
+    return (
+        f"<div class='wide'><table class='said csv'><caption>One vector put in alone</caption><thead><tr><th scope='col'>vector</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )

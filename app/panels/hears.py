@@ -1,0 +1,56 @@
+"""What the model hears: what it would say after the prompt alone, layer by layer, and how it would go on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from core.probes.hears import Continuation, Lens, hear, said_alone
+
+from core.contenders import moved, started
+from core.engine import Ticket
+from core.model import LanguageModel
+
+from .. import inspect_figures, show
+from ..panel import Findings, Look, Panel, View
+
+MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance
+MINE, START, RANDOM = "the learned prompt", "its start, untrained", "its start, moved at random"
+
+
+class HearsPanel(Panel):
+    name, title, button = "hears", "What the model hears", "Listen"
+    sees = "With no input at all: which word the model would say next at each position of the prompt, read after every layer, and how it would go on from there."
+    doubt = "what the prompt means to the model: layers before the last were never trained to be read so, and a prompt trained for inputs was never meant to stand alone."
+
+    def make_settings(self) -> dict[str, Any]:
+        return {"whose": gr.Dropdown([MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance
+MINE, START, RANDOM], value=MINE, label="prompt", elem_id="hears-whose", min_width=240)}
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        mine, whose = look.learned, look.settings["whose"]
+        if whose != MINE:
+            start = look.known_start
+            mine = started(lm, mine, start) if whose == START else moved(lm, mine, start)
+        yield 1 + (1 + SAMPLES) * MOST
+        yield from hear(lm, mine)
+        yield from said_alone(lm, mine, MOST, SAMPLES)
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        if not findings:
+            return View("")
+        lens = next((item for item in findings.items if isinstance(item, Lens)), None)
+        said: dict[tuple[str, int], Continuation] = {}
+        for item in findings.items:
+            if isinstance(item, Continuation):
+                said[item.kind, item.number] = item
+        return View(_said(list(said.values())), inspect_figures.lens(lens, look.chosen) if lens else None)
+
+
+def _said(found: list[Continuation]) -> str:
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><th scope='row'>{'most likely' if one.kind == 'greedy' else f'sampled, {one.number + 1}'}</th><td>{show.safe(show.visible(one.text))}</td></tr>"
+        for one in found
+    )
+    return f"<table class='said csv'><caption>How the model goes on from the prompt alone</caption><tbody>{rows}</tbody></table>"

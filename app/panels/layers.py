@@ -1,0 +1,58 @@
+"""K/V prefixes layer by layer: how long their keys and values are, and what each layer's are worth."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from core.engine import Ticket
+from core.inspection.kv import against
+from core.model import LanguageModel
+from core.probes.layers import LayerEffect, leave_layers_out
+
+from .. import inspect_figures
+from ..panel import Findings, Look, Panel, View
+
+
+class LayersPanel(Panel):
+    name, title, button = "layers", "A K/V prefix, layer by layer", "Leave layers out"
+    sees = (
+        "How long the prefix’s keys and values are against those of real words, and what it costs to leave out one layer of it at a time."
+    )
+    doubt = "that a long key or value matters: norms say nothing of direction; and layers stand in for each other, so single costs don’t add up."
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        mine = look.learned
+        values = mine.prefix.snapshot()
+        if values.ndim == 5:
+            yield lm.layers + 1
+            real = self.lab.vocabulary(lm).keys_values(values.shape[2]).numpy()
+            yield against(values, real)
+            for event in leave_layers_out(lm, look.task, mine, self.lab.book, look.start):
+                if not isinstance(event, int):
+                    yield event
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        if look.soft:
+            return View(
+                "<p class='note'>A soft prompt has no layers of its own: it is vectors before the first one. Train a K/V prefix to see it here.</p>"
+            )
+        if not findings:
+            return View("")
+        ratio = next((item for item in findings.items if isinstance(item, np.ndarray)), None)
+        found = [item for item in findings.items if isinstance(item, LayerEffect)]
+        if found:
+            return View(_norms(ratio) if ratio is not None else "", inspect_figures.layer_effects(found))
+        return View("", inspect_figures.layer_norms(ratio, 0) if ratio is not None else None)
+
+
+def _norms(ratio: np.ndarray) -> str:
+    keys, values = ratio[:, 0].mean(axis=1), ratio[:, 1].mean(axis=1)
+    rows = "".join(
+        f"<tr><th scope='row'>{i}</th><td class='num'>{k:.2f}</td><td class='num'>{v:.2f}</td></tr>"
+        for i, (k, v) in enumerate(zip(keys, values, strict=True))
+    )
+    return (
+        "<details><summary>Norms against real words’, by layer (mean over heads)</summary><table class='said csv'><thead><tr><th scope='col'>layer</th>"
+        f"<th scope='col' class='num'>keys, times</th><th scope='col' class='num'>values, times</th></tr></thead><tbody>{rows}</tbody></table></details>"
+    )

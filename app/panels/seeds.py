@@ -1,0 +1,64 @@
+"""Do seeds meet? The same recipe from other starts and in other orders: are the vectors alike, and are the answers?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.probes.seeds import Meeting, meet
+
+from .. import show
+from ..panel import Findings, Look, Panel, View
+
+
+class SeedsPanel(Panel):
+    name, title, button, by_step = "seeds", "Do seeds meet?", "Train four more seeds", False
+    sees = (
+        "The same recipe from two other starts and in two other orders of the rows: how alike the vectors become, each matched with its "
+        "best partner, and how often the prompts give the same answers."
+    )
+    doubt = (
+        "that there is one solution: partners are chosen to be alike, so unrelated vectors score above 0 too; compare with the starts, and "
+        "with the starts moved as far at random."
+    )
+
+    def key(self, look: Look) -> tuple:
+        return (str(look.run.recipe),)
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        yield from meet(lm, look.task, look.run.recipe, self.lab.book)
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        found = [item for item in findings.items if isinstance(item, Meeting)] if findings else []
+        if not found:
+            return View("")
+        rows = []
+        for one in found:
+            shared = [name for name, same in (("start", one.same_start), ("order", one.same_order)) if same]
+            cells = [
+                " and ".join(shared) or "nothing", *(f"{value:.2f}" for value in (one.same_place, one.matched)),
+                f"<span class='control-ink'>{one.control:.2f}</span>", f"{one.starts:.2f}", show.percent(one.agreement),
+                f"{show.percent(one.accuracy_a)}, {show.percent(one.accuracy_b)}",
+            ]  # fmt: skip
+            rows.append(
+                f"<tr><th scope='row'>{show.safe(one.a)} and {show.safe(one.b)}</th>"
+                + "".join(f"<td{' class=num' if place else ''}>{cell}</td>" for place, cell in enumerate(cells))
+                + "</tr>"
+            )
+        apart = [one for one in found if not one.same_start]
+        verdict = ""
+        if apart:
+            mean = {name: sum(getattr(one, name) for one in apart) / len(apart) for name in ("matched", "control", "agreement")}
+            met = mean["matched"] > mean["control"] + 0.1
+            verdict = (
+                f"<p class='note'>From other starts the vectors match at {mean['matched']:.2f} on average, random moves of the same lengths at "
+                f"{mean['control']:.2f}: {'they have come nearer than chance' if met else 'they have not met'}; yet the prompts agree on "
+                f"{show.percent(mean['agreement'])} of the held-out rows.</p>"
+            )
+        heads = ("the two share", "cosine, same place", "matched", "matched, at random", "matched, starts", "same answers", "% right")
+        head = "".join(f"<th scope='col'{' class=num' if place else ''}>{name}</th>" for place, name in enumerate(heads))
+        table = (
+            f"<div class='wide'><table class='said csv'><caption>Pairs of runs; cosines after the vocabulary’s mean is taken off</caption><thead><tr>"
+            f"<th scope='col'>pair</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        )
+        return View(verdict + table)

@@ -1,0 +1,76 @@
+"""Snap to words: the nearest tokens in place of the vectors, scored. What is left of the gain?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from core.contenders import drawn_at_random, moved, snapped, started
+from core.engine import Ticket
+from core.inspection.snap import retention
+from core.model import LanguageModel
+from core.probes.vectors import Effect, what_each_does
+from core.record import score_row
+from core.run import Scored, common_rows, contest, rivals
+from core.scoring import Score
+
+from .. import inspect_figures, show
+from ..panel import Findings, Look, Panel, View
+
+DRAWS = 3  # random controls that are scored
+ALL, EACH = "all at once", "one at a time"
+
+
+class SnapPanel(Panel):
+    name, title, open, button = "snap", "Snap to words: are the nearest tokens enough?", True, "Snap and score"
+    sees = (
+        "The nearest word in place of each vector, scored on the held-out rows; if the words carried the meaning, the snapped prompt "
+        "would answer like the trained one."
+    )
+    doubt = "that no words would do: these are the nearest ones, not the best ones; and the controls, which learned nothing, show what any such prompt gets."
+
+    def make_settings(self) -> dict[str, Any]:
+        return {"how": gr.Radio([ALL, EACH], value=ALL, label="snap", elem_id="snap-how", min_width=220)}
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        mine, task, start = look.soft_prompt, look.task, look.start
+        if look.settings["how"] == EACH:
+            yield from what_each_does(lm, task, mine, "snap", self.lab.book, start)
+            return
+        words, text = snapped(lm, mine)
+        contenders = [mine, words]
+        if start is not None:
+            contenders += [started(lm, mine, start), *(moved(lm, mine, start, draw) for draw in range(DRAWS))]
+        contenders += [drawn_at_random(lm, mine), *rivals(task, mine.template)]
+        yield len(contenders) + 1
+        yield text
+        for event in contest(lm, task, contenders, common_rows(task.held_out, [mine]), self.lab.book, "held_out"):
+            yield event.score if isinstance(event, Scored) and event.final else None
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        if not look.soft:
+            return View("<p class='note'>A K/V prefix has no words to snap to.</p>")
+        if not findings:
+            return View("")
+        found = [item for item in findings.items if isinstance(item, Effect)]
+        if look.settings["how"] == EACH:
+            count = look.run.recipe.virtual_tokens
+            return View("", inspect_figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
+        texts = [item for item in findings.items if isinstance(item, str)]
+        scores = {item.name: item for item in findings.items if isinstance(item, Score)}
+        rows = [score_row(score, samples=False) for score in scores.values()]
+        reads = f"<p class='note'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
+        return View(reads + kept(scores) + show.bars(rows, "The same held-out rows for all", look.written))
+
+
+def kept(scores: dict[str, Score]) -> str:
+    """How much of the gain over no prompt the snapped words keep, as a sentence."""
+    soft = next((score for score in scores.values() if score.kind == "soft"), None)
+    words = next((score for score in scores.values() if score.name.startswith("snapped")), None)
+    none = next((score for score in scores.values() if score.kind == "none"), None)
+    if not (soft and words and none):
+        return ""
+    before, after, whole = (np.array([result.correct for result in score.results]) for score in (none, words, soft))
+    found = retention(before, after, whole)
+    return f"<p class='note'><b>Retention</b>, (snapped − no prompt) / (soft − no prompt): {show.safe(found.words)}</p>"

@@ -1,0 +1,98 @@
+"""What each vector does: leave it out, put something else in its place, keep it alone, scale, swap; and what that costs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from core.engine import Ticket
+from core.inspection.variants import KINDS
+from core.model import LanguageModel
+from core.probes.vectors import Effect, Removal, helpful_removals, what_each_does
+
+from .. import inspect_figures, show
+from ..panel import Findings, Look, Panel, View
+
+WORDS = {
+    "leave out": "leave one out",
+    "mean": "replace one by the mean embedding",
+    "start": "replace one by its start",
+    "random token": "replace one by a random token",
+    "snap": "replace one by its nearest token",
+    "only": "keep only one",
+    "scale": "scale the whole prompt",
+    "swap": "swap the chosen one with another",
+}
+HELPFUL = "which could be left out?"
+
+
+class VectorsPanel(Panel):
+    name, title, open, button = "vectors", "What each vector does", True, "Change and score"
+    sees = "One change at a time, scored on the same rows: how much the loss rises or falls, and how many more or fewer answers are right."
+    doubt = (
+        "what a vector means: vectors work together, and leaving one out also moves all later positions; so look at replacing as well, and "
+        "at what replacing it by its own start costs."
+    )
+
+    def make_settings(self) -> dict[str, Any]:
+        choices = [(WORDS[kind], kind) for kind in KINDS]
+        return {
+            "what": gr.Dropdown([*choices, (HELPFUL, HELPFUL)], value="leave out", label="change", elem_id="vectors-what", min_width=260)
+        }
+
+    def key(self, look: Look) -> tuple:
+        what = look.settings["what"]
+        return (what, look.chosen if what == "swap" else None)
+
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+        what = look.settings["what"]
+        if what == HELPFUL:
+            yield from helpful_removals(lm, look.task, look.learned, self.lab.book)
+        else:
+            yield from what_each_does(lm, look.task, look.learned, str(what), self.lab.book, look.start, look.chosen)
+
+    def view(self, look: Look, findings: Findings | None) -> View:
+        if not findings:
+            return View("")
+        if look.settings["what"] == HELPFUL:
+            return View(_removals([item for item in findings.items if isinstance(item, Removal)], findings.whole, look.chosen))
+        what = look.settings["what"]
+        found = [item for item in findings.items if isinstance(item, Effect) and item.what != "whole"]
+        flat = what == "swap" and not look.soft
+        told = (
+            "<p class='note'>In a K/V prefix a swap changes nothing: attention has no order of its own, and the positions are in the keys.</p>"
+            if flat
+            else ""
+        )
+        return View(told, inspect_figures.effects(found, what, look.run.recipe.virtual_tokens, look.chosen))
+
+
+def _removals(found: list[Removal], whole: bool, chosen: int | None) -> str:
+    if not found:
+        return ""
+    latest = {one.vector: one for one in found}
+    picked = [one for one in latest.values() if one.chosen]
+    verdict = ""
+    if whole and not picked:
+        verdict = f"No vector’s removal clearly lowers the loss on validation rows (Holm-corrected over {len(latest)}): none is in the way."
+    elif picked:
+        held = "; ".join(
+            f"without vector {one.vector + 1} the loss on held-out rows changes by {one.held_out.loss_change:+.2f} nats "
+            f"({one.held_out.loss_interval[0]:+.2f} to {one.held_out.loss_interval[1]:+.2f})"
+            for one in picked
+            if one.held_out
+        )
+        verdict = f"Chosen on validation rows, looked at once on held-out rows: {held}."
+    rows = "".join(
+        f"<tr{' class=lit' if chosen == one.vector else ''}><th scope='row'><button type='button' class='number' data-token='{one.vector}'>{one.vector + 1}"
+        f"</button></th><td class='num'>{one.validation.loss_change:+.3f}</td><td class='num'>{100 * one.validation.accuracy_change:+.0f}</td>"
+        f"<td class='num'>{one.p:.3f}</td><td class='num'>{one.adjusted:.3f}</td><td>{'yes' if one.chosen else 'no'}</td></tr>"
+        for one in sorted(latest.values(), key=lambda one: one.vector)
+    )
+    heads = "".join(
+        f"<th scope='col' class='num'>{name}</th>" for name in ("loss, nats more", "% right, points", "p that it falls", "p, Holm")
+    )
+    return (
+        f"<p class='note'>{show.safe(verdict)}</p><table class='said csv'><caption>Without this vector, on validation rows</caption><thead><tr>"
+        f"<th scope='col'>vector</th>{heads}<th scope='col'>chosen</th></tr></thead><tbody>{rows}</tbody></table>"
+    )

@@ -1,0 +1,171 @@
+"""What the model hears in a prompt alone: what it would say next at each position, layer by layer, and how it goes on.
+
+The layers are read by the logit lens (nostalgebraist 2020, "interpreting GPT: the logit lens"): a layer's state is put through
+the model's own last norm and output head. Only the last layer was trained to be read so.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from ..errors import LabError, shown
+from ..model import LanguageModel, expand
+from ..scoring import Contender, Prepared
+
+NEUTRAL = "\n"  # what is run after a prompt that runs no tokens itself
+CHUNK = 64  # states read at once: 64 x vocabulary numbers
+NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """The k likeliest next tokens at every position and layer. names: of the positions: a number from 1 for a learned vector.
+
+    Layer 0 is what goes into the first layer, the last one the model's output. entropy: of the whole distribution, in nats.
+    texts: of all ids named.
+    """
+
+    names: tuple[str, ...]
+    ids: Int[np.ndarray, "positions layers k"]
+    probability: Float[np.ndarray, "positions layers k"]
+    entropy: Float[np.ndarray, "positions layers"]
+    texts: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How the model goes on from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0."""
+
+    kind: str
+    number: int
+    text: str
+
+
+def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens | None]:
+    """Read the prompt alone, with no input: yields None between pieces, and at last a `Lens`. float32.
+
+    The prompt is its vectors, and the words that its template has before the input. A K/V prefix without such words has no
+    position of its own to be read: a line break is run after it, as it is where there is no prompt at all. Raises LabError
+    for a model whose last norm isn't found.
+    """
+    lm = lm.float32
+    states, names, _ = _run(lm, contender)
+    layers, positions, _ = states.shape
+    flat = states.flatten(0, 1)  # (layers * positions, d_model)
+    ids, shares, entropies = [], [], []
+    for part in flat.split(CHUNK):
+        with torch.inference_mode():
+            logs = torch.log_softmax(read(lm, part), dim=-1)  # (part, vocab)
+            best = logs.topk(min(k, logs.shape[1]), dim=-1)
+            entropies.append(-(logs.exp() * logs).nan_to_num().sum(dim=-1).cpu())  # 0 log 0 is 0
+        ids.append(best.indices.cpu())
+        shares.append(best.values.exp().cpu())
+        yield None
+
+    def table(parts: list[Tensor]) -> np.ndarray:
+        whole = torch.cat(parts)
+        return whole.view(layers, positions, *whole.shape[1:]).transpose(0, 1).numpy()
+
+    named = table(ids)
+    texts = {int(token): lm.token_text(int(token)) for token in np.unique(named)}
+    yield Lens(names, named, table(shares), table(entropies), texts)
+
+
+def said_alone(
+    lm: LanguageModel, contender: Contender, most: int = 24, samples: int = 3, temperature: float = 1.0, seed: int = 0
+) -> Iterator[Continuation]:
+    """Go on from the prompt alone, once greedily and `samples` times by chance: yields the text so far, a token at a time.
+
+    Each sample has a generator of its own on the CPU, so it depends on `seed` alone. Ends before a stop token. float32.
+    """
+    lm = lm.float32
+    states, _, cache = _run(lm, contender)
+    with torch.inference_mode():
+        first = read(lm, states[-1, -1:])[0]  # (vocab,)
+    for number in range(-1, samples):
+        generator = torch.Generator().manual_seed(2**20 * seed + number) if number >= 0 else None
+        own, logits, said = expand(cache, 1), first, []
+        for _ in range(most):
+            token = _choose(logits, temperature, generator)
+            if token in lm.stop_tokens or own.get_seq_length() + 1 > lm.window:
+                break
+            said.append(token)
+            text = lm.tokenizer.decode(said, clean_up_tokenization_spaces=False)
+            yield Continuation("sampled" if generator else "greedy", max(number, 0), text)
+            zero = torch.zeros(1, dtype=torch.long, device=lm.device)
+            with torch.inference_mode():
+                logits = lm.logits_at(own, torch.tensor([[token]], device=lm.device), zero, zero)[0]
+
+
+def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Tensor, "states vocab"]:
+    """Logits of hidden states: through the model's last norm, its output head, and whatever it does to logits after that.
+
+    The model itself is run on as many tokens of no matter, and the states put in before its last norm.
+    """
+    norm = _last_norm(lm)
+    hook = norm.register_forward_pre_hook(lambda _, inputs: (states[None].to(inputs[0].dtype), *inputs[1:]))
+    count = torch.arange(len(states), device=lm.device)
+    try:
+        return lm.logits_at(DynamicCache(), torch.zeros_like(count)[None], torch.zeros_like(count), count)
+    finally:
+        hook.remove()
+
+
+def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], DynamicCache]:
+    """The states before every layer and after the last, the positions' names, and the filled cache."""
+    words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))
+    soft = contender.prefix.kind == "soft"
+    lead = list(lm.lead)
+    if not words and not soft and not (lead and contender.prefix.kind == "none"):
+        words = lm.tokenise(NEUTRAL)
+    shared = (*lead, *words)
+    if contender.prefix.virtual_tokens + len(shared) > lm.window:
+        raise LabError(f"The prompt alone is longer than the model's {lm.window} positions: use a shorter one.")
+    with torch.inference_mode(), _caught(lm) as states:
+        cache = Prepared(contender.prefix, contender.placement, shared, (), len(lead)).fill(lm)
+    virtual = [str(i + 1) for i in range(contender.prefix.virtual_tokens)] if soft else []
+    texts = [lm.token_text(token) for token in shared]
+    before = len(lead) if contender.placement == "after" else 0
+    return torch.stack(states), (*texts[:before], *virtual, *texts[before:]), cache
+
+
+@contextmanager
+def _caught(lm: LanguageModel) -> Iterator[list[Tensor]]:
+    """Within: the list fills with the states before each layer, and before the last norm, (positions, d_model) each."""
+    states: list[Tensor] = []
+
+    def catch(_: nn.Module, args: tuple, kwargs: dict) -> None:
+        state = args[0] if args else kwargs["hidden_states"]
+        states.append(state[0].detach().float())
+
+    with ExitStack() as stack:
+        for module in (*_layers(lm), _last_norm(lm)):
+            stack.callback(module.register_forward_pre_hook(catch, with_kwargs=True).remove)
+        yield states
+
+
+def _layers(lm: LanguageModel) -> nn.ModuleList:
+    lists = [part for part in lm.model.base_model.modules() if isinstance(part, nn.ModuleList) and len(part) == lm.layers]
+    if not lists:
+        raise LabError(f"The layers of the model {shown(lm.name)} are not where others have them: choose another for this.")
+    return lists[0]
+
+
+def _last_norm(lm: LanguageModel) -> nn.Module:
+    base = lm.model.base_model
+    found = next((getattr(base, name) for name in NORMS if isinstance(getattr(base, name, None), nn.Module)), None)
+    if found is None:
+        raise LabError(f"The last norm of the model {shown(lm.name)} is not where others have it: choose another for this.")
+    return found
+
+
+def _choose(logits: Float[Tensor, " vocab"], temperature: float, generator: torch.Generator | None) -> int:
+    if generator is None:
+        return int(logits.argmax())
+    return int(torch.multinomial(torch.softmax(logits.cpu() / temperature, dim=0), 1, generator=generator))

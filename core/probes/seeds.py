@@ -1,0 +1,134 @@
+"""Do seeds meet? One recipe trained again from other starts, and with its rows in other orders: are the same vectors found?
+
+A recipe's seed decides both where a run starts and which rows come when. Here they are told apart by the recipe's
+`order_seed`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+
+from ..errors import LabError
+from ..inspection.control import moved_at_random
+from ..inspection.meet import Matched, match
+from ..model import LanguageModel
+from ..prefix import create, in_peft_layout
+from ..recipe import Recipe
+from ..run import Scorebook, Scored, Skipped, contest, repeat
+from ..scoring import Contender, Score
+from ..task import Task
+from ..training import StepEvent
+
+MOST = 8  # other starts, and other orders
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Two runs of one recipe held against each other: their vectors, and what they do on the held-out rows.
+
+    a, b: their names. same_start, same_order: what they share. All cosines are means over virtual tokens, of soft prompts
+    relative to the vocabulary's mean, of K/V prefixes of all a token's keys and values at once. same_place: of the learned
+    vectors at equal places. matched: of the learned vectors, each with its partner (see `inspection.meet.match`). starts: the
+    same of the two starts. control: of the two starts, each vector moved by its learned length in a random direction; runs
+    that share a start stay alike by that alone, and partners are chosen to be alike, so `matched` says nothing without it.
+    agreement: the share of held-out rows where both said the same. both_right, both_wrong: the shares where both were;
+    agreement less both_right is the share where both said the same wrong thing.
+    """
+
+    a: str
+    b: str
+    same_start: bool
+    same_order: bool
+    same_place: float
+    matched: float
+    starts: float
+    control: float
+    agreement: float
+    both_right: float
+    both_wrong: float
+    accuracy_a: float
+    accuracy_b: float
+
+
+def meet(
+    lm: LanguageModel, task: Task, recipe: Recipe, book: Scorebook, starts: int = 2, orders: int = 2
+) -> Iterator[int | StepEvent | Contender | Meeting | Scored | Skipped]:
+    """Train `recipe`, `starts` times more from another start and `orders` times more with another order of rows.
+
+    Yields the number of runs; every step, and what each run learned, as a contender; their scores on the held-out rows; and a
+    `Meeting` for every pair of runs. Runs with another start keep the recipe's order, and the other way round.
+    Raises LabError, before anything is trained, for numbers outside 0 to 8 or both 0, and where another seed gives the same
+    start (a text's, say).
+    """
+    planned = plan(recipe, starts, orders)
+    begun = {name: create(lm, task, changed).snapshot() for name, changed in planned.items()}
+    first, *others = planned
+    if any(planned[name].seed != recipe.seed and np.array_equal(begun[name], begun[first]) for name in others):
+        raise LabError("This recipe starts at the same vectors whatever the seed: start from sampled vocabulary or random numbers.")
+    yield len(planned)
+    learned: dict[str, Contender] = {}
+    for name, changed in planned.items():
+        for event in repeat(lm, task, changed, name):
+            if isinstance(event, Contender):
+                learned[name] = event
+            yield event
+    scores: dict[str, Score] = {}
+    for scored in contest(lm, task, list(learned.values()), task.held_out, book, "held_out", recipe.steps):
+        if isinstance(scored, Scored) and scored.final:
+            scores[scored.score.name] = scored.score
+        yield scored
+    mean = lm.vocabulary.mean(dim=0).cpu().numpy() if recipe.method == "prompt" else None
+    ends = {name: contender.prefix.snapshot() for name, contender in learned.items()}
+    # Each with a draw of its own: two starts moved in the same random directions would be alike by that.
+    moved = {name: _moved(begun[name], ends[name], draw) for draw, name in enumerate(planned)}
+    for a, b in combinations(planned, 2):
+        found = _match(ends[a], ends[b], mean)
+        said = list(zip(scores[a].results, scores[b].results, strict=True))
+        yield Meeting(
+            a=a,
+            b=b,
+            same_start=planned[a].seed == planned[b].seed,
+            same_order=planned[a].rows_seed == planned[b].rows_seed,
+            same_place=float(found.same_place.mean()),
+            matched=float(found.cosine.mean()),
+            starts=float(_match(begun[a], begun[b], mean).cosine.mean()),
+            control=float(_match(moved[a], moved[b], mean).cosine.mean()),
+            agreement=float(np.mean([x.said == y.said for x, y in said])),
+            both_right=float(np.mean([x.correct and y.correct for x, y in said])),
+            both_wrong=float(np.mean([not x.correct and not y.correct for x, y in said])),
+            accuracy_a=scores[a].accuracy,
+            accuracy_b=scores[b].accuracy,
+        )
+
+
+def plan(recipe: Recipe, starts: int, orders: int) -> dict[str, Recipe]:
+    """The recipes of `meet` by the names of their runs: the recipe itself, then those with another start or order.
+
+    >>> runs = plan(Recipe(seed=5), starts=1, orders=1)
+    >>> [(name, run.seed, run.rows_seed) for name, run in runs.items()]
+    [('the run itself', 5, 5), ('start of seed 6', 6, 5), ('order of seed 6', 5, 6)]
+    """
+    if not (0 <= starts <= MOST and 0 <= orders <= MOST and starts + orders):
+        raise LabError(f"{starts} other starts and {orders} other orders were asked for: choose 0 to {MOST} of each, and one at least.")
+    made = {"the run itself": recipe}
+    for seed in _following(recipe.seed, starts):
+        made[f"start of seed {seed}"] = recipe.but(seed=seed, order_seed=recipe.rows_seed)
+    for seed in _following(recipe.rows_seed, orders):
+        made[f"order of seed {seed}"] = recipe.but(order_seed=seed)
+    return made
+
+
+def _following(seed: int, count: int) -> list[int]:
+    return [(seed + 1 + number) % 2**31 for number in range(count)]
+
+
+def _moved(start: np.ndarray, learned: np.ndarray, draw: int) -> np.ndarray:
+    return moved_at_random(torch.from_numpy(start), torch.from_numpy(learned), draw).numpy()
+
+
+def _match(a: np.ndarray, b: np.ndarray, mean: np.ndarray | None) -> Matched:
+    rows = [in_peft_layout(torch.from_numpy(values)).numpy() for values in (a, b)]  # (virtual_tokens, d) each
+    return match(rows[0], rows[1], mean)
