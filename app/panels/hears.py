@@ -23,8 +23,7 @@ class HearsPanel(Panel):
     doubt = "what the prompt means to the model: layers before the last were never trained to be read so, and a prompt trained for inputs was never meant to stand alone."
 
     def make_settings(self) -> dict[str, Any]:
-        return {"whose": gr.Dropdown([MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance
-MINE, START, RANDOM], value=MINE, label="prompt", elem_id="hears-whose", min_width=240)}
+        return {"whose": gr.Dropdown([MINE, START, RANDOM], value=MINE, label="prompt", elem_id="hears-whose", min_width=240)}
 
     def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
         mine, whose = look.learned, look.settings["whose"]
