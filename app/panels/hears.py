@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-from core.probes.hears import Continuation, Lens, hear, said_alone
 
 from core.contenders import moved, started
 from core.engine import Ticket
 from core.model import LanguageModel
+from core.probes.hears import Continuation, Lens, hear, said_alone
 
 from .. import inspect_figures, show
 from ..panel import Findings, Look, Panel, View
