@@ -21,7 +21,7 @@ from .prefix import keys_values_of
 
 CLOUD = 300  # tokens drawn around the vectors
 NEAREST = 3
-DRAWS = 3  # random moves of the same lengths
+DRAWS = 3  # random moves of the same lengths, of a prompt that is done
 MOST_RANDOM = 200  # vectors drawn with the vocabulary's mean and covariance: as many as a prompt may have
 
 
@@ -32,7 +32,7 @@ class Reading:
 
     ids, cosine: (virtual_tokens, NEAREST) nearest tokens by cosine; by_l2, distance: the nearest one by distance. All four
     are empty for a K/V prefix. control_*: the same of the start moved at random by the same lengths: the place of the first
-    draw, and (DRAWS, virtual_tokens) nearest tokens by cosine.
+    draw, and (draws, virtual_tokens) nearest tokens by cosine.
     """
 
     place: Float[np.ndarray, "virtual_tokens k"]
@@ -108,16 +108,16 @@ class SoftReader:
         self.cloud_ids: Sequence[int] = vocabulary.sample
         self.cloud = self.plane.project(lm.vocabulary[torch.tensor(self.cloud_ids, device=lm.device)].cpu().numpy())
 
-    def read(self, vectors: np.ndarray) -> Reading:
-        """vectors: (virtual_tokens, d_model)."""
+    def read(self, vectors: np.ndarray, draws: int = 1) -> Reading:
+        """vectors: (virtual_tokens, d_model). draws: of the control; each takes time, and a page waits for every step."""
         learned, count = torch.from_numpy(vectors), len(vectors)
-        draws = [moved_at_random(self.start, learned, draw) for draw in range(DRAWS)]
+        random = [moved_at_random(self.start, learned, draw) for draw in range(draws)]
         # All at once: what takes the time is going through the vocabulary.
-        found = nearest(torch.cat([learned, *draws]).to(self._lm.device), self._lm.vocabulary, NEAREST, self._vocabulary.lengths)
+        found = nearest(torch.cat([learned, *random]).to(self._lm.device), self._lm.vocabulary, NEAREST, self._vocabulary.lengths)
         ids, cosine = found.ids.tolist(), found.cosine.tolist()
         return Reading(
             place=self.plane.project(vectors),
-            control_place=self.plane.project(draws[0].numpy()),
+            control_place=self.plane.project(random[0].numpy()),
             moved=torch.linalg.vector_norm(learned - self.start, dim=1).numpy(),
             norm=found.norm[:count].cpu().numpy(),
             hidden=self.plane.hidden_share(vectors),
@@ -125,8 +125,8 @@ class SoftReader:
             cosine=cosine[:count],
             by_l2=found.by_l2[:count].tolist(),
             distance=found.distance[:count].tolist(),
-            control_ids=[[row[0] for row in ids[draw * count :][:count]] for draw in range(1, DRAWS + 1)],
-            control_cosine=[[row[0] for row in cosine[draw * count :][:count]] for draw in range(1, DRAWS + 1)],
+            control_ids=[[row[0] for row in ids[draw * count :][:count]] for draw in range(1, draws + 1)],
+            control_cosine=[[row[0] for row in cosine[draw * count :][:count]] for draw in range(1, draws + 1)],
         )
 
 
@@ -149,7 +149,7 @@ class KVReader:
         self.plane = fit(real)
         self.cloud = self.plane.project(real)
 
-    def read(self, vectors: np.ndarray) -> Reading:
+    def read(self, vectors: np.ndarray, draws: int = 1) -> Reading:
         """vectors: (layers, 2, virtual_tokens, kv_heads, head_dim)."""
         chosen = vectors[self.layer, self.part].reshape(vectors.shape[2], -1)
         start = self.start[self.layer, self.part].reshape(vectors.shape[2], -1)

@@ -14,7 +14,7 @@ import numpy as np
 from .inspection.nearest import Neighbours
 from .model import LanguageModel
 from .prefix import Prefix, create
-from .reading import Reader, Reading, Vocabulary, reader_of
+from .reading import DRAWS, Reader, Reading, Vocabulary, reader_of
 from .recipe import Recipe
 from .run import Event, Finished, Scorebook, Scored, Skipped, run
 from .scoring import Score, compare
@@ -154,7 +154,8 @@ def training_job(
         elif isinstance(event, Skipped):
             record.skipped = {**record.skipped, event.name: event.reason}
         elif isinstance(event, Finished):
-            record.vectors[-1] = training.prefix.snapshot()
+            end = record.vectors[-1] = training.prefix.snapshot()
+            record.readings[-1] = _reading(lm, record, reader, end, DRAWS)
             best = best_handcrafted(record.scores)
             if best:
                 learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
@@ -182,6 +183,7 @@ def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: V
     _begin(lm, record, prefix, reader, vocabulary, start)
     if record.start_known:
         _read(lm, record, reader, 1, vectors, 1)
+        record.readings[-1] = _reading(lm, record, reader, vectors, DRAWS)
     record.vectors[-1] = vectors
     return record
 
@@ -203,13 +205,18 @@ def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader,
 
 def _read(lm: LanguageModel, record: RunRecord, reader: Reader, step: int, vectors: np.ndarray, steps: int) -> None:
     finite = bool(np.isfinite(vectors).all())
-    reading = reader.read(vectors) if finite else record.readings[-1]
-    named = (*reading.ids, *reading.control_ids, reading.by_l2)
-    _name(lm, record, [token for row in named for token in row])
+    reading = _reading(lm, record, reader, vectors, 1 if step else DRAWS) if finite else record.readings[-1]
     every = max(1, -(-steps * vectors.nbytes // MOST_SNAPSHOT_BYTES))
     if step % every == 0 or step == steps:
         record.vectors[step] = vectors
     record.readings.append(reading)
+
+
+def _reading(lm: LanguageModel, record: RunRecord, reader: Reader, vectors: np.ndarray, draws: int) -> Reading:
+    reading = reader.read(vectors, draws)
+    named = (*reading.ids, *reading.control_ids, reading.by_l2)
+    _name(lm, record, [token for row in named for token in row])
+    return reading
 
 
 def _name(lm: LanguageModel, record: RunRecord, ids: Sequence[int]) -> None:

@@ -19,8 +19,9 @@ from ..model import LanguageModel, expand
 from ..scoring import Contender, Prepared
 
 NEUTRAL = "\n"  # what is run after a prompt that runs no tokens itself
-CHUNK = 64  # states read at once: 64 x vocabulary numbers
-NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+CHUNK = 64  # states read at once, fewer where the vocabulary is large
+MOST_LOGITS = 2**22  # at once: 16 MB
+NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,26 +41,31 @@ class Lens:
 
 @dataclass(frozen=True)
 class Continuation:
-    """How the model goes on from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0."""
+    """How the model goes on from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0.
+
+    tokens: the ids that `text` is made of.
+    """
 
     kind: str
     number: int
     text: str
+    tokens: tuple[int, ...]
 
 
 def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens | None]:
     """Read the prompt alone, with no input: yields None between pieces, and at last a `Lens`. float32.
 
     The prompt is its vectors, and the words that its template has before the input. A K/V prefix without such words has no
-    position of its own to be read: a line break is run after it, as it is where there is no prompt at all. Raises LabError
-    for a model whose last norm isn't found.
+    position of its own to be read: a line break is run after it, as it is where there is no prompt at all, so that the two
+    can be held against each other. Raises LabError for a model whose last norm isn't found, or a prompt longer than its window.
     """
     lm = lm.float32
     states, names, _ = _run(lm, contender)
     layers, positions, _ = states.shape
     flat = states.flatten(0, 1)  # (layers * positions, d_model)
     ids, shares, entropies = [], [], []
-    for part in flat.split(CHUNK):
+    vocab = lm.model.get_input_embeddings().num_embeddings
+    for part in flat.split(max(1, min(CHUNK, lm.window, MOST_LOGITS // vocab))):
         with torch.inference_mode():
             logs = torch.log_softmax(read(lm, part), dim=-1)  # (part, vocab)
             best = logs.topk(min(k, logs.shape[1]), dim=-1)
@@ -82,7 +88,8 @@ def said_alone(
 ) -> Iterator[Continuation]:
     """Go on from the prompt alone, once greedily and `samples` times by chance: yields the text so far, a token at a time.
 
-    Each sample has a generator of its own on the CPU, so it depends on `seed` alone. Ends before a stop token. float32.
+    Each sample has a generator of its own on the CPU, so it depends on `seed` alone. Ends before a stop token, or where the
+    model's window does. float32. Raises LabError as `hear` does.
     """
     lm = lm.float32
     states, _, cache = _run(lm, contender)
@@ -90,17 +97,20 @@ def said_alone(
         first = read(lm, states[-1, -1:])[0]  # (vocab,)
     for number in range(-1, samples):
         generator = torch.Generator().manual_seed(2**20 * seed + number) if number >= 0 else None
-        own, logits, said = expand(cache, 1), first, []
+        own, logits, said = expand(cache, 1), first, list[int]()
         for _ in range(most):
+            if said:
+                if own.get_seq_length() + 1 > lm.window:
+                    break
+                zero = torch.zeros(1, dtype=torch.long, device=lm.device)
+                with torch.inference_mode():
+                    logits = lm.logits_at(own, torch.tensor([said[-1:]], device=lm.device), zero, zero)[0]
             token = _choose(logits, temperature, generator)
-            if token in lm.stop_tokens or own.get_seq_length() + 1 > lm.window:
+            if token in lm.stop_tokens:
                 break
             said.append(token)
             text = lm.tokenizer.decode(said, clean_up_tokenization_spaces=False)
-            yield Continuation("sampled" if generator else "greedy", max(number, 0), text)
-            zero = torch.zeros(1, dtype=torch.long, device=lm.device)
-            with torch.inference_mode():
-                logits = lm.logits_at(own, torch.tensor([[token]], device=lm.device), zero, zero)[0]
+            yield Continuation("sampled" if generator else "greedy", max(number, 0), text, tuple(said))
 
 
 def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Tensor, "states vocab"]:
@@ -108,7 +118,7 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
 
     The model itself is run on as many tokens of no matter, and the states put in before its last norm.
     """
-    norm = _last_norm(lm)
+    _, norm = _layers_and_norm(lm)
     hook = norm.register_forward_pre_hook(lambda _, inputs: (states[None].to(inputs[0].dtype), *inputs[1:]))
     count = torch.arange(len(states), device=lm.device)
     try:
@@ -118,12 +128,12 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
 
 
 def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], DynamicCache]:
-    """The states before every layer and after the last, the positions' names, and the filled cache."""
+    """The states before every layer and after the last, the positions' names, and the filled cache of batch 1."""
     words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))
     soft = contender.prefix.kind == "soft"
     lead = list(lm.lead)
-    if not words and not soft and not (lead and contender.prefix.kind == "none"):
-        words = lm.tokenise(NEUTRAL)
+    neutral = not words and not soft
+    words = lm.tokenise(NEUTRAL) if neutral else words
     shared = (*lead, *words)
     if contender.prefix.virtual_tokens + len(shared) > lm.window:
         raise LabError(f"The prompt alone is longer than the model's {lm.window} positions: use a shorter one.")
@@ -131,6 +141,8 @@ def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lead)).fill(lm)
     virtual = [str(i + 1) for i in range(contender.prefix.virtual_tokens)] if soft else []
     texts = [lm.token_text(token) for token in shared]
+    if neutral:
+        texts[-1] = "⏎ after the prefix" if contender.prefix.virtual_tokens else "⏎"
     before = len(lead) if contender.placement == "after" else 0
     return torch.stack(states), (*texts[:before], *virtual, *texts[before:]), cache
 
@@ -145,24 +157,21 @@ def _caught(lm: LanguageModel) -> Iterator[list[Tensor]]:
         states.append(state[0].detach().float())
 
     with ExitStack() as stack:
-        for module in (*_layers(lm), _last_norm(lm)):
+        layers, norm = _layers_and_norm(lm)
+        for module in (*layers, norm):
             stack.callback(module.register_forward_pre_hook(catch, with_kwargs=True).remove)
         yield states
 
 
-def _layers(lm: LanguageModel) -> nn.ModuleList:
-    lists = [part for part in lm.model.base_model.modules() if isinstance(part, nn.ModuleList) and len(part) == lm.layers]
-    if not lists:
-        raise LabError(f"The layers of the model {shown(lm.name)} are not where others have them: choose another for this.")
-    return lists[0]
-
-
-def _last_norm(lm: LanguageModel) -> nn.Module:
-    base = lm.model.base_model
-    found = next((getattr(base, name) for name in NORMS if isinstance(getattr(base, name, None), nn.Module)), None)
-    if found is None:
-        raise LabError(f"The last norm of the model {shown(lm.name)} is not where others have it: choose another for this.")
-    return found
+def _layers_and_norm(lm: LanguageModel) -> tuple[nn.ModuleList, nn.Module]:
+    """The list of the decoder's layers, and the last norm, which stands beside it."""
+    for module in lm.model.modules():
+        parts = dict(module.named_children())
+        layers = next((part for part in parts.values() if isinstance(part, nn.ModuleList) and len(part) == lm.layers), None)
+        norm = next((parts[name] for name in NORMS if name in parts), None)
+        if layers is not None and norm is not None:
+            return layers, norm
+    raise LabError(f"What the model {shown(lm.name)} hears can't be read: its last norm isn't found. Choose another model for this.")
 
 
 def _choose(logits: Float[Tensor, " vocab"], temperature: float, generator: torch.Generator | None) -> int:

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, make, random_prefix
-from transformers import DynamicCache
+from tiny_models import ARCHITECTURES, make, random_prefix, tokenizer
+from transformers import AutoModelForCausalLM, DynamicCache, OPTConfig
 
 from core.errors import LabError
+from core.model import LanguageModel
 from core.prefix import NoPrefix, SoftPrompt
 from core.probes.hears import Continuation, Lens, hear, read, said_alone
 from core.scoring import Contender
@@ -29,46 +30,101 @@ def lens_of(lm, made, k=5):
 
 def own_logits(lm, ids):
     with torch.inference_mode():
-        return lm.model(input_ids=torch.tensor([ids])).logits[0, -1].float()
+        return lm.model(input_ids=torch.tensor([ids])).logits[0].float()  # (tokens, vocab)
+
+
+def pre_hooks(lm):
+    return sum(len(part._forward_pre_hooks) for part in lm.model.modules())
+
+
+def check_last_layer(lm):
+    """The last layer, at every position and for every token, against the model's own distribution."""
+    ids = lm.tokenise(TEXT)
+    found = lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, ids)), k=lm.model.config.vocab_size)
+    shares = torch.softmax(own_logits(lm, ids), dim=-1)
+    assert found.ids.shape == (len(ids), lm.layers + 1, lm.model.config.vocab_size)
+    read_as = torch.zeros_like(shares).scatter(1, torch.from_numpy(found.ids[:, -1]), torch.from_numpy(found.probability[:, -1]))
+    torch.testing.assert_close(read_as, shares, atol=1e-5, rtol=1e-3)
+    entropy = -(shares * shares.log()).nan_to_num().sum(dim=-1)
+    assert found.entropy[:, -1] == pytest.approx(entropy.numpy(), abs=1e-3)
+    assert found.probability.sum(axis=-1) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_last_layers_reading_is_the_models_own(arch):
-    lm = make(arch)
-    ids = lm.tokenise(TEXT)
-    found = lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, ids)), k=lm.model.config.vocab_size)
-    shares = torch.softmax(own_logits(lm, ids), dim=0)
-    top = shares.topk(5)
-    assert found.ids.shape[:2] == (len(ids), lm.layers + 1)
-    assert found.ids[-1, -1, :5].tolist() == top.indices.tolist()
-    assert found.probability[-1, -1, :5].tolist() == pytest.approx(top.values.tolist(), abs=1e-4)
-    assert found.entropy[-1, -1] == pytest.approx(-(shares * shares.log()).sum().item(), abs=1e-3)
-    assert found.probability.sum(axis=-1) == pytest.approx(1, abs=1e-3)
+    check_last_layer(make(arch))
+
+
+def test_the_last_norm_may_stand_deeper_in_the_model():
+    config = OPTConfig(
+        vocab_size=352, hidden_size=32, word_embed_proj_dim=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, init_std=0.2
+    )
+    check_last_layer(LanguageModel(AutoModelForCausalLM.from_config(config), tokenizer(), "tiny-opt"))
+
+
+def test_a_model_whose_last_norm_is_not_found_is_refused(monkeypatch):
+    monkeypatch.setattr("core.probes.hears.NORMS", ())
+    lm = make("llama")
+    with pytest.raises(LabError, match="its last norm isn't found"):
+        list(hear(lm, contender(lm, "soft")))
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 5, 15])
+def test_a_reading_in_pieces_is_the_same(monkeypatch, pieces):
+    lm = make("gpt2")
+    prompt = contender(lm, "soft", 5)  # 5 positions x 3 layers
+    whole = lens_of(lm, prompt)
+    vocab = lm.model.config.vocab_size
+    monkeypatch.setattr("core.probes.hears.MOST_LOGITS", vocab * 15 // pieces)
+    found = list(hear(lm, prompt))
+    assert len(found) == pieces + 1
+    assert (found[-1].ids == whole.ids).all() and found[-1].entropy == pytest.approx(whole.entropy, abs=1e-5)
 
 
 def test_a_model_that_caps_its_logits_is_read_with_its_cap():
     plain, capped = make("gemma3"), make("gemma3", final_logit_softcapping=0.5)
     ids = plain.tokenise(TEXT)
     one, other = (lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, ids))) for lm in (plain, capped))
-    wanted = torch.softmax(own_logits(capped, ids), dim=0).max().item()
+    wanted = torch.softmax(own_logits(capped, ids)[-1], dim=0).max().item()
     assert other.probability[-1, -1, 0] == pytest.approx(wanted, abs=1e-5)
     assert one.probability[-1, -1, 0] > 2 * wanted
 
 
 def test_before_the_first_layer_the_vector_itself_is_read():
     lm = make("llama")
-    prompt = contender(lm, "soft")
-    direct = lm.model.lm_head(lm.model.model.norm(prompt.prefix.vectors))
-    best = lens_of(lm, prompt).ids[:, 0, 0].tolist()
-    assert best == direct.argmax(dim=1).tolist()
+    prompt = Contender("x", "soft", "{input}", embedded(lm, lm.tokenise(TEXT)))
+    with torch.inference_mode():
+        direct = torch.softmax(lm.model.lm_head(lm.model.model.norm(prompt.prefix.vectors)), dim=1).topk(5)
+    found = lens_of(lm, prompt)
+    assert found.ids[:, 0].tolist() == direct.indices.tolist()
+    assert found.probability[:, 0] == pytest.approx(direct.values.numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["soft", "prefix", "none"])
 def test_positions_have_their_names(kind):
     lm = make("llama")
-    assert lens_of(lm, contender(lm, kind)).names == {"soft": ("1", "2", "3", "4"), "prefix": ("\n",), "none": ("\n",)}[kind]
+    names = {"soft": ("1", "2", "3", "4"), "prefix": ("⏎ after the prefix",), "none": ("⏎",)}
+    assert lens_of(lm, contender(lm, kind)).names == names[kind]
     words = lens_of(lm, contender(lm, kind, template="Word: {input}")).names
     assert "".join(words).endswith("Word:") and words[:4] == (("1", "2", "3", "4") if kind == "soft" else words[:4])
+
+
+@pytest.mark.parametrize("placement", ["before", "after"])
+def test_bos_stands_where_the_placement_puts_it(placement):
+    lm = make("llama", bos=True)
+    prompt = Contender("x", "soft", "{input}", random_prefix(lm, "soft", 2), placement)
+    assert lens_of(lm, prompt).names == {"before": ("1", "2", "<bos>"), "after": ("<bos>", "1", "2")}[placement]
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_a_kv_prefix_and_no_prompt_are_read_at_the_same_token(bos):
+    lm = make("llama", bos=bos)
+    prefix, nothing = (lens_of(lm, contender(lm, kind)) for kind in ("prefix", "none"))
+    assert nothing.names == (*["<bos>"] * bos, "⏎") and prefix.names == (*["<bos>"] * bos, "⏎ after the prefix")
+    own = torch.softmax(own_logits(lm, [*lm.lead, *lm.tokenise("\n")])[-1], dim=0).topk(5)
+    assert nothing.ids[-1, -1].tolist() == own.indices.tolist()
+    assert (nothing.ids[-1, 0] == prefix.ids[-1, 0]).all()  # what goes into the first layer knows of no prefix
+    assert abs(nothing.entropy[-1, -1] - prefix.entropy[-1, -1]) > 1e-3
 
 
 def test_a_prompt_in_words_is_read_as_its_tokens():
@@ -84,8 +140,18 @@ def test_going_on_from_a_texts_embeddings_is_going_on_from_the_text(arch):
     lm = make(arch)
     ids = lm.tokenise(TEXT)
     said = list(said_alone(lm, Contender("x", "soft", "{input}", embedded(lm, ids)), most=6, samples=0))
-    whole = lm.tokenizer.decode(list(lm.generate(DynamicCache(), torch.tensor(ids), 6)), clean_up_tokenization_spaces=False)
-    assert said[-1] == Continuation("greedy", 0, whole)
+    whole = list(lm.generate(DynamicCache(), torch.tensor(ids), 6))
+    assert [one.tokens for one in said] == [tuple(whole[: i + 1]) for i in range(len(whole))]
+    text = lm.tokenizer.decode(whole, clean_up_tokenization_spaces=False)
+    assert said[-1] == Continuation("greedy", 0, text, tuple(whole))
+
+
+def test_going_on_ends_with_the_window():
+    lm = make("llama")
+    lm.stop_tokens = set()
+    prompt = contender(lm, "soft", lm.window - 2)
+    *_, last = said_alone(lm, prompt, most=9, samples=0)
+    assert len(last.tokens) == 3  # two are run, and the last needs no room
 
 
 def test_samples_depend_on_their_seed_alone():
@@ -103,13 +169,34 @@ def test_samples_depend_on_their_seed_alone():
     assert last[0] != last[1]
 
 
-def test_nothing_stays_on_the_model():
+def test_going_on_ends_before_a_stop_token():
     lm = make("llama")
-    hooks = lambda: sum(len(part._forward_pre_hooks) for part in lm.model.modules())  # noqa: E731
-    list(hear(lm, contender(lm, "soft")))
+    prompt = contender(lm, "soft")
+    *_, free = said_alone(lm, prompt, most=6, samples=0)
+    stop = free.tokens[3]
+    lm.stop_tokens = {stop}
+    said = list(said_alone(lm, prompt, most=6, samples=0))
+    assert [one.tokens for one in said][-1:] == [free.tokens[: free.tokens.index(stop)]]
+
+
+def test_nothing_stays_on_the_model(monkeypatch):
+    lm = make("llama")
+    for _ in hear(lm, contender(lm, "soft")):
+        assert pre_hooks(lm) == 0  # while others take their turns
+    for _ in said_alone(lm, contender(lm, "soft"), most=2, samples=1):
+        assert pre_hooks(lm) == 0
     with pytest.raises(RuntimeError):
         read(lm, torch.zeros(3, lm.d_model + 1))
-    assert hooks() == 0
+    assert pre_hooks(lm) == 0
+
+    def fail(*_, **__):
+        assert pre_hooks(lm) > 0
+        raise RuntimeError
+
+    monkeypatch.setattr(lm.model.model.layers[1], "forward", fail)
+    with pytest.raises(RuntimeError):
+        list(hear(lm, contender(lm, "soft")))
+    assert pre_hooks(lm) == 0
 
 
 def test_a_prompt_longer_than_the_window_is_refused():
