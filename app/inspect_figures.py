@@ -5,11 +5,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from core.probes.hears import Lens
 
 from core.paths import PathView
 from core.probes.attention import Attention
 from core.probes.between import Along, Patched
+from core.probes.hears import Lens
 from core.probes.layers import LayerEffect
 from core.probes.vectors import Effect
 from core.probes.wayward import Wayward
@@ -298,7 +298,12 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
         trace |= {"text": [[cut(word, 9) for word in row] for row in words], "texttemplate": "%{text}", "textfont": {"size": 10}}
     layout = framed(
         height=max(380, 80 + 17 * layers),
-        xaxis={**_ticks(positions), "title": {"text": "position in the prompt"}, "showgrid": False},
+        xaxis={
+            **_ticks(positions),
+            "ticktext": [plain(cut(token(name), 12)) for name in found.names[:: max(1, -(-positions // MOST_TICKS))]],
+            "title": {"text": "position in the prompt"},
+            "showgrid": False,
+        },
         yaxis={"title": {"text": "layer (0: the vector itself)"}, "showgrid": False, "zeroline": False},
         shapes=_lit(positions, chosen),
     )

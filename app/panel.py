@@ -293,7 +293,11 @@ class Panel(ABC):
             findings = Findings()
 
             def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Any]:
-                return self.job(lm, look, ticket)
+                if look.record.recorded and look.record.base.get("weights") != lm.weights_hash:
+                    raise LabError(
+                        "This recording was made with other weights than the model that is loaded here: train a prompt live for this."
+                    )
+                yield from self.job(lm, look, ticket)
 
             def take(event: Any, findings: Findings = findings, key: tuple = key) -> None:
                 mine[key] = findings  # only now: an experiment that can't begin leaves what was found before

@@ -1,6 +1,7 @@
 """PCA: where the vectors are and how they got there, in a plane that says what it was fitted on and what it hides."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from core.run import rivals
 
 from .. import figures, inspect_figures
 from ..panel import Findings, Look, Panel, View
+from ..session import Run, Session
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"
 
@@ -35,17 +37,24 @@ class PlanePanel(Panel):
             "head": gr.Dropdown([("all", -1)], value=-1, label="head", elem_id="head", visible=False, min_width=90),
         }
 
-    def refresh(self, session: Any, runs: list[Any]) -> dict[str, Any]:
+    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
         record = runs[0].record if runs else None
+        layer = self.look(session, runs[0], runs).settings["layer"] if runs else 0
         prefix = record is not None and record.kind == "prefix"
         layers = record.base.get("layers", 30) if record else 30
         vectors = record.vectors.get(0) if record else None
         heads = vectors.shape[3] if vectors is not None and vectors.ndim == 5 else 0
         return {
-            "layer": gr.update(visible=prefix, maximum=layers - 1),
+            "layer": gr.update(visible=prefix, maximum=max(layers - 1, 1), value=layer),
             "part": gr.update(visible=prefix),
             "head": gr.update(visible=prefix, choices=[("all", -1), *((str(i), i) for i in range(heads))]),
         }
+
+    def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
+        look = super().look(session, run, runs)
+        last = run.record.base.get("layers", 30) - 1
+        layer = min(int(look.settings["layer"]), last) if self.name in session.settings else (last + 1) // 2
+        return replace(look, settings={**look.settings, "layer": layer})
 
     def key(self, look: Look) -> tuple:
         settings = {name: value for name, value in look.settings.items() if name != "dimensions"}

@@ -74,8 +74,8 @@ def test_scrub_back_and_a_click_on_a_token_lights_it_everywhere(visit, tiny_app)
     page.wait_for_selector("#chips .chip[aria-pressed=true][data-token='3']")
     page.wait_for_function("document.querySelector('#plane .plot-host').data.at(-1).marker.size[3] === 16")
     visitor.tab("Inspect")
-    page.click("#tokens button[data-token='5']")
-    page.wait_for_selector("#tokens tr.lit button[data-token='5']")
+    page.click("#nearest-text-1 button[data-token='5']")
+    page.wait_for_selector("#nearest-text-1 tr.lit button[data-token='5']")
     visitor.tab("Train")
     page.wait_for_selector("#chips .chip[aria-pressed=true][data-token='5']")
 
@@ -258,7 +258,7 @@ def test_hostile_text_is_shown_as_it_is_everywhere(visit, tiny_app, tmp_path):
     page.wait_for_selector("#confusion .main-svg")
     page.hover("#confusion .plot-host")
     visitor.tab("Inspect")
-    page.wait_for_selector("#tokens tbody tr")
+    page.wait_for_selector("#nearest-text-1 tbody tr")
     page.wait_for_timeout(500)
     assert page.evaluate("window.hit") is None
     assert page.locator("img[src=x]").count() == 0
@@ -279,8 +279,8 @@ def test_save_load_and_snap(visit, tiny_app, tmp_path):
     page = visitor.page
     visitor.train(5)
     visitor.tab("Inspect")
-    page.click("#snap:not([disabled])")
-    visitor.settle("#snapped", "control 3")
+    page.click("#go-snap:not([disabled])")
+    visitor.settle("#snap-text-1", "control 3")
     page.click("#save")
     page.wait_for_selector("#download:visible")
     with page.expect_download() as download:
@@ -319,9 +319,9 @@ def test_a_prefix_says_that_it_has_no_words_and_shows_its_layers(visit, tiny_app
     visitor.train(4)
     assert "no nearest tokens" in visitor.text("#chips")
     visitor.tab("Inspect")
-    visitor.settle("#tokens", "no vocabulary to project")
+    visitor.settle("#nearest-text-1", "no vocabulary to project")
     page.click("#part label:has-text('keys')")
-    visitor.settle("#inspect-plane .plot-title", "keys in layer")
+    visitor.settle("#plane-plot-1 .plot-title", "how the keys vary")
     assert visitor.errors == []
 
 

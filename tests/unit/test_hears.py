@@ -169,6 +169,13 @@ def test_samples_depend_on_their_seed_alone():
     assert last[0] != last[1]
 
 
+def test_samples_without_heat_are_the_greedy_continuation():
+    lm = make("llama")
+    said = list(said_alone(lm, contender(lm, "soft"), most=5, samples=2, temperature=1e-4))
+    last = {(one.kind, one.number): one.tokens for one in said}
+    assert len(last) == 3 and len(set(last.values())) == 1  # each goes on from the prompt, not from the one before it
+
+
 def test_going_on_ends_before_a_stop_token():
     lm = make("llama")
     prompt = contender(lm, "soft")
