@@ -28,6 +28,15 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
+    options.add_argument(
+        "--auth",
+        action="append",
+        metavar="USER:PASSWORD",
+        help="let only those in who know it; may be given often (or SOFT_PROMPT_LAB_AUTH, with commas between)",
+    )
+    options.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on standard error (default info)"
+    )
     return options
 
 
@@ -35,7 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Start the page; the model loads behind it."""
     chosen = parser().parse_args(arguments)
 
+    from starlette.middleware import Middleware
+
+    from app import server
     from app.page import ASSETS, THEME, build
+    from app.session import Lab
+    from core import LabError
+    from core.weights import DEFAULT_MODEL
+
+    given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
+    try:
+        auth = server.read_auth(chosen.auth or (given.split(",") if given else []))
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    server.start_logs(chosen.log_level)
 
     def load() -> "LanguageModel":
         import transformers
@@ -44,27 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        return load_model(chosen.model, chosen.device, chosen.dtype)
+        lm = load_model(chosen.model, chosen.device, chosen.dtype)
+        server.log.info("model loaded", extra={"facts": {"device": lm.device.type, "dtype": lm.dtype_name}})
+        return lm
 
-    from core.weights import DEFAULT_MODEL
-
-    page = build(load, chosen.model or DEFAULT_MODEL, chosen.dtype, chosen.allow_hub)
+    lab = Lab(load, chosen.model or DEFAULT_MODEL, chosen.dtype)
+    server.log_jobs(lab.engine)
+    page = build(lab, chosen.allow_hub)
+    edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
     try:
         page.launch(
             server_name=chosen.host,
             server_port=chosen.port,
             share=chosen.share,
+            auth=auth,
             theme=THEME,
             css_paths=[Path(ASSETS) / "style.css"],
-            ssr_mode=False,  # one process, no second server in Node
-            footer_links=[],
-            run_history=False,
-            show_error=False,
-            max_file_size="64mb",
-            state_session_capacity=200,
-            max_threads=400,  # places for open streams: each visitor who watches a run holds one
-            pwa=False,
-            mcp_server=False,
+            app_kwargs={"middleware": [edge]},
+            **server.LAUNCH,
         )
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         sys.exit(f"error: the page can't be opened on {chosen.host}:{chosen.port} ({error}): choose another --port.")

@@ -1,4 +1,4 @@
-"""The two components of our own, both a gr.HTML with a constant template: a plot that keeps its zoom, and trusted HTML.
+"""The components of our own, each a gr.HTML with a constant template: a plot that keeps its zoom, trusted HTML, counters.
 
 A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one.
 """
@@ -137,6 +137,24 @@ element.addEventListener('click', (event) => {
 """
 
 
+# What the device does, asked of /healthz: no place in the queue is held for it. A page in the background doesn't ask.
+COUNT = """
+const line = element.querySelector('.status');
+const ask = async () => {
+  if (!element.isConnected) return clearInterval(timer);
+  if (document.hidden) return;
+  try {
+    const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
+    const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
+    line.textContent = memory + now.running + ' running, ' + now.waiting + ' waiting';
+  } catch (error) {
+    line.textContent = 'the server does not answer';
+  }
+};
+const timer = setInterval(ask, 5000);
+ask();
+"""
+
 FIGURE = (
     '<figure class="plot"><figcaption class="plot-title"></figcaption>'
     '<div class="plot-host" role="img"></div><p class="plot-note"></p></figure>'
@@ -150,6 +168,12 @@ def plot(**options: Any) -> gr.HTML:
     """
     script = f'<script src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
     return gr.HTML(html_template=FIGURE, js_on_load=DRAW, head=script, apply_default_css=False, **options)
+
+
+def counters() -> gr.HTML:
+    """A line that says every five seconds what the server is doing; screen readers are spared it."""
+    template = '<p class="status counters" aria-live="off"></p>'
+    return gr.HTML(html_template=template, js_on_load=COUNT, apply_default_css=False, elem_id="counters")
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:

@@ -62,7 +62,7 @@ def strip(record: RunRecord, step: int, chosen: int | None) -> dict[str, Any] | 
         traces.append(_rising(shown, moved[:, [chosen]], 3, 1))
     now = {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "paper"}
     kept = sum(row[-1] == 0 for row in changed)
-    ever = sum(any(row) for row in changed)
+    ever = sum(any(reading.ids[i][0] != first[i] for reading in readings) for i in range(count))
     band = [{**shape, "yref": "y"} for shape in _lit(count, chosen, "y")]
     layout = framed(
         height=380,
@@ -176,7 +176,8 @@ def effects(found: Sequence[Effect], what: str, count: int, chosen: int | None) 
     if not found:
         return None
     scaled = what == "scale"
-    x: list[float] = [one.amount if scaled else _partner(one, chosen) for one in found]
+    apart = what == "swap" and chosen is None  # pairs with no vector in common: a place of its own for each
+    x: list[float] = [one.amount if scaled else i if apart else _partner(one, chosen) for i, one in enumerate(found)]
     labels = [f"× {one.amount:g}" if scaled else " and ".join(str(i + 1) for i in one.vectors) for one in found]
 
     def bars(values: Sequence[float], ends: Sequence[tuple[float, float]], axis: str, unit: str) -> dict[str, Any]:
@@ -204,6 +205,9 @@ def effects(found: Sequence[Effect], what: str, count: int, chosen: int | None) 
         ),
     ]
     axis = {"title": {"text": "the whole prompt times"}} if scaled else {**_ticks(count), "title": {"text": "vector"}}
+    if apart:
+        every = max(1, -(-len(found) // MOST_TICKS))
+        axis = {"tickvals": x[::every], "ticktext": labels[::every], "title": {"text": "vectors"}}
     layout = framed(
         height=400,
         xaxis={**axis, "anchor": "y2"},
@@ -222,7 +226,7 @@ def effects(found: Sequence[Effect], what: str, count: int, chosen: int | None) 
 def _partner(one: Effect, chosen: int | None) -> float:
     """Where a change stands on the axis of vectors: its vector; of a swap, the one that was swapped with the chosen one."""
     if len(one.vectors) == 2:
-        return float(one.vectors[0] if one.vectors[1] == (chosen or 0) else one.vectors[1])
+        return float(one.vectors[0] if one.vectors[1] == chosen else one.vectors[1])
     return float(one.vectors[0]) if one.vectors else -1.0
 
 
@@ -278,7 +282,7 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
     """The first choice at every layer and position, coloured by its probability."""
     positions, layers, _ = found.ids.shape
     top = found.probability[:, :, 0].T  # (layers, positions)
-    words = [[plain(token(found.texts[int(found.ids[p, layer, 0])])) for p in range(positions)] for layer in range(layers)]
+    words = [[plain(cut(token(found.texts[int(found.ids[p, layer, 0])]), 9)) for p in range(positions)] for layer in range(layers)]
     hover = [
         [
             f"{plain(found.names[p])}, layer {layer}: "
@@ -295,7 +299,7 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
         "colorscale": BLUES, "showscale": False, "hovertext": hover, "hoverinfo": "text", "xgap": 1, "ygap": 1,
     }  # fmt: skip
     if positions <= 16:
-        trace |= {"text": [[cut(word, 9) for word in row] for row in words], "texttemplate": "%{text}", "textfont": {"size": 10}}
+        trace |= {"text": words, "texttemplate": "%{text}", "textfont": {"size": 10}}
     layout = framed(
         height=max(380, 80 + 17 * layers),
         xaxis={
@@ -305,7 +309,7 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
             "showgrid": False,
         },
         yaxis={"title": {"text": "layer (0: the vector itself)"}, "showgrid": False, "zeroline": False},
-        shapes=_lit(positions, chosen),
+        shapes=_lit(positions, found.vectors[chosen] if chosen is not None and chosen < len(found.vectors) else None),
     )
     last = ", ".join(
         f"“{token(found.texts[int(i)])}” {100 * share:.0f} %"
@@ -315,8 +319,8 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
     return {"title": f"After the prompt alone, the model would say: {last}", "note": note, "data": [trace], "layout": layout}
 
 
-def along(found: Sequence[Along], names: tuple[str, str], hump: float) -> dict[str, Any] | None:
-    """Loss and accuracy from one prompt to another, in a straight line."""
+def along(found: Sequence[Along], names: tuple[str, str], hump: float | None) -> dict[str, Any] | None:
+    """Loss and accuracy from one prompt to another, in a straight line. hump: the loss barrier; None while it isn't known."""
     if not found:
         return None
     ordered = sorted(found, key=lambda one: one.share)
@@ -335,11 +339,10 @@ def along(found: Sequence[Along], names: tuple[str, str], hump: float) -> dict[s
         yaxis={"title": {"text": "% right"}, "range": [-4, 108], "domain": [0.52, 1]},
         yaxis2={"title": {"text": "loss (nats)"}, "domain": [0, 0.44], "rangemode": "tozero"},
     )
-    title = (
-        f"On the way the loss rises {hump:.2f} nats above the straight line between its ends"
-        if hump > 0
-        else "No hump in the loss on the way"
-    )
+    title = "Is there a hump in the loss on the way?"
+    if hump is not None:
+        risen = f"On the way the loss rises {hump:.2f} nats above the straight line between its ends"
+        title = risen if hump > 0 else "No hump in the loss on the way"
     note = f"Held-out rows, {ordered[0].score.n}; lines: 95 % intervals. A hump says that the two don’t lie in one basin of the loss."
     traces = [{**style, "y": shares, "error_y": error, "yaxis": "y"}, {**style, "y": losses, "yaxis": "y2"}]
     return {"title": title, "note": note, "data": traces, "layout": layout}
@@ -349,9 +352,7 @@ def transplant(found: Sequence[Patched], names: tuple[str, str], chosen: int | N
     """Accuracy on both tasks as more of one prompt's vectors stand in the other, beside the control's."""
     if not found:
         return None
-    size = max(len(one.which) for one in found)
-    runs = [one for one in found if one.which == tuple(range(len(one.which))) and (len(one.which) != 1 or size == 1)]
-    runs += [one for one in found if len(one.which) == 1 and one.which == (0,) and size > 1]
+    runs = [one for one in found if one.which == tuple(range(len(one.which)))]
     traces = []
     for source, dash in (("learned", "solid"), ("control", "dot")):
         own = sorted((one for one in runs if one.source == source), key=lambda one: len(one.which))
@@ -409,7 +410,7 @@ def cosines(values: np.ndarray, names: Sequence[str], sizes: Sequence[int], chos
     return {"title": f"How alike {len(labels)} vectors of {len(names)} prompts are", "note": note, "data": [trace], "layout": layout}
 
 
-def layer_norms(ratio: np.ndarray, layer: int) -> dict[str, Any]:
+def layer_norms(ratio: np.ndarray) -> dict[str, Any]:
     """A K/V prefix's norms by layer and head, as multiples of real words': keys left, values right."""
     layers, _, heads = ratio.shape
     logs = np.log2(np.maximum(ratio, 1e-6))

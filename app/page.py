@@ -1,17 +1,18 @@
 """The whole page: header, tabs, theme, and what is shared between them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from core.model import LanguageModel
-
 from . import show
 from .compare_page import ComparePage
-from .components import PLOTLY, html
+from .components import PLOTLY, counters, html
 from .inspect_page import InspectPage
+from .returning import KEEP_TOKEN, READ_TOKENS, Visitors
+from .server import KEEP_FILES, MOST_QUEUED
 from .session import Lab, Session, recorded_run
 from .task_page import TaskPage
 from .train_page import TrainPage
@@ -28,20 +29,25 @@ THEME = gr.themes.Base(
 )
 
 
-def build(load: Callable[[], LanguageModel], name: str, dtype: str, allow_hub: bool = False) -> gr.Blocks:
-    """The page over an engine that loads its model in the background. name: the model's, shown while it loads. dtype: of
-    training. allow_hub: visitors may name datasets of the Hub, which this server then fetches."""
+def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
+    """The page over a lab, whose model loads in the background. allow_hub: visitors may name datasets of the Hub, which this
+    server then fetches."""
     gr.set_static_paths([PLOTLY])
-    lab = Lab(load, name, dtype)
     recording = recorded_run()
-    with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as page:
+    with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=KEEP_FILES, fill_width=True) as page:
         session = gr.State(Session())
         with gr.Row(elem_classes="top"):
             html(
                 '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
                 "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
             )
-            status = html(_status(lab, name), elem_id="status")
+            with gr.Column(scale=0, min_width=260):
+                status = html(_status(lab), elem_id="status")
+                counters()
+        token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
+        with gr.Row(visible=False, elem_classes="offer", elem_id="offer") as offer:
+            offered = html()
+            back = gr.Button("Bring it back", elem_id="bring-back", scale=0, min_width=140)
         with gr.Tabs(selected="train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = TrainPage(lab, recording)
@@ -52,13 +58,10 @@ def build(load: Callable[[], LanguageModel], name: str, dtype: str, allow_hub: b
             with gr.Tab("Your task", id="task"):
                 own = TaskPage(lab, allow_hub)
 
-        visitors: dict[str, str] = {}  # Gradio's session hash -> our session
+        visitors = Visitors(lab, inspect.forget)
 
         def leave(request: gr.Request) -> None:
-            gone = visitors.pop(str(request.session_hash), None)
-            if gone:
-                lab.engine.leave(gone)
-                inspect.forget(gone)
+            visitors.leave(str(request.session_hash))
 
         page.unload(leave)
 
@@ -71,23 +74,54 @@ def build(load: Callable[[], LanguageModel], name: str, dtype: str, allow_hub: b
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], show_progress="hidden", queue=False, api_visibility="private")
         inspect.wire(session, train)
 
-        async def watch(session: Session, request: gr.Request) -> AsyncIterator[str]:
-            visitors[str(request.session_hash)] = session.id
+        async def watch(session: Session) -> AsyncIterator[str]:
             while lab.engine.lm is None and not lab.engine.problem:
-                yield _status(lab, name)
+                yield _status(lab)
                 await asyncio.sleep(0.5)
             lab.prepare(session.task)
-            yield _status(lab, name)
+            yield _status(lab)
 
-        page.load(watch, [session], [status], show_progress="hidden", concurrency_limit=None, api_visibility="private")
-        page.load(elsewhere, [session], [*compare.outputs, *inspect.outputs], show_progress="hidden", api_visibility="private")
-    page.queue(default_concurrency_limit=None)
+        async def arrive(fresh: Session, own: str, last: str, request: gr.Request) -> list[object]:
+            """A page was opened. own: the token of this very tab, after a reload; last: of a tab that may be closed."""
+            session = visitors.arrive(fresh, str(request.session_hash), str(own))
+            waits = visitors.waiting(str(last)) if session is fresh else None
+            return [session, session.token, str(last) if waits else "", gr.update(visible=waits is not None), _left(waits)]
+
+        async def come_back(session: Session, last: str, request: gr.Request) -> list[object]:
+            if visitors.waiting(str(last)) is None:
+                return [session, session.token, "", gr.update(visible=False), ""]
+            session = visitors.arrive(session, str(request.session_hash), str(last))
+            return [session, session.token, "", gr.update(visible=False), ""]
+
+        private: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        arrival = [session, token, last_token, offer, offered]
+        everything = [*train.restored, *train.outputs, *compare.outputs, *inspect.outputs]
+
+        def repaint(session: Session) -> list[object]:
+            return [*train.restore(session), *train.paint(session), *elsewhere(session)]
+
+        page.load(arrive, [session, token, last_token], arrival, js=READ_TOKENS, **private).then(
+            None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
+        ).then(repaint, [session], everything, **private).then(watch, [session], [status], **private)
+        back.click(come_back, [session, last_token], arrival, **private).then(
+            None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
+        ).then(repaint, [session], everything, **private)
+    page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     return page
 
 
-def _status(lab: Lab, name: str) -> str:
+def _left(session: Session | None) -> str:
+    """What somebody left behind, in words."""
+    if session is None:
+        return ""
+    run = session.runs[-1]
+    more = f" and {len(session.runs) - 1} more" if len(session.runs) > 1 else ""
+    return f"<p>You left something here: {show.safe(run.name)}, step {run.record.step} of {run.record.recipe['steps']}{more}.</p>"
+
+
+def _status(lab: Lab) -> str:
     lm = lab.engine.lm
-    short = show.safe((lm.name if lm else name).rsplit("/", 1)[-1])
+    short = show.safe((lm.name if lm else lab.model).rsplit("/", 1)[-1])
     if lab.engine.problem:
         return f'<p class="status bad">{show.safe(lab.engine.problem)}</p>'
     if lm is None:

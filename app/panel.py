@@ -8,7 +8,7 @@ import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from core import LabError
 from core.engine import Ticket
 from core.model import LanguageModel
 from core.record import RunRecord
+from core.run import Scored
 from core.scoring import Contender
 from core.task import Task
+from core.training import StepEvent
 
 from . import show
 from .components import clicked_token, drawn, html, plot
@@ -34,22 +36,60 @@ MOST_KEPT = 300  # experiments, of all sessions
 
 @dataclass
 class Findings:
-    """What an experiment found so far. total: how many findings there will be, 0 while that is not known."""
+    """What an experiment found so far. done: its pieces (findings, and steps of training) so far. total: how many pieces there
+    will be, 0 while that is not known. whole: it came to its end. going: somebody still follows it.
+    """
 
     total: int = 0
+    done: int = 0
     items: list[Any] = field(default_factory=list)
     whole: bool = False
+    going: bool = True
     began: float = field(default_factory=time.monotonic)
+
+    def take(self, event: Any) -> None:
+        """Keep what the experiment has yielded."""
+        if isinstance(event, int):
+            self.total = self.total or event
+            return
+        self.done += 1
+        if not isinstance(event, Step):
+            self.items.append(event)
 
     def words(self) -> str:
         """Where it is, with the time left at the pace so far."""
-        done = len(self.items)
         if self.whole:
             return ""
-        if not (done and self.total):
+        known = 0 < self.done < self.total
+        if not self.going:
+            return f"Stopped after {self.done} of {self.total}." if known else "Stopped before its end."
+        if not known:
             return "Working …"
-        left = (time.monotonic() - self.began) / done * (self.total - done)
-        return f"{done} of {self.total}" + (f", about {left:.0f} s left" if left >= 1 else "")
+        left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+        return f"{self.done} of {self.total}" + (f", about {left:.0f} s left" if left >= 1 else "")
+
+
+class Step:
+    """A piece of an experiment that has nothing to show."""
+
+
+def by_steps(events: Iterable[Any], steps: int) -> Iterator[Any]:
+    """An experiment that trains runs of `steps` steps, as findings: a `Step` for each step, whole scores only.
+
+    `events` begin with the number of runs.
+    """
+    for event in events:
+        if isinstance(event, int):
+            yield event * (steps + 1)  # each run ends with a finding
+        elif isinstance(event, StepEvent):
+            yield Step()  # without the vectors: findings are kept
+        else:
+            yield None if isinstance(event, Scored) and not event.final else event
+
+
+def fingerprint(*values: np.ndarray | None) -> bytes:
+    """A digest of numbers, for the key of an experiment that depends on them."""
+    return hashlib.sha256(b"".join(b"" if one is None else one.tobytes() for one in values)).digest()
 
 
 class Shelf:
@@ -135,11 +175,9 @@ class Look:
 
     def key(self, *more: Any) -> tuple:
         """What an experiment on this prompt depends on."""
-        learned, start = self.learned, self.start
-        digest = hashlib.sha256(learned.prefix.snapshot().tobytes() + (b"" if start is None else start.tobytes())).digest()
-        task = self.task
+        learned, task = self.learned, self.task
         rows = hash((task.train, task.validation, task.held_out, task.labels, task.handcrafted))
-        return digest, learned.template, learned.placement, task.slug, rows, *more
+        return fingerprint(learned.prefix.snapshot(), self.start), learned.template, learned.placement, task.slug, rows, *more
 
 
 class Panel(ABC):
@@ -188,7 +226,7 @@ class Panel(ABC):
         return tuple(sorted((name, str(value)) for name, value in look.settings.items()))
 
     def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
-        """The experiment: yields how many findings there will be (an int), findings, and None between pieces."""
+        """The experiment: yields how many findings (and `Step`s) there will be (an int), then them, and None between pieces."""
         raise NotImplementedError
 
     # --- layout -----------------------------------------------------------------------------------------------------
@@ -301,15 +339,15 @@ class Panel(ABC):
 
             def take(event: Any, findings: Findings = findings, key: tuple = key) -> None:
                 mine[key] = findings  # only now: an experiment that can't begin leaves what was found before
-                if isinstance(event, int) and not findings.total:
-                    findings.total = event
-                elif not isinstance(event, int):
-                    findings.items.append(event)
+                findings.take(event)
 
             problem, ticket = "", None
-            async for _, problem in side_job(self.lab, session, job, take):
-                ticket = ticket or session.side_job
-                yield self.paint(session, runs, problem, working=True)
+            try:
+                async for _, problem in side_job(self.lab, session, job, take):
+                    ticket = ticket or session.side_job
+                    yield self.paint(session, runs, problem, working=True)
+            finally:
+                findings.going = False
             if problem or (ticket and ticket.status != "done"):
                 yield self.paint(session, runs, problem)
                 return
@@ -331,11 +369,11 @@ class Panel(ABC):
         quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
         def keep(session: Session, *values: Any) -> list[Any]:
-            session.settings[self.name] = dict(zip(self.controls, values, strict=True))
+            self._take(session, values)
             return self.paint(session, page.runs(session), working=self._working(session))
 
         async def go(session: Session, *values: Any) -> AsyncIterator[list[Any]]:
-            session.settings[self.name] = dict(zip(self.controls, values, strict=True))
+            self._take(session, values)
             async for painted in self.run(session, page.runs(session)):
                 yield painted
 
@@ -353,6 +391,12 @@ class Panel(ABC):
         if self.button:
             self.go.click(go, inputs, self.outputs, **quiet)
             self.halt.click(self.stop, [session], None, **quiet)
+
+    def _take(self, session: Session, values: Sequence[Any]) -> None:
+        """Keep what the controls hold. In place of a list where none belongs, or a table, which a browser may send: the default."""
+        held = dict(zip(self.controls, values, strict=True))
+        sound = {name for name, value in held.items() if isinstance(value, list) == isinstance(self.defaults[name], list)}
+        session.settings[self.name] = {name: held[name] for name in sound if not isinstance(held[name], dict)}
 
     @staticmethod
     def _working(session: Session) -> bool:

@@ -48,6 +48,7 @@ class Session:
     """One visitor. chosen: the virtual token lit everywhere. step: the scrubber's place, None: the newest."""
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # whoever holds it gets this session back
     task: Task = field(default_factory=lambda: load_task(slugs()[0]))
     runs: list[Run] = field(default_factory=list)
     shown: Run | None = None

@@ -63,6 +63,7 @@ class TrainPage:
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
             self.samples, self.train, self.step, self.pause, self.stop,
         ]  # fmt: skip
+        self.restored = [self.task, self.examples, *self.controls.values()]
         self.chosen = [self.message, self.task, self.examples, *self.controls.values()]
         if recording:
             first = self.paint(Session(shown=recording))
@@ -262,6 +263,16 @@ class TrainPage:
         session.chosen = None if token == session.chosen else token
         values = dict(zip(map(id, self.outputs), self.paint(session), strict=True))
         return [values[id(self.plane)], values[id(self.chips)]]
+
+    def restore(self, session: Session) -> list[Any]:
+        """The values of `restored` for a session that came back: its task, and the settings of the run that it shows."""
+        run, task = session.shown, session.task
+        if run is None and not session.runs:
+            return [gr.skip()] * len(self.restored)
+        own = [] if task.slug in slugs() else [(f"yours: {task.name}", task.slug)]
+        settings = run.recipe.to_dict() if run and not run.learned and run.task == task else {}
+        values = [gr.update(value=settings[name]) if name in settings else gr.skip() for name in self.controls]
+        return [gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *values]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
         return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)

@@ -1,15 +1,25 @@
 """One worker owns the model; every job is an iterator of small pieces, and sessions take turns piece by piece.
 
 So thirty sessions share one device fairly, and nothing else needs a lock: whoever wants the model submits a job.
+
+Whose turn it is follows start-time fair queueing (Goyal, Vin & Cheng 1996). Each session has a count of the turns that it
+has had; the session with the lowest count is next, and of equals the one that has waited longest. A piece counts as one
+turn where the session's pieces take between half and twice as long as other sessions' do: then turns simply go round, and
+noise in the measured seconds changes nothing. Pieces ten times as long as the others' count as ten turns, so sharing is
+fair in time. Whoever arrives or comes back starts at the count of whoever is served then: no credit is saved up, a debt
+stays, and nobody waits for a session that has had its share. A session's own jobs share its turns.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
+import statistics
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import LabError
@@ -21,11 +31,23 @@ log = logging.getLogger("soft_prompt_lab")
 Job = Callable[[LanguageModel, "Ticket"], Iterator[Any]]
 MOST_IN_ALL = 60
 MOST_PER_SESSION = 3
+MOST_SECONDS = 30 * 60.0  # of the device, for one job
+PAUSED_SECONDS = 30 * 60.0  # that a paused job keeps its place
+RECENT = 16  # pieces of a session by which the next one is counted
+KNOWN = 4  # pieces; of a session that has done fewer, each counts as one turn
+ALIKE = 2.0  # times as long, or as short, still counts as one turn
+SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured length is mostly noise
+MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
+OVER_BUDGET = (
+    f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
+    "stays. Use fewer steps, fewer rows or a smaller batch."
+)
 
 
 class Ticket:
-    """A job, seen from outside. status: waiting, running, paused, done, failed or cancelled. message: why it failed.
+    """A job, seen from outside. status: waiting, running, paused, done, failed or cancelled. message: why it failed,
+    or was ended while it was paused.
 
     events: what the job has yielded so far (Nones left out); it only grows.
     """
@@ -35,12 +57,14 @@ class Ticket:
         self._status = "waiting"
         self.message = ""
         self.events: list[Any] = []
+        self.seconds = 0.0  # of the device that it has used
         self.stopping = threading.Event()
         self.working = False  # a piece is being done now; a paused job may still finish one
         self._job = job
         self._pieces: Iterator[Any] | None = None
         self.idle = idle  # only done while nobody else wants the device
         self._steps = steps  # training steps left before it pauses by itself; None: no limit
+        self._paused_at = 0.0
         self.changes = 0  # grows with every event and every new status
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._lock = threading.Lock()
@@ -82,17 +106,41 @@ class Ticket:
                 loop.call_soon_threadsafe(happened.set)
 
 
+@dataclass
+class _Share:
+    """What a session has had of the device. last: when its turn was, or when it arrived, as a number that only grows."""
+
+    turns: float = 0.0
+    last: int = 0
+    pieces: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))  # seconds
+
+    @property
+    def length(self) -> float | None:
+        """Seconds of its usual piece: the mean of the recent ones without the longest, or None where too few are known."""
+        if len(self.pieces) < KNOWN:
+            return None
+        return max(SHORTEST, (sum(self.pieces) - max(self.pieces)) / (len(self.pieces) - 1))
+
+
 class Engine:
     """Loads the model in its own thread, then works on tickets in turn until the process ends."""
 
-    def __init__(self, load: Callable[[], LanguageModel]):
+    def __init__(self, load: Callable[[], LanguageModel], clock: Callable[[], float] = time.monotonic):
+        """clock: seconds, for pieces, budgets and pauses."""
         self._load = load
+        self._clock = clock
         self.lm: LanguageModel | None = None
         self.problem = ""  # why there is no model, in words
-        self._tickets: OrderedDict[str, list[Ticket]] = OrderedDict()  # by session; the first session has the next turn
+        self._tickets: dict[str, list[Ticket]] = {}  # by session; a session's first one has its next turn
+        self._shares: OrderedDict[str, _Share] = OrderedDict()  # by session, also of some that have no job now
+        self._turn = 0.0  # the count of the session that was served last, before that turn
+        self._last = 0
+        self._pieces: deque[float] = deque(maxlen=64)  # seconds, of everybody's
+        self._began: float | None = None  # when the present piece did
         self._cancelled: list[Ticket] = []  # to be closed by the worker, which alone runs them
         self._change = threading.Condition()
-        threading.Thread(target=self._work, name="engine", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -100,6 +148,8 @@ class Engine:
         """Queue a job: `job(lm, ticket)` makes the iterator, in the worker. steps: pause after so many training steps.
         idle: work on it only while nobody else wants the device.
 
+        The job is ended (failed, with a message) when it has used the device for `MOST_SECONDS`, and cancelled when it has
+        been paused for `PAUSED_SECONDS`; what it has yielded stays.
         Raises LabError where the session or the server has too many jobs, or there is no model.
         """
         with self._change:
@@ -112,6 +162,7 @@ class Engine:
             if len(wanting) >= MOST_IN_ALL:
                 raise LabError(f"{MOST_IN_ALL} jobs are waiting on this server: please try again in a minute.")
             ticket = Ticket(session, job, steps, idle)
+            self._arrive(session)
             self._tickets.setdefault(session, []).append(ticket)
             self._change.notify()
             return ticket
@@ -120,13 +171,15 @@ class Engine:
         """Let the device go after the present piece; `resume` goes on."""
         with self._change:
             if not ticket.over:
-                ticket.status = "paused"
+                self._pause(ticket)
 
     def resume(self, ticket: Ticket, steps: int | None = None) -> None:
         """Go on; steps: only for so many training steps."""
         with self._change:
             if not ticket.over:
-                ticket.status, ticket._steps = "running", steps
+                self._arrive(ticket.session)
+                ticket.status = "waiting" if ticket._pieces is None and not ticket.working else "running"
+                ticket._steps = steps
                 self._change.notify()
 
     def stop(self, ticket: Ticket) -> None:
@@ -137,25 +190,137 @@ class Engine:
     def cancel(self, ticket: Ticket) -> None:
         """End the job after the present piece, whatever it does. What it has yielded stays."""
         with self._change:
-            if not ticket.over:
-                ticket.status = "cancelled"
-                self._forget(ticket)
-                self._cancelled.append(ticket)
-                self._change.notify()
+            self._cancel(ticket)
 
     def leave(self, session: str) -> None:
         """Cancel all of a session's jobs."""
         with self._change:
-            tickets = list(self._tickets.get(session, []))
-        for ticket in tickets:
-            self.cancel(ticket)
+            for ticket in list(self._tickets.get(session, [])):
+                self._cancel(ticket)
 
-    def waiting(self, ticket: Ticket | None = None) -> int:
-        """How many other sessions want the device now."""
+    def expected_wait(self, ticket: Ticket) -> tuple[int, float | None]:
+        """How many other sessions stand before a waiting job, and the seconds until its first piece: the pieces before it
+        times the mean of recent pieces (None where none are known). Of any other job: how many share the device with it, None.
+        """
         with self._change:
-            mine = ticket.session if ticket else None
-            wanting = {t.session for ts in self._tickets.values() for t in ts if t.status in ("waiting", "running") and not t.idle}
-            return len(wanting - {mine})
+            wanting = self._wanting()
+            others = [session for session in wanting if session != ticket.session]
+            if ticket.status != "waiting" or ticket.session not in self._shares:
+                return len(others), None
+            before = sum(self._order(session) < self._order(ticket.session) for session in others)
+            own = wanting.get(ticket.session, [])
+            rounds = own.index(ticket) if ticket in own else 0
+            known = self._pieces and self.lm is not None
+            return before, statistics.fmean(self._pieces) * (before + rounds * (len(others) + 1)) if known else None
+
+    def status(self) -> dict[str, Any]:
+        """For whoever watches over the server; quick, from any thread.
+
+        model: there is one. problem: why not. running, waiting, paused: jobs. sessions: that have any. device: the model's, or
+        "". piece_seconds: mean of recent pieces, or None. alive: the worker is. stuck_seconds: since the present piece began.
+        """
+        with self._change:
+            jobs = [ticket.status for tickets in self._tickets.values() for ticket in tickets]
+            return {
+                "model": self.lm is not None,
+                "problem": self.problem,
+                **{status: jobs.count(status) for status in ("running", "waiting", "paused")},
+                "sessions": len(self._tickets),
+                "device": self.lm.device.type if self.lm else "",
+                "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
+                "alive": self._thread.is_alive(),
+                "stuck_seconds": 0.0 if self._began is None else self._clock() - self._began,
+            }
+
+    # --- under the lock ---------------------------------------------------------------------------------------------
+
+    def _wanting(self, idle: bool = False) -> dict[str, list[Ticket]]:
+        """By session, the jobs that could be worked on now."""
+        found = {
+            session: [ticket for ticket in tickets if ticket.status in ("waiting", "running") and ticket.idle == idle]
+            for session, tickets in self._tickets.items()
+        }
+        return {session: tickets for session, tickets in found.items() if tickets}
+
+    def _order(self, session: str) -> tuple[float, int]:
+        share = self._shares[session]
+        return share.turns, share.last
+
+    def _arrive(self, session: str) -> None:
+        """A session wants the device; where it didn't a moment ago, it stands behind all that have as many turns."""
+        share = self._shares.setdefault(session, _Share())
+        self._shares.move_to_end(session)
+        if session not in self._wanting() and session not in self._wanting(idle=True):
+            share.turns = max(share.turns, self._turn)
+            share.last = self._count()
+        for known in list(self._shares)[: max(0, len(self._shares) - MOST_REMEMBERED)]:
+            if known not in self._tickets:
+                del self._shares[known]
+
+    def _count(self) -> int:
+        self._last += 1
+        return self._last
+
+    def _choose(self) -> Ticket | None:
+        wanting = self._wanting() or self._wanting(idle=True)
+        if not wanting:
+            return None
+        session = min(wanting, key=self._order)
+        ticket, share, own = wanting[session][0], self._shares[session], self._tickets[session]
+        own.remove(ticket)
+        own.append(ticket)
+        share.last = self._count()
+        if not ticket.idle:
+            self._turn = share.turns
+        if ticket.status != "running":
+            ticket.status = "running"
+        ticket.working = True
+        self._began = self._clock()
+        return ticket
+
+    def _charge(self, ticket: Ticket, seconds: float) -> None:
+        """A piece of `ticket` is done: count its seconds, and the turns that it is worth."""
+        ticket.seconds += seconds
+        self._pieces.append(seconds)
+        share = self._shares.get(ticket.session)
+        if share is None or ticket.idle:
+            return
+        share.pieces.append(seconds)
+        mine = share.length
+        lengths = [self._shares[session].length for session in {*self._wanting(), ticket.session}]
+        # The lower median: of one session with long pieces and one with short ones, the short ones set the measure.
+        ratio = mine / statistics.median_low([length for length in lengths if length is not None]) if mine else 1.0
+        share.turns += 1.0 if 1 / ALIKE <= ratio <= ALIKE else ratio
+
+    def _pause(self, ticket: Ticket) -> None:
+        ticket._paused_at = self._clock()
+        ticket.status = "paused"
+
+    def _cancel(self, ticket: Ticket, message: str = "") -> None:
+        if not ticket.over:
+            self._end(ticket, "cancelled", message)
+            self._cancelled.append(ticket)
+            self._change.notify()
+
+    def _end_paused(self) -> float | None:
+        """Cancel what has been paused for too long. Returns the seconds until this must be asked again, or None."""
+        left = math.inf
+        for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status == "paused"]:
+            rest = ticket._paused_at + PAUSED_SECONDS - self._clock()
+            if rest <= 0:
+                self._cancel(ticket, f"This was paused for {PAUSED_SECONDS / 60:.0f} minutes, so it was ended; what it has found stays.")
+            else:
+                left = min(left, rest)
+        return left if left < math.inf else None
+
+    def _end(self, ticket: Ticket, status: str, message: str = "") -> None:
+        if not ticket.over:
+            ticket.message, ticket.status = message, status
+            tickets = self._tickets.get(ticket.session, [])
+            if ticket in tickets:
+                tickets.remove(ticket)
+            if not tickets:
+                self._tickets.pop(ticket.session, None)
 
     # --- in the worker ----------------------------------------------------------------------------------------------
 
@@ -179,73 +344,62 @@ class Engine:
                 self._end(ticket, "failed", problem)
 
     def _next(self) -> Ticket:
-        with self._change:
-            while True:
-                while self._cancelled:
-                    self._close(self._cancelled.pop())
-                wanting = [t for tickets in self._tickets.values() for t in tickets if t.status in ("waiting", "running")]
-                if wanting:
-                    ready = min(wanting, key=lambda ticket: ticket.idle)  # the first one, idle ones last
-                    tickets = self._tickets[ready.session]
-                    self._tickets.move_to_end(ready.session)
-                    tickets.remove(ready)
-                    tickets.append(ready)  # a session's own jobs take turns, too
-                    ready.status = "running"
-                    return ready
-                self._change.wait()
+        while True:
+            with self._change:
+                rest = self._end_paused()
+                cancelled, self._cancelled = self._cancelled, []
+                ticket = self._choose()
+                if ticket is None and not cancelled:
+                    self._change.wait(rest)
+            for gone in cancelled:
+                self._close(gone)
+            if ticket:
+                return ticket
 
     def _piece(self, ticket: Ticket) -> None:
         assert self.lm is not None
-        began = time.perf_counter()
-        ticket.working = True
+        status, message, event = "", "", None
+        began = self._clock()
         try:
             if ticket._pieces is None:
                 ticket._pieces = iter(ticket._job(self.lm, ticket))
             event = next(ticket._pieces)
         except StopIteration:
-            self._finish(ticket, "done")
+            status = "done"
         except LabError as error:
-            self._finish(ticket, "failed", str(error))
-        except Exception as error:
+            status, message = "failed", str(error)
+        except BaseException as error:  # whatever a job raises, the worker goes on
             log.exception("a job failed")
             memory = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
-            self._finish(
-                ticket, "failed", "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
-            )
-        else:
-            if event is not None:  # steps are counted, their vectors not kept: whoever wants them keeps a record
-                ticket.events.append(event.step if isinstance(event, StepEvent) else event)
-            if isinstance(event, StepEvent):
-                log.debug("step %d took %.3f s", event.step, time.perf_counter() - began)
-                with self._change:
-                    if ticket._steps is not None:
-                        ticket._steps -= 1
-                        if ticket._steps <= 0 and not ticket.over:
-                            ticket.status = "paused"
-        ticket.working = False
+            status = "failed"
+            message = "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
+        seconds = self._clock() - began
+        if event is not None:  # steps are counted, their vectors not kept: whoever wants them keeps a record
+            ticket.events.append(event.step if isinstance(event, StepEvent) else event)
+        if isinstance(event, StepEvent):
+            log.debug("step %d took %.3f s", event.step, seconds)
+        with self._change:
+            self._began = None
+            self._charge(ticket, seconds)
+            if status:
+                self._end(ticket, status, message)
+            elif ticket.seconds > MOST_SECONDS:
+                self._end(ticket, "failed", OVER_BUDGET)
+            elif isinstance(event, StepEvent) and ticket._steps is not None:
+                ticket._steps -= 1
+                if ticket._steps <= 0 and not ticket.over:
+                    self._pause(ticket)
+            ticket.working = False
         ticket.tell()
         if ticket.over:
             self._close(ticket)
 
     @staticmethod
     def _close(ticket: Ticket) -> None:
-        close = getattr(ticket._pieces, "close", None)
+        pieces, ticket._pieces = ticket._pieces, None
+        close = getattr(pieces, "close", None)
         if close:
-            close()
-        ticket._pieces = None
-
-    def _finish(self, ticket: Ticket, status: str, message: str = "") -> None:
-        with self._change:
-            self._end(ticket, status, message)
-
-    def _end(self, ticket: Ticket, status: str, message: str) -> None:
-        if not ticket.over:
-            ticket.message, ticket.status = message, status
-            self._forget(ticket)
-
-    def _forget(self, ticket: Ticket) -> None:
-        tickets = self._tickets.get(ticket.session, [])
-        if ticket in tickets:
-            tickets.remove(ticket)
-        if not tickets:
-            self._tickets.pop(ticket.session, None)
+            try:
+                close()
+            except Exception:
+                log.exception("a job failed while it was being ended")

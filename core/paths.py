@@ -94,7 +94,7 @@ def view(
     the start and end vectors of this run and the `others`. words: (name, token ids) to be marked; soft prompts only. Raises
     LabError where the record keeps no vectors.
     """
-    kept = sorted(step for step in record.vectors if step >= 0)
+    kept = sorted(step for step, values in record.vectors.items() if step >= 0 and np.isfinite(values).all())
     end = record.final_vectors()
     if end is None:
         raise LabError("Only the drawn coordinates of this run were kept, not its vectors: train it live for this view.")
@@ -153,8 +153,8 @@ def _cloud(lm: LanguageModel, vocabulary: Vocabulary, positions: int, which: Sli
 def _plane(vocabulary: Vocabulary, basis: Basis, path: np.ndarray, cloud: np.ndarray, ends: list[np.ndarray], soft: bool) -> Plane:
     if basis == "vocabulary":
         return vocabulary.plane if soft else fit(cloud)
-    chosen = path if basis == "path" else np.concatenate([path[[0, -1]], *ends])
-    return fit(chosen.reshape(-1, path.shape[2]))
+    chosen = [path] if basis == "path" else [path[[0, -1]], *ends]  # prompts of different lengths, too
+    return fit(np.concatenate([vectors.reshape(-1, path.shape[2]) for vectors in chosen]))
 
 
 def _ends(record: RunRecord, which: Slice) -> Float[np.ndarray, "2 virtual_tokens d"]:

@@ -27,7 +27,8 @@ def projector_files(lm: LanguageModel, vocabulary: Vocabulary, runs: Mapping[str
         end = record.final_vectors()
         if end is None or record.kind != kind:
             continue
-        for part, values, reading in (("start", record.vectors.get(0), record.readings[0]), ("learned", end, record.readings[-1])):
+        start = record.vectors.get(0) if record.start_known else None
+        for part, values, reading in (("start", start, record.readings[0]), ("learned", end, record.readings[-1])):
             if values is not None:
                 table = in_peft_layout(torch.from_numpy(values)).numpy()  # (P, width)
                 rows.extend(table)

@@ -19,7 +19,7 @@ from core.scoring import Contender
 
 from .. import inspect_figures, show
 from ..contest import contender_at, prefix_of
-from ..panel import Findings, Look, Panel, View
+from ..panel import Findings, Look, Panel, View, fingerprint
 from ..session import Run, Session
 
 LINE, MOVE, ALIKE = "walk in a straight line", "put its vectors into the other", "cosines of all vectors"
@@ -49,7 +49,7 @@ class BetweenPanel(Panel):
 
     def key(self, look: Look) -> tuple:
         if look.settings["how"] == ALIKE:
-            return (ALIKE, *(run.name for run in look.session.runs), *(run.record.step for run in look.session.runs))
+            return (ALIKE, *((run.name, fingerprint(run.record.final_vectors())) for run in _same_kind(look)))
         other = _run(look)
         made = contender_at(other, len(other.record.readings) - 1).prefix.snapshot().tobytes() if other else str(look.settings["other"])
         return (look.settings["how"], look.settings["other"], made)
@@ -100,7 +100,7 @@ class BetweenPanel(Panel):
             return View(_moves(found, tasks, look.chosen), inspect_figures.transplant(found, tasks, look.chosen))
         points = sorted((item for item in findings.items if isinstance(item, Along)), key=lambda one: one.share)
         losses = [one.score.loss for one in points if one.score.loss is not None]
-        return View("", inspect_figures.along(points, names, barrier(losses) if findings.whole else 0.0))
+        return View("", inspect_figures.along(points, names, barrier(losses) if findings.whole else None))
 
 
 def _run(look: Look) -> Run | None:
@@ -111,11 +111,15 @@ def _contender(run: Run) -> Contender:
     return contender_at(run, len(run.record.readings) - 1)
 
 
-def _alike(lm: LanguageModel, look: Look) -> Iterator[Any]:
+def _same_kind(look: Look) -> list[Run]:
+    """This run first, then the session's others of its kind that are done."""
     runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of(run) is not None and not run.busy]
-    runs = [look.run, *(run for run in runs if run is not look.run)]
+    return [look.run, *(run for run in runs if run is not look.run)]
+
+
+def _alike(lm: LanguageModel, look: Look) -> Iterator[Any]:
     groups = []
-    for run in runs:
+    for run in _same_kind(look):
         end = run.record.final_vectors()
         if end is not None:
             groups.append((run.name, in_peft_layout(torch.from_numpy(end)).numpy()))

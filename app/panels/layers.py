@@ -43,7 +43,7 @@ class LayersPanel(Panel):
         found = [item for item in findings.items if isinstance(item, LayerEffect)]
         if found:
             return View(_norms(ratio) if ratio is not None else "", inspect_figures.layer_effects(found))
-        return View("", inspect_figures.layer_norms(ratio, 0) if ratio is not None else None)
+        return View("", inspect_figures.layer_norms(ratio) if ratio is not None else None)
 
 
 def _norms(ratio: np.ndarray) -> str:

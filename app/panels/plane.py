@@ -12,7 +12,7 @@ from core.paths import Slice, view, word_groups
 from core.run import rivals
 
 from .. import figures, inspect_figures
-from ..panel import Findings, Look, Panel, View
+from ..panel import Findings, Look, Panel, View, fingerprint
 from ..session import Run, Session
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"
@@ -58,7 +58,7 @@ class PlanePanel(Panel):
 
     def key(self, look: Look) -> tuple:
         settings = {name: value for name, value in look.settings.items() if name != "dimensions"}
-        return (*(sorted((name, str(value)) for name, value in settings.items())), look.record.step, *(run.name for run in look.beside))
+        return (*(sorted((name, str(value)) for name, value in settings.items())), look.record.step, *map(_named, look.beside))
 
     def as_recorded(self, look: Look) -> bool:
         """Whether the run has read its own path along the way as it is asked for here."""
@@ -88,3 +88,8 @@ class PlanePanel(Panel):
         what = "vectors" if look.soft else "keys" if look.settings["part"] == 0 else "values"
         walk = WALK in look.settings["extras"]
         return View("", inspect_figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
+
+
+def _named(run: Run) -> tuple[str, bytes]:
+    """What is drawn of a run beside: other visitors' runs may have its name."""
+    return run.name, fingerprint(run.record.vectors.get(0), run.record.final_vectors())

@@ -8,7 +8,7 @@ from core.model import LanguageModel
 from core.probes.seeds import Meeting, meet
 
 from .. import show
-from ..panel import Findings, Look, Panel, View
+from ..panel import Findings, Look, Panel, View, by_steps
 
 
 class SeedsPanel(Panel):
@@ -26,7 +26,7 @@ class SeedsPanel(Panel):
         return (str(look.run.recipe),)
 
     def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
-        yield from meet(lm, look.task, look.run.recipe, self.lab.book)
+        yield from by_steps(meet(lm, look.task, look.run.recipe, self.lab.book), look.run.recipe.steps)
 
     def view(self, look: Look, findings: Findings | None) -> View:
         found = [item for item in findings.items if isinstance(item, Meeting)] if findings else []

@@ -14,7 +14,7 @@ from core.run import Scored
 from core.scoring import Score
 
 from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View
+from ..panel import Findings, Look, Panel, View, by_steps
 
 SENTENCE = "Write a short poem about cats and dogs now"
 MOST_WEIGHTS = 6
@@ -50,7 +50,8 @@ class WaywardPanel(Panel):
         if not whole:
             raise LabError("The number of steps is empty or not whole: give a whole number.")
         recipe = recipe.but(steps=int(steps), model=self.lab.model, dtype=self.lab.dtype)
-        yield from sweep(lm, look.task, recipe, str(look.settings["sentence"]), weights(look.settings["gammas"]), self.lab.book)
+        events = sweep(lm, look.task, recipe, str(look.settings["sentence"]), weights(look.settings["gammas"]), self.lab.book)
+        yield from by_steps(events, recipe.steps)
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:

@@ -28,11 +28,13 @@ NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 class Lens:
     """The k likeliest next tokens at every position and layer. names: of the positions: a number from 1 for a learned vector.
 
+    vectors: the positions of the learned vectors, none for a K/V prefix, which has no position of its own.
     Layer 0 is what goes into the first layer, the last one the model's output. entropy: of the whole distribution, in nats.
     texts: of all ids named.
     """
 
     names: tuple[str, ...]
+    vectors: range
     ids: Int[np.ndarray, "positions layers k"]
     probability: Float[np.ndarray, "positions layers k"]
     entropy: Float[np.ndarray, "positions layers"]
@@ -60,7 +62,7 @@ def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens |
     can be held against each other. Raises LabError for a model whose last norm isn't found, or a prompt longer than its window.
     """
     lm = lm.float32
-    states, names, _ = _run(lm, contender)
+    states, names, vectors, _ = _run(lm, contender)
     layers, positions, _ = states.shape
     flat = states.flatten(0, 1)  # (layers * positions, d_model)
     ids, shares, entropies = [], [], []
@@ -80,7 +82,7 @@ def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens |
 
     named = table(ids)
     texts = {int(token): lm.token_text(int(token)) for token in np.unique(named)}
-    yield Lens(names, named, table(shares), table(entropies), texts)
+    yield Lens(names, vectors, named, table(shares), table(entropies), texts)
 
 
 def said_alone(
@@ -92,7 +94,7 @@ def said_alone(
     model's window does. float32. Raises LabError as `hear` does.
     """
     lm = lm.float32
-    states, _, cache = _run(lm, contender)
+    states, _, _, cache = _run(lm, contender)
     with torch.inference_mode():
         first = read(lm, states[-1, -1:])[0]  # (vocab,)
     for number in range(-1, samples):
@@ -127,8 +129,8 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
         hook.remove()
 
 
-def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], DynamicCache]:
-    """The states before every layer and after the last, the positions' names, and the filled cache of batch 1."""
+def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, DynamicCache]:
+    """The states before every layer and after the last, the positions' names, which are learned, and the filled cache of batch 1."""
     words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))
     soft = contender.prefix.kind == "soft"
     lead = list(lm.lead)
@@ -144,7 +146,7 @@ def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers
     if neutral:
         texts[-1] = "⏎ after the prefix" if contender.prefix.virtual_tokens else "⏎"
     before = len(lead) if contender.placement == "after" else 0
-    return torch.stack(states), (*texts[:before], *virtual, *texts[before:]), cache
+    return torch.stack(states), (*texts[:before], *virtual, *texts[before:]), range(before, before + len(virtual)), cache
 
 
 @contextmanager

@@ -344,3 +344,43 @@ def test_no_page_is_wider_than_the_screen(visit, tiny_app, width, dark):
         visitor.shoot(f"{name.lower()}-{width}-{'dark' if dark else 'light'}")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width + 2
     assert visitor.errors == []
+
+
+def test_a_reload_in_mid_run_goes_on_where_it_was(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    page = visitor.page
+    visitor.set("steps", "9000")
+    visitor.set("virtual_tokens", "7")
+    page.click("#train")
+    visitor.settle("#progress", "left")
+    page.reload()
+    page.wait_for_selector("#curves .main-svg")
+    visitor.settle("#progress", "Paused at step")
+    visitor.errors.clear()  # the old page's stream was cut off, which its Gradio says
+    assert page.input_value("#set-virtual_tokens input") == "7" and not page.is_visible("#offer")
+    step = int(visitor.text("#progress").split("step ")[1].split()[0])
+    page.click("#pause")  # now: Resume
+    visitor.settle("#progress", "left")
+    page.click("#stop")
+    visitor.run_ends()
+    assert page.evaluate("document.querySelector('#curves .plot-host').data.find(t => t.name === 'training loss').x.at(-1)") > step
+    assert visitor.errors == []
+
+
+def test_a_closed_tab_can_be_brought_back(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    visitor.train(4)
+    again = visitor.page.context.new_page()
+    visitor.page.close()
+    visitor.page = again
+    for _ in range(20):  # until the server has noticed
+        visitor.open()
+        visitor.page.wait_for_timeout(1000)
+        if visitor.page.is_visible("#offer"):
+            break
+    visitor.settle("#offer", "step 4 of 4")
+    visitor.page.click("#bring-back")
+    visitor.settle("#progress", "s of training")
+    assert not visitor.page.is_visible("#offer")

@@ -1,0 +1,109 @@
+"""Sessions whose pages went away: their work rests, and whoever holds the token gets them back, for a while."""
+
+import time
+
+import pytest
+from tiny_models import answer_task, make
+
+from app.returning import KEPT_SECONDS, MOST_KEPT, Visitors
+from app.session import Lab, Session
+from core.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def lab():
+    made = Lab(lambda: make("llama"), "tiny", "float32")
+    while made.engine.lm is None:
+        time.sleep(0.01)
+    return made
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def trained(lab, steps=5000):
+    session = Session(task=answer_task())
+    run = lab.start(session, Recipe(task="tiny", steps=steps, virtual_tokens=2, batch_size=2))
+    until(lambda: run.record.step > 1)
+    return session, run
+
+
+def until(so, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_reload_gets_the_session_back_and_its_run_waits(lab):
+    visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
+    assert visitors.arrive(session, "page 1", "") is session
+    visitors.leave("page 1")
+    until(lambda: run.status == "paused" and not run.ticket.working)
+    step = run.record.step
+    time.sleep(0.05)
+    assert run.record.step == step
+    assert visitors.arrive(Session(), "page 2", session.token) is session
+    lab.engine.resume(run.ticket)
+    until(lambda: run.record.step > step)
+    lab.engine.leave(session.id)
+
+
+def test_a_reload_that_comes_before_the_old_page_is_known_to_be_gone(lab):
+    visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
+    visitors.arrive(session, "page 1", "")
+    following = session.following
+    assert visitors.arrive(Session(), "page 2", session.token) is session
+    until(lambda: run.status == "paused")
+    assert session.following > following  # the old page's stream ends
+    lab.engine.resume(run.ticket)
+    visitors.leave("page 1")  # noticed late: the session is somebody's again
+    assert run.status == "running"
+    lab.engine.leave(session.id)
+
+
+def test_a_strangers_token_gives_nothing(lab):
+    visitors, fresh = Visitors(lab, lambda gone: None), Session()
+    visitors.arrive(Session(), "page 1", "")
+    assert visitors.arrive(fresh, "page 2", "made up") is fresh
+    assert visitors.waiting("made up") is None and visitors.waiting("") is None
+
+
+def test_what_is_waiting_is_offered_until_its_time_is_over(lab):
+    clock, gone = Clock(), []
+    visitors, (session, run) = Visitors(lab, gone.append, clock), trained(lab)
+    visitors.arrive(session, "page 1", "")
+    assert visitors.waiting(session.token) is None  # it is in use
+    visitors.leave("page 1")
+    assert visitors.waiting(session.token) is session
+    clock.now = KEPT_SECONDS + 1
+    assert visitors.waiting(session.token) is None and gone == [session.id]
+    assert run.status == "cancelled"
+
+
+def test_a_session_without_runs_is_forgotten_at_once(lab):
+    gone = []
+    visitors, session = Visitors(lab, gone.append), Session()
+    visitors.arrive(session, "page 1", "")
+    visitors.leave("page 1")
+    visitors.leave("page 1")
+    assert gone == [session.id]
+
+
+def test_only_so_many_are_kept(lab):
+    gone = []
+    visitors = Visitors(lab, gone.append)
+    sessions = []
+    for number in range(MOST_KEPT + 3):
+        session = Session(task=answer_task())
+        lab.start(session, Recipe(task="tiny", steps=1, virtual_tokens=2))
+        visitors.arrive(session, str(number), "")
+        visitors.leave(str(number))
+        sessions.append(session)
+    assert gone == [session.id for session in sessions[:3]]
+    for session in sessions:
+        lab.engine.leave(session.id)
