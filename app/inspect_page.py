@@ -174,7 +174,7 @@ class InspectPage:
 
     def _followed(self, session: Session) -> list[Any]:
         runs = self.runs(session)
-        return [self._bar(session)[0], *(value for panel in self.followers for value in panel.paint(session, runs))]
+        return [self._bar(session)[0], *(value for panel in self.followers for value in panel.follow(session, runs))]
 
     async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown or self.recording

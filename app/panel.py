@@ -261,25 +261,36 @@ class Panel(ABC):
 
     def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> list[Any]:
         """The values of `outputs`: one slot for each of `runs`."""
-        views = [self._view(session, run, runs) for run in runs[:SLOTS]]
-        head = [f'<p class="slot-name">{show.safe(run.name)}</p>' if len(views) > 1 else "" for run in runs[:SLOTS]]
-        rest = SLOTS - len(views)
-        texts = [name + view.html for name, view in zip(head, views, strict=True)]
-        captions = [show.recipe_line(run.record) for run in runs[:SLOTS]]
-        plots = [drawn(view.figure, caption) if view.figure else "" for view, caption in zip(views, captions, strict=True)]
+        shown = len(runs[:SLOTS])
+        texts, plots = self._slots(session, runs)
+        rest = [""] * (SLOTS - shown)
         updates = self.refresh(session, runs)
         values: list[Any] = [
             show.message(message),
-            *(gr.update(visible=number < len(views) or number == 0) for number in range(SLOTS)),
+            *(gr.update(visible=number < shown or number == 0) for number in range(SLOTS)),
             *texts,
-            *[""] * rest,
+            *rest,
             *plots,
-            *[""] * rest,
+            *rest,
             *(updates.get(name, gr.skip()) for name in self.controls),
         ]
         if self.button:
             values += [gr.update(interactive=not working), gr.update(interactive=working)]
         return values
+
+    def follow(self, session: Session, runs: list[Run]) -> list[Any]:
+        """As `paint`, for another step or token of the same runs: only what that changes."""
+        texts, plots = self._slots(session, runs)
+        rest = [gr.skip()] * (SLOTS - len(texts))
+        others = len(self.outputs) - 1 - 3 * SLOTS
+        return [gr.skip(), *[gr.skip()] * SLOTS, *texts, *rest, *plots, *rest, *[gr.skip()] * others]
+
+    def _slots(self, session: Session, runs: list[Run]) -> tuple[list[str], list[str]]:
+        """HTML and figures of `runs`, each under its name where there are several."""
+        views = [(run, self._view(session, run, runs)) for run in runs[:SLOTS]]
+        name = '<p class="slot-name">{}</p>' if len(views) > 1 else ""
+        texts = [name.format(show.safe(run.name)) + view.html for run, view in views]
+        return texts, [drawn(view.figure, show.recipe_line(run.record)) if view.figure else "" for run, view in views]
 
     def _view(self, session: Session, run: Run, runs: list[Run]) -> View:
         if not run.record.readings:
@@ -394,9 +405,11 @@ class Panel(ABC):
 
     def _take(self, session: Session, values: Sequence[Any]) -> None:
         """Keep what the controls hold. In place of a list where none belongs, or a table, which a browser may send: the default."""
-        held = dict(zip(self.controls, values, strict=True))
-        sound = {name for name, value in held.items() if isinstance(value, list) == isinstance(self.defaults[name], list)}
-        session.settings[self.name] = {name: held[name] for name in sound if not isinstance(held[name], dict)}
+        kept = {}
+        for (name, default), value in zip(self.defaults.items(), values, strict=True):
+            if not isinstance(value, dict) and isinstance(value, list) == isinstance(default, list):
+                kept[name] = value
+        session.settings[self.name] = kept
 
     @staticmethod
     def _working(session: Session) -> bool:
