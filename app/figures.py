@@ -14,7 +14,7 @@ from core.measures import Bin
 from core.reading import Reading
 from core.record import RunRecord, best_handcrafted
 
-from .show import CONTROL, LEARNED, PLAIN, colours, cut, percent, token
+from .show import CONTROL, LEARNED, PLAIN, colours, cut, in_order, percent, token
 
 MOST_PLACES = 4000  # points of all paths together: a page is painted after every step
 NUMBERED = 40  # more vectors than this are drawn without their number
@@ -28,8 +28,8 @@ def thinned(count: int, most: int = 400) -> list[int]:
 
 
 def plain(text: str) -> str:
-    """Text for a plotly label or hover: nothing in it is markup."""
-    return html.escape(text, quote=False)
+    """Text for a plotly label or hover: nothing in it is markup, or a place that plotly fills in, as %{x} is."""
+    return html.escape(in_order(text), quote=False).replace("%{", "&#37;{")
 
 
 def framed(**more: Any) -> dict[str, Any]:
@@ -163,20 +163,20 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
     ordered = sorted(rows, key=lambda row: row["accuracy"])
     colour = colours(rows, written)
     places = [100 * row["accuracy"] for row in ordered]
-    names = [plain(row["name"]) for row in ordered]
+    names = [row["name"] for row in ordered]
     bars = error_bars([(row["accuracy"], row["interval"]) for row in ordered])
     marker = {"size": 11, "color": [colour[row["name"]] for row in ordered]}
     # By number and not by name: two names that begin alike would become one category.
-    ticks = {"tickvals": list(range(len(names))), "ticktext": [cut(name, 44) for name in names], "automargin": True}
+    ticks = {"tickvals": list(range(len(names))), "ticktext": [plain(cut(name, 44)) for name in names], "automargin": True}
     trace = {
         "type": "scatter", "mode": "markers", "x": places, "y": list(range(len(names))), "error_x": bars, "marker": marker,
-        "hovertext": [f"{name}: {place:.0f} %" for name, place in zip(names, places, strict=True)], "hoverinfo": "text",
+        "hovertext": [f"{plain(name)}: {place:.0f} %" for name, place in zip(names, places, strict=True)], "hoverinfo": "text",
     }  # fmt: skip
     layout = framed(
         height=90 + 30 * max(len(names), 3), xaxis={"range": [-2, 102], "title": {"text": "% of held-out rows right"}}, yaxis=ticks
     )
     best = max((row["accuracy"] for row in ordered), default=0.0)
-    leading = [row["name"] for row in reversed(ordered) if row["accuracy"] == best]
+    leading = [in_order(row["name"]) for row in reversed(ordered) if row["accuracy"] == best]
     title = f"Highest on these rows: {', '.join(leading)} ({percent(best)})"
     return {"title": title, "note": "Lines: 95 % intervals (Wilson); of a group, its range.", "data": [trace], "layout": layout}
 
@@ -199,7 +199,7 @@ def reliability(name: str, bins: Sequence[Bin], error: float) -> dict[str, Any]:
         yaxis={**axis, "title": {"text": "how often it is right (%)"}},
     )
     return {
-        "title": f"{name}: calibration error {error:.2f}",
+        "title": f"{in_order(name)}: calibration error {error:.2f}",
         "note": "Below the dashed line it is surer than it should be. Size: rows. Bars: 95 % intervals. Error: mean gap, weighted by rows (ECE, 10 bins).",
         "data": [{**ideal, "hoverinfo": "skip"}, dots],
         "layout": layout,
@@ -227,7 +227,12 @@ def confusion(name: str, counts: np.ndarray, labels: Sequence[str]) -> dict[str,
     )
     right = int(np.trace(counts))
     note = "Each row is a right label; its colours show where its rows went. The diagonal is right."
-    return {"title": f"{name}: {right} of {int(counts.sum())} rows on the diagonal", "note": note, "data": [trace], "layout": layout}
+    return {
+        "title": f"{in_order(name)}: {right} of {int(counts.sum())} rows on the diagonal",
+        "note": note,
+        "data": [trace],
+        "layout": layout,
+    }
 
 
 def _hover(record: RunRecord, reading: Reading) -> list[str]:

@@ -16,7 +16,7 @@ from core.probes.wayward import Wayward
 from core.record import RunRecord
 
 from .figures import framed, path_lines, plain, points, ring, thinned
-from .show import CONTROL, HANDCRAFTED, LEARNED, PLAIN, cut, percent, token
+from .show import CONTROL, HANDCRAFTED, LEARNED, PLAIN, cut, in_order, percent, token
 
 BLUES = [[0, "rgba(0,114,178,0.04)"], [1, "rgba(0,114,178,0.9)"]]
 BOTH_WAYS = [[0, "rgba(213,94,0,0.85)"], [0.5, "rgba(128,128,128,0.06)"], [1, "rgba(0,114,178,0.85)"]]
@@ -370,9 +370,7 @@ def transplant(found: Sequence[Patched], names: tuple[str, str], chosen: int | N
     title = "Which vectors carry the task?"
     if single:
         most = min(single, key=lambda one: one.into_task.accuracy)
-        title = (
-            f"One vector alone: number {most.which[0] + 1} takes most from {cut(names[1], 40)} ({percent(most.into_task.accuracy)} left)"
-        )
+        title = f"One vector alone: number {most.which[0] + 1} takes most from {in_order(cut(names[1], 40))} ({percent(most.into_task.accuracy)} left)"
     note = "Vectors of the first prompt in the second’s places. Dotted: random vectors of the same lengths in the same places: what it costs to lose them."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 

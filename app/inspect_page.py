@@ -196,9 +196,13 @@ class InspectPage:
             if problem:
                 yield [show.message(problem), gr.skip()]
             if data:
-                folder = Path(tempfile.mkdtemp(prefix="prompt-"))
-                path = folder / name
-                path.write_bytes(data)
+                try:
+                    folder = Path(tempfile.mkdtemp(prefix="prompt-"))
+                    path = folder / name
+                    path.write_bytes(data)
+                except OSError:
+                    yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
+                    return
                 yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
                 shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 

@@ -41,7 +41,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
                 "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
             )
-            with gr.Column(scale=0, min_width=260):
+            with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")
                 counters()
         token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)

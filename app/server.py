@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,9 +111,9 @@ def read_json(body: bytes) -> Any:
     level = [value]
     for _ in range(DEEPEST + 1):
         inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        level = [item for items in inner for item in items]
-        if not level:
+        if not inner:
             return value
+        level = [item for items in inner for item in items]
     raise too_deep
 
 
@@ -173,7 +173,9 @@ class Edge:
         except Refused as refused:
             log.info("refused", extra={"facts": {"status": refused.status}})
             if not begun:
-                await _say(tell, refused.status, {"detail": refused.sentence, "error": refused.sentence})
+                # Closed after a body that is too large: else the rest of it would still be read, to the end.
+                more = [(b"connection", b"close")] if refused.status == 413 else []
+                await _say(tell, refused.status, {"detail": refused.sentence, "error": refused.sentence}, more)
         except Exception:
             log.exception("a request failed")
             if not begun:
@@ -275,10 +277,10 @@ async def _whole(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-async def _say(send: Send, status: int, facts: dict[str, Any]) -> None:
+async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = ()) -> None:
     body = json.dumps(facts).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -299,9 +301,7 @@ def check_disk() -> None:
 
 def health(engine: Engine) -> dict[str, Any]:
     """What `Engine.status` says, the memory in use in bytes, and ok: the worker lives and no piece of work is stuck."""
-    status = (
-        engine.status() if hasattr(engine, "status") else {"alive": True, "stuck_seconds": 0, "running": 0, "waiting": engine.waiting()}
-    )  # TEMP
+    status = engine.status()
     return {"ok": status["alive"] and status["stuck_seconds"] <= STUCK, **status, "memory": memory_used(engine)}
 
 
@@ -365,7 +365,7 @@ def log_jobs(engine: Engine) -> None:
     def logged(session: str, job: Any, *more: Any, **options: Any) -> Ticket:
         facts = {"session": short(session), "kind": job.__qualname__.split(".<locals>")[0]}
         try:
-            return submit(session, lambda lm, ticket: _watched(job(lm, ticket), facts), *more, **options)
+            return submit(session, lambda lm, ticket: _watched(lambda: job(lm, ticket), facts), *more, **options)
         except LabError:
             log.info("job refused", extra={"facts": facts})
             raise
@@ -373,12 +373,14 @@ def log_jobs(engine: Engine) -> None:
     engine.submit = logged  # type: ignore[method-assign]
 
 
-def _watched(pieces: Iterator[Any], facts: dict[str, Any]) -> Iterator[Any]:
+def _watched(begin: Callable[[], Iterator[Any]], facts: dict[str, Any]) -> Iterator[Any]:
     seconds, steps, outcome = 0.0, 0, "failed"
+    pieces = None
     try:
         while True:
             began = time.perf_counter()
             try:
+                pieces = pieces or iter(begin())
                 event = next(pieces)
             except StopIteration:
                 outcome = "done"

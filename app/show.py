@@ -12,12 +12,22 @@ CONTROL = "#8A63A6"
 PLAIN = "#767676"
 HANDCRAFTED = ("#D55E00", "#009E73", "#B8860B", "#CC79A7", "#56A0D3", "#8B5A2B", "#5F8C2A", "#A0522D")
 SPECIAL = {"control": CONTROL, "snapped": "#4C9BC8", "the start": PLAIN}  # by how their names begin
+TURNS = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
+
+
+def in_order(text: object) -> str:
+    """Text with the signs spelled out that would turn the reading direction of what follows it, our own numbers too.
+
+    >>> in_order("\\u202eabc")
+    '\\\\u202eabc'
+    """
+    return str(text).translate(TURNS)
 
 
 def safe(text: object) -> str:
     """Text for HTML: nothing in it is markup."""
-    return html.escape(str(text), quote=True)
+    return html.escape(in_order(text), quote=True)
 
 
 def token(text: str) -> str:
@@ -139,8 +149,9 @@ def headline(record: RunRecord) -> str:
     return f"<b>{name}:</b> {'learning' if record.step else 'about to learn'}."
 
 
-def progress(record: RunRecord, status: str, waiting: int, left: float | None) -> str:
-    """Where the run is, as a bar and words."""
+def progress(record: RunRecord, status: str, others: int, left: float | None, wait: float | None = None) -> str:
+    """Where the run is, as a bar and words. others: sessions before this one, or that share the device with it. left: seconds
+    to its end. wait: seconds to its beginning."""
     steps = record.recipe["steps"]
     done = record.step
     if record.recorded:
@@ -148,13 +159,14 @@ def progress(record: RunRecord, status: str, waiting: int, left: float | None) -
     elif record.loaded:
         words = f"Loaded from a file: {record.parameters:,} numbers."
     elif status == "waiting":
-        words = f"Waiting for the device ({waiting} before you)." if waiting else "Starting …"
+        soon = f", about {max(1, round(wait))} s" if wait is not None else ""
+        words = f"Waiting for the device: {others} before you{soon}." if others else "Starting …"
     elif status == "paused":
         words = f"Paused at step {done} of {steps}."
     elif status == "running" and (done >= steps or record.scores):
         words = f"Step {done} of {steps}. Scoring the held-out rows, once …"
     elif status == "running":
-        share = f", sharing the device with {waiting} others" if waiting else ""
+        share = f", sharing the device with {others} other{'s' if others > 1 else ''}" if others else ""
         words = f"Step {done} of {steps}{f', about {left:.0f} s left' if left is not None else ''}{share}."
     elif status == "cancelled":
         words = f"Stopped at step {done} of {steps}, without scoring the held-out rows."
@@ -214,7 +226,7 @@ def recipe_line(record: RunRecord) -> str:
     """A run's recipe in one line of plain text, for the caption of a figure that leaves the page."""
     recipe, base = record.recipe, record.base
     method = "K/V prefix" if record.kind == "prefix" else "soft prompt"
-    start = {"vocab": "sampled vocabulary", "text": f"the text “{recipe['init_text']}”", "labels": "label words"}.get(
+    start = {"vocab": "sampled vocabulary", "text": f"the text “{cut(recipe['init_text'], 80)}”", "labels": "label words"}.get(
         recipe["init"], recipe["init"]
     )
     name = str(base.get("name", recipe["model"])).rsplit("/", 1)[-1]

@@ -90,14 +90,14 @@ class TrainPage:
             return [show.message(message), *[gr.skip()] * 8, *buttons]
         record, done = run.record, max(len(run.record.readings) - 1, 0)
         step = done if session.step is None else min(session.step, done)
-        problem = message or (run.ticket.message if run.ticket and run.status == "failed" else "")
-        waiting = self.lab.engine.waiting(run.ticket) if busy else 0
+        problem = message or (run.ticket.message if run.ticket else "")
+        others, wait = self.lab.engine.expected_wait(run.ticket) if run.ticket else (0, None)
         scores = record.scores or _latest(record)
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return [
             show.message(problem),
             f'<p class="headline">{show.headline(record)}</p>',
-            show.progress(record, run.status, waiting, left),
+            show.progress(record, run.status, others, left, wait),
             show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + show.skipped(record),
             drawn(figures.curves(record, step if session.step is not None else None)),
             drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft", live=busy)),

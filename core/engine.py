@@ -108,18 +108,20 @@ class Ticket:
 
 @dataclass
 class _Share:
-    """What a session has had of the device. last: when its turn was, or when it arrived, as a number that only grows."""
+    """What a session has had of the device. last: when its turn was, or when it arrived, as a number that only grows.
+
+    length: seconds of its usual piece, the mean of the recent ones without the longest; None where too few are known.
+    """
 
     turns: float = 0.0
     last: int = 0
+    length: float | None = None
     pieces: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))  # seconds
 
-    @property
-    def length(self) -> float | None:
-        """Seconds of its usual piece: the mean of the recent ones without the longest, or None where too few are known."""
-        if len(self.pieces) < KNOWN:
-            return None
-        return max(SHORTEST, (sum(self.pieces) - max(self.pieces)) / (len(self.pieces) - 1))
+    def add(self, seconds: float) -> None:
+        self.pieces.append(seconds)
+        if len(self.pieces) >= KNOWN:
+            self.length = max(SHORTEST, (sum(self.pieces) - max(self.pieces)) / (len(self.pieces) - 1))
 
 
 class Engine:
@@ -285,7 +287,7 @@ class Engine:
         share = self._shares.get(ticket.session)
         if share is None or ticket.idle:
             return
-        share.pieces.append(seconds)
+        share.add(seconds)
         mine = share.length
         lengths = [self._shares[session].length for session in {*self._wanting(), ticket.session}]
         # The lower median: of one session with long pieces and one with short ones, the short ones set the measure.

@@ -14,7 +14,8 @@ from .training import Training
 
 MOST_SNAPSHOT_BYTES = 64 * 2**20  # of a run's vectors, step by step
 FLOAT = 4  # bytes of a float32
-COPIES = 12  # of a parameter: itself, its gradient, Adam's two moments; on the CPU the states before and after a step, and the last good one
+# Of a parameter: itself, its gradient and Adam's two moments; on the CPU the states before and after a step, and the last good one.
+COPIES = 12
 LOGITS = 4  # copies: as they come, their log-softmax, and a gradient of each
 
 
@@ -49,6 +50,9 @@ def estimate(
     | snapshots       | the vectors after each step, at most 64 MB                                                         |
 
     With label words of several tokens, the pass over the prompts and the pass over rows x labels are both kept.
+
+    On SmolLM2-135M in float32 on a CPU this is 1.10 to 1.25 times what a step really adds to the process (0.41 GB for 16 rows of
+    20 tokens after 10 vectors, 8.0 GB for 64 rows of 100 tokens after 50); on GPT-NeoX, whose layers keep less, about twice.
     """
     config = lm.model.config.get_text_config()
     item = lm.dtype.itemsize
@@ -75,7 +79,7 @@ def estimate(
     cached = keys * lm.layers * 2 * (kv_width + width) * item + before * lm.layers * 4 * kv_width * item
     if eager:
         seen = sum(many * length * (before + past + length) for many, length, past in passes)
-        cached += seen * lm.layers * heads * (item + FLOAT)
+        cached += seen * lm.layers * heads * (FLOAT if item == FLOAT else FLOAT + item)  # the softmax is float32, then cast
 
     numbers = recipe.virtual_tokens * (lm.d_model if recipe.method == "prompt" else lm.layers * 2 * kv_width)
     trained = numbers
@@ -113,7 +117,10 @@ def smallest_free(root: Path) -> int | None:
     found = []
     with contextlib.suppress(OSError, KeyError, ValueError):
         found.append(_table(root / "proc/meminfo")["MemAvailable:"] * 1024)
-    groups = (("", "memory.max", "memory.current", "inactive_file"), ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
+    groups = (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
     for folder, limit, used, files in groups:  # version 2 of control groups, version 1
         group = root / "sys/fs/cgroup" / folder
         with contextlib.suppress(OSError, KeyError, ValueError):  # "max" is no number: no limit
@@ -152,7 +159,7 @@ def check(training: Training) -> Estimate:
 def in_words(size: int) -> str:
     """A number of bytes for people.
 
-    >>> in_words(5_240_000_000), in_words(37_000_000)
-    ('5.2 GB', '37 MB')
+    >>> in_words(5_240_000_000), in_words(37_000_000), in_words(900)
+    ('5.2 GB', '37 MB', '1 kB')
     """
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .inspection.nearest import Neighbours
+from .memory import MOST_SNAPSHOT_BYTES, check
 from .model import LanguageModel
 from .prefix import Prefix, create
 from .reading import DRAWS, Reader, Reading, Vocabulary, reader_of
@@ -21,8 +22,6 @@ from .scoring import Score, compare
 from .storage import Learned
 from .task import Task
 from .training import StepEvent, Training
-
-MOST_SNAPSHOT_BYTES = 64 * 2**20
 
 
 @dataclass
@@ -138,8 +137,12 @@ def training_job(
     record: RunRecord,
     stopping: Any,
 ) -> Iterator[Event | str | None]:
-    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button."""
+    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button.
+
+    LabError, with the numbers, where the device hasn't enough memory left for it.
+    """
     training = Training(lm, task, recipe)
+    check(training)
     state = training.start()
     start = training.show(state).snapshot()
     reader = reader_of(lm, vocabulary, start)

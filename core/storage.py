@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import stat
 import struct
 import tempfile
 import zipfile
@@ -33,7 +34,9 @@ CONFIG, WEIGHTS, RECIPE = "adapter_config.json", "adapter_model.safetensors", "r
 TENSOR = "prompt_embeddings"
 LARGEST_HEADER = 64 * 2**10
 LARGEST_JSON = 2 * 2**20
-LARGEST_WEIGHTS = 512 * 2**20
+DEEPEST = 32  # lists and tables within each other in a JSON file: Python can read deeper ones than it can write again
+LONGEST_TEMPLATE = 20_000
+MOST_TOKENS = 200
 LARGEST_NUMBER = 1e4  # no trained vector comes near; larger ones only break the arithmetic
 OTHERS = {
     "P_TUNING": "P-tuning",
@@ -183,33 +186,52 @@ def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
     template: for a prompt without recipe.json; default `{input}`. Raises LabError for anything that is not one.
     """
     path = as_path(path)
+    most = {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: _largest_weights(lm)}
     if path.is_dir():
-        files = {}
-        for name, most in ((CONFIG, LARGEST_JSON), (RECIPE, LARGEST_JSON), (WEIGHTS, LARGEST_WEIGHTS)):
-            if (path / name).is_file():
-                if (path / name).stat().st_size > most:
-                    raise LabError(f"{name} in {shown(path)} is larger than any learned prompt: check the folder.")
-                files[name] = (path / name).read_bytes()
-        return from_files(files, lm, path.name, template)
+        return from_files(_in_folder(path, most), lm, path.name, template)
     if path.is_file():
-        return from_files(unpack(path), lm, path.name, template)
+        return from_files(unpack(path, most), lm, path.name, template)
     raise LabError(f"There is no learned prompt at {shown(path)}: name a folder or zip that was saved here or by PEFT.")
 
 
-def unpack(path: Path) -> dict[str, bytes]:
-    """The adapter's files in a zip, whatever folder they lie in. Nothing is written; sizes are checked before reading."""
+def _largest_weights(lm: LanguageModel) -> int:
+    """Bytes of the largest file of weights that can be loaded for `lm`: what is larger is never read, or unpacked."""
+    return 8 + LARGEST_HEADER + 4 * MOST_TOKENS * max(lm.d_model, lm.layers * 2 * lm.kv_heads * lm.head_dim)
+
+
+def _in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+    files = {}
     try:
+        for name, largest in most.items():
+            if (folder / name).is_file():
+                if (folder / name).stat().st_size > largest:
+                    raise LabError(f"{name} in {shown(folder)} is larger than a learned prompt for this model can be: choose another.")
+                files[name] = (folder / name).read_bytes()
+    except OSError as error:
+        raise LabError(f"{shown(folder)} can't be read ({error.strerror}): check who may read it.") from error
+    return files
+
+
+def unpack(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+    """The adapter's files in a zip, whatever folder they lie in. most: the largest size of each, in bytes.
+
+    Nothing is written; sizes, paths and links are looked at before anything is unpacked.
+    """
+    try:
+        if path.stat().st_size > sum(most.values()):
+            raise LabError(f"{shown(path.name)} is larger than a learned prompt for this model can be: pack one learned prompt alone.")
         with zipfile.ZipFile(path) as archive:
             files: dict[str, bytes] = {}
             for member in archive.infolist()[:1000]:
-                name = member.filename.rsplit("/", 1)[-1]
-                if name not in (CONFIG, WEIGHTS, RECIPE):
+                *folders, name = member.filename.replace("\\", "/").split("/")
+                if name not in most:
                     continue
-                most = LARGEST_WEIGHTS if name == WEIGHTS else LARGEST_JSON
-                if name in files or member.file_size > most:
-                    raise LabError(f"{shown(path.name)} holds {name} twice or too large: pack one learned prompt.")
+                if ".." in folders or member.filename.startswith("/") or stat.S_ISLNK(member.external_attr >> 16):
+                    raise LabError(f"{shown(path.name)} holds {name} as a link, or outside of itself: pack the files themselves.")
+                if name in files or member.file_size > most[name]:
+                    raise LabError(f"{shown(path.name)} holds {name} twice or too large: pack one learned prompt for this model.")
                 with archive.open(member) as file:
-                    files[name] = file.read(most + 1)
+                    files[name] = file.read(most[name] + 1)
                 if len(files[name]) != member.file_size:
                     raise LabError(f"{shown(path.name)} is damaged ({name}): save the prompt again.")
             return files
@@ -241,6 +263,7 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
         values = tensor.view(count, lm.layers, 2, lm.kv_heads, lm.head_dim).permute(1, 2, 0, 3, 4)
         prefix = KVPrefix(values)
     record = _json(files[RECIPE], RECIPE) if RECIPE in files else {}
+    _belongs(name, record, kind, count)
     warnings = []
     known = record.get("base", {}).get("weights") if isinstance(record.get("base", {}), dict) else None
     if not record:
@@ -248,6 +271,8 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
     elif known != lm.weights_hash:
         warnings.append("It was trained on other weights of the same shapes: its old scores don't hold here, so it is scored anew.")
     saved = record.get("template", "")
+    if isinstance(saved, str) and len(saved) > LONGEST_TEMPLATE:
+        raise LabError(f"{shown(name)} has a template of {len(saved):,} characters: at most {LONGEST_TEMPLATE:,} can be used.")
     chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
     placement = "after" if record.get("placement") == "after" else "before"
     return Learned(prefix.to(lm.device), chosen, placement, record, tuple(warnings))
@@ -258,11 +283,27 @@ def _json(data: bytes, name: str) -> dict[str, Any]:
         if len(data) > LARGEST_JSON:
             raise ValueError
         value = json.loads(data)
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not _shallow(value, DEEPEST):
             raise ValueError
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text: it can be neither tokenised nor saved
     except (ValueError, RecursionError) as error:
         raise LabError(f"{name} is not a readable table of settings (JSON): save the prompt again.") from error
     return value
+
+
+def _shallow(value: Any, levels: int) -> bool:
+    """Whether there are no more than `levels` lists and tables within each other."""
+    if not isinstance(value, dict | list):
+        return True
+    return levels > 0 and all(_shallow(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
+
+
+def _belongs(name: str, record: Mapping[str, Any], kind: str, count: int) -> None:
+    """LabError where recipe.json tells of another prompt than the one in the weights, or of no recipe at all."""
+    if "recipe" in record:
+        recipe = Recipe.from_dict(record["recipe"])
+        if (recipe.method == "prompt") != (kind == "PROMPT_TUNING") or recipe.virtual_tokens != count:
+            raise LabError(f"{shown(name)} has a recipe.json of another prompt (its method or its virtual tokens differ): leave it out.")
 
 
 def _tensor(data: bytes, name: str) -> Tensor:
@@ -274,7 +315,7 @@ def _tensor(data: bytes, name: str) -> Tensor:
     if size > min(LARGEST_HEADER, len(data) - 8):
         raise damaged
     try:
-        header = json.loads(data[8 : 8 + size])
+        header = json.loads(data[8 : 8 + size], object_pairs_hook=_once)
         header.pop("__metadata__", None)
         names = list(header)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
@@ -298,10 +339,17 @@ def _tensor(data: bytes, name: str) -> Tensor:
     return tensor
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ: of two of one name, readers would not all take the same."""
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
 def _fits(name: str, what: str, shape: tuple[int, ...], wanted: tuple[int, ...], lm: LanguageModel) -> None:
     if shape != wanted:
         raise LabError(
             f"{shown(name)} fits another model: its {what} has the shape {list(shape)}, {shown(lm.name)} needs [{wanted[0]}, {wanted[1]}]."
         )
-    if not 1 <= shape[0] <= 200:
-        raise LabError(f"{shown(name)} has {shape[0]} virtual tokens: at most 200 can be loaded.")
+    if not 1 <= shape[0] <= MOST_TOKENS:
+        raise LabError(f"{shown(name)} has {shape[0]} virtual tokens: at most {MOST_TOKENS} can be loaded.")

@@ -17,6 +17,7 @@ LARGEST_FILE = 2 * 2**20
 LARGEST_TASK = 4 * LARGEST_FILE  # a task file written from a table (and a test table) repeats them with quotes and brackets
 MOST_ROWS = 5000
 MOST_COLUMNS = 200
+LONGEST_COLUMN = 100  # characters of a column's name, which messages repeat
 ARROWS = ("->", "→", "=>")
 
 # Column names that say what they hold, the likeliest first: where a file has two of them, the earlier one is taken.
@@ -52,7 +53,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise LabError(f"The file {shown(path)} can't be read: check its name.") from error
     check_size(data, path.name, most)
     return data
@@ -144,13 +145,19 @@ def _with_header(records: Sequence[tuple[int, Sequence[str]]], name: str) -> Tab
 
 
 def make_table(name: str, header: Sequence[str], records: Sequence[tuple[int, Sequence[str]]]) -> Table:
-    """A table of numbered rows, blank ones left out. LabError for columns of one name, or rows that are not as long as the header."""
-    columns = tuple(cell.strip() or f"column {number}" for number, cell in enumerate(header, start=1))
+    """A table of numbered rows, blank ones left out. LabError for columns of one name, or rows that are not as long as the header.
+
+    Spaces and line breaks within a column's name become one space.
+    """
+    columns = tuple(" ".join(cell.split()) or f"column {number}" for number, cell in enumerate(header, start=1))
     twice = next((column for column, count in Counter(column.casefold() for column in columns).items() if count > 1), None)
     if twice is not None:
         raise LabError(f"{shown(name)} has two columns of the same name ({shown(twice)}): rename one of them.")
     if len(columns) > MOST_COLUMNS:
         raise LabError(f"{shown(name)} has {len(columns):,} columns, more than {MOST_COLUMNS}: keep the two that matter.")
+    longest = max(map(len, columns), default=0)
+    if longest > LONGEST_COLUMN:
+        raise LabError(f"{shown(name)} has a column name of {longest:,} characters: begin with a row of short names (input,output).")
     rows, numbers = [], []
     for number, cells in records:
         if not any(cell.strip() for cell in cells):

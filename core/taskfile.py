@@ -194,6 +194,8 @@ def _labels(data: Mapping[str, Any], sides: Mapping[str, Sequence[Example]], fil
         raise LabError(f"labels in {file} is no list of words: give every label once, without spaces around it.")
     if len(set(labels)) != len(labels) or not 2 <= len(labels) <= MOST_LABELS:
         raise LabError(f"{file} has {len(labels)} labels: give from 2 to {MOST_LABELS} different ones.")
+    for label in labels:
+        check_text(label, f"labels in {file}")
     for side, rows in sides.items():
         for number, example in enumerate(rows, start=1):
             if example.output not in labels:

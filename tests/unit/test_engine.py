@@ -1,14 +1,18 @@
 """The one worker: fair turns, pauses, ends, and no job that harms another."""
 
 import asyncio
+import itertools
+import random
 import threading
 import time
 
+import numpy as np
 import pytest
-from tiny_models import answer_task, make
+from tiny_models import answer_task, label_task, make
 
-from core.engine import MOST_IN_ALL, MOST_PER_SESSION, UNEXPECTED, Engine, Ticket
+from core.engine import KNOWN, MOST_IN_ALL, MOST_PER_SESSION, MOST_REMEMBERED, MOST_SECONDS, PAUSED_SECONDS, UNEXPECTED, Engine, Ticket
 from core.errors import LabError
+from core.model import hash_weights
 from core.recipe import Recipe
 from core.run import Finished, run
 from core.training import StepEvent
@@ -73,6 +77,340 @@ def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, g
     assert [ticket.status for ticket in greedy] == ["done"] * 3
 
 
+class Clock:
+    """A clock that stands still, but for what jobs (and tests) add to it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Timed:
+    """An engine whose seconds are made up: jobs say how long each of their pieces took, and everything else takes none."""
+
+    def __init__(self):
+        self.clock = Clock()
+        self.log: list[str] = []
+        self.used: dict[str, float] = {}
+        self.engine = Engine(lambda: make("llama"), self.clock)
+        self.opened = threading.Event()
+        self.gate = self.engine.submit("gatekeeper", self._wait)
+        until(lambda: self.gate.status == "running")
+
+    def _wait(self, lm, ticket):
+        self.opened.wait(PATIENCE)
+        yield None
+
+    def submit(self, session, lengths, then=None):
+        """A job with a piece for each of `lengths` (seconds); `then` is called after the last one."""
+
+        def job(lm, ticket):
+            for length in lengths:
+                self.clock.now += length
+                self.log.append(session)
+                self.used[session] = self.used.get(session, 0.0) + length
+                yield length
+            if then:
+                then()
+
+        return self.engine.submit(session, job)
+
+    def go(self):
+        self.opened.set()
+        until(lambda: self.engine.status()["running"] + self.engine.status()["waiting"] == 0)
+
+
+def apart(log):
+    """The largest difference between two sessions' counts of pieces at any moment, as long as all of them have work."""
+    names = set(log)
+    counts, total = dict.fromkeys(names, 0), {name: log.count(name) for name in names}
+    most = 0
+    for name in log:
+        counts[name] += 1
+        most = max(most, max(counts.values()) - min(counts.values()))
+        if counts[name] == total[name]:
+            return most
+    return most
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thirty_equal_runs_stay_in_step_whatever_noise_their_pieces_have(seed):
+    timed, noise = Timed(), random.Random(seed)
+    for number in range(30):  # usual noise, and now and then a piece that takes four times as long
+        lengths = [0.3 * noise.lognormvariate(0, 0.3) * (4 if noise.random() < 0.05 else 1) for _ in range(60)]
+        timed.submit(f"run {number}", lengths)
+    timed.go()
+    assert len(timed.log) == 30 * 60 and apart(timed.log) <= 2
+
+
+def test_a_session_with_longer_pieces_gets_its_share_of_the_time_and_no_more():
+    timed = Timed()
+    timed.submit("heavy", [1.0] * 60)
+    for name in ("light", "lighter"):
+        timed.submit(name, [0.1] * 200)
+    timed.go()
+    end = max(place for place, name in enumerate(timed.log) if name == "light")
+    heavy = timed.log[:end].count("heavy") * 1.0
+    # Until little is known of a session, its pieces are counted as everybody's.
+    assert 0.8 * 20 <= heavy <= 1.1 * 20 + KNOWN
+    gaps = [place for place, name in enumerate(timed.log[:end]) if name == "heavy"]
+    assert max(b - a for a, b in itertools.pairwise(gaps)) <= 2 * 10 + 3  # and it is never starved
+
+
+def test_token_sized_pieces_among_training_steps_go_faster_not_slower():
+    timed = Timed()
+    runs = [f"run {number}" for number in range(4)]
+    for name in runs:
+        timed.submit(name, [0.3] * 40)
+    timed.submit("tokens", [0.03] * 100)
+    timed.go()
+    end = max(place for place, name in enumerate(timed.log) if name == "tokens")
+    until_then = timed.log[:end]
+    assert all(until_then.count(name) <= 100 * 0.03 / 0.3 + KNOWN + 1 for name in runs)
+    assert max(map(until_then.count, runs)) - min(map(until_then.count, runs)) <= 1
+
+
+def test_a_newcomer_has_no_credit_and_no_debt():
+    timed = Timed()
+    timed.submit("old", [0.1] * 100)
+    timed.submit("older", [0.1] * 50, then=lambda: timed.submit("new", [0.1] * 30))
+    timed.go()
+    came = timed.log.index("new")
+    assert abs(timed.log[came : came + 40].count("new") - 20) <= 1
+
+
+def test_many_short_jobs_are_no_way_around_the_turns():
+    timed = Timed()
+
+    def again():
+        if timed.log.count("heavy") < 30:
+            timed.submit("heavy", [1.0], then=again)
+
+    timed.submit("heavy", [1.0], then=again)
+    timed.submit("light", [0.1] * 300)
+    timed.go()
+    end = max(place for place, name in enumerate(timed.log) if name == "light")
+    assert timed.log[:end].count("heavy") <= 30 * 1.1 + KNOWN
+    first = [place for place, name in enumerate(timed.log) if name == "heavy"][:20]
+    assert first[-1] > 100  # without a memory of the session, each of its jobs would have every other turn
+
+
+def test_a_job_that_has_used_its_time_ends_and_keeps_what_it_has():
+    timed = Timed()
+    greedy = timed.submit("greedy", [MOST_SECONDS / 4] * 10)
+    other = timed.submit("other", [1.0] * 3)
+    timed.go()
+    assert (greedy.status, len(greedy.events)) == ("failed", 5)  # the piece with which it went over is kept
+    assert "30 minutes" in greedy.message and "fewer steps" in greedy.message
+    assert (other.status, other.seconds) == ("done", 3.0)
+
+
+def test_time_in_a_pause_is_not_counted_but_a_pause_has_an_end():
+    timed = Timed()
+    short, long = (timed.submit(name, [0.1] * 2) for name in ("short", "long"))
+    for ticket in (short, long):
+        timed.engine.pause(ticket)
+    timed.go()
+    timed.clock.now += PAUSED_SECONDS - 1
+    timed.engine.resume(short)
+    until(lambda: short.over)
+    assert (short.status, short.seconds, long.status) == ("done", pytest.approx(0.2), "paused")
+    timed.clock.now += 1
+    timed.submit("visitor", [0.1])  # the worker looks when it wakes
+    until(lambda: long.over)
+    assert long.status == "cancelled" and "paused for 30 minutes" in long.message
+    assert timed.engine.status()["paused"] == 0
+
+
+def test_a_worker_that_sleeps_wakes_to_end_a_pause(monkeypatch):
+    monkeypatch.setattr("core.engine.PAUSED_SECONDS", 0.05)
+    engine = Engine(lambda: make("llama"))
+    ticket = engine.submit("one", training(), steps=1)
+    until(lambda: ticket.over)  # nobody else comes
+    assert ticket.status == "cancelled" and steps_of(ticket) == [1]
+
+
+def test_the_expected_wait_is_of_the_sessions_that_stand_before():
+    timed = Timed()
+    for _ in range(2):
+        timed.submit("early", [0.2] * 4)
+    first = timed.submit("first", [0.2] * 4)
+    second, third = (timed.submit("second", [0.2]) for _ in range(2))
+    assert timed.engine.expected_wait(first) == (2, None)  # the gatekeeper and "early"; nothing was measured yet
+    assert timed.engine.expected_wait(timed.gate) == (3, None)  # who shares with it
+    timed.engine._pieces.extend([0.2, 0.4])
+    assert timed.engine.expected_wait(first) == (2, pytest.approx(0.6))
+    assert timed.engine.expected_wait(second) == (3, pytest.approx(0.9))
+    assert timed.engine.expected_wait(third) == (3, pytest.approx(0.9 + 4 * 0.3))  # its session has a turn before its own
+    timed.engine.pause(first)
+    assert timed.engine.expected_wait(second)[0] == 2
+    timed.engine.cancel(first)
+    timed.go()
+
+
+def test_the_status_tells_what_the_worker_does(engine):
+    opened, began = threading.Event(), threading.Event()
+
+    def stuck(lm, ticket):
+        began.set()
+        opened.wait(PATIENCE)
+        yield 1
+
+    idle = engine.status()
+    ticket, behind = engine.submit("one", stuck), engine.submit("two", counting([], "x", 1))
+    began.wait(PATIENCE)
+    until(lambda: engine.status()["stuck_seconds"] > 0.02)
+    busy = engine.status()
+    opened.set()
+    until(lambda: ticket.over and behind.over)
+    assert (idle["model"], idle["problem"], idle["device"], idle["alive"]) == (True, "", "cpu", True)
+    assert (idle["running"], idle["waiting"], idle["paused"], idle["sessions"], idle["stuck_seconds"]) == (0, 0, 0, 0, 0.0)
+    assert (busy["running"], busy["waiting"], busy["sessions"]) == (1, 1, 2)
+    assert engine.status()["piece_seconds"] > 0
+
+
+def test_sessions_that_come_and_go_leave_no_growing_memory(engine):
+    for number in range(MOST_REMEMBERED + 50):
+        engine.cancel(engine.submit(f"guest {number}", counting([], "x", 1)))
+    assert len(engine._shares) <= MOST_REMEMBERED + 1 and not engine._tickets
+
+
+def test_a_slot_is_free_the_moment_its_job_is_cancelled_even_amid_a_piece(engine):
+    opened, began = threading.Event(), threading.Event()
+    closed: list[bool] = []
+
+    def stuck(lm, ticket):
+        try:
+            began.set()
+            opened.wait(PATIENCE)
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    tickets = [engine.submit("one", stuck) for _ in range(MOST_PER_SESSION)]
+    began.wait(PATIENCE)
+    for ticket in tickets:
+        engine.cancel(ticket)
+    again = [engine.submit("one", counting([], "x", 1)) for _ in range(MOST_PER_SESSION)]  # at once, amid the piece
+    opened.set()
+    until(lambda: all(ticket.over for ticket in again))
+    assert [ticket.status for ticket in (*tickets, *again)] == ["cancelled"] * 3 + ["done"] * 3
+    assert closed == [True] and tickets[1].events == []  # the two others never began
+
+
+def test_stopping_twice_is_stopping_once(engine):
+    ticket = engine.submit("one", training(50), steps=2)
+    until(lambda: ticket.status == "paused")
+    engine.stop(ticket)
+    engine.stop(ticket)
+    until(lambda: ticket.over)
+    engine.stop(ticket)
+    assert ticket.status == "done" and steps_of(ticket) == [1, 2]
+
+
+def test_a_job_that_waits_is_not_called_running_by_a_pause(engine, gate):
+    ticket = engine.submit("one", counting([], "x", 1))
+    engine.pause(ticket)
+    engine.resume(ticket)
+    assert ticket.status == "waiting"
+    gate.set()
+    until(lambda: ticket.over)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory")])
+def test_nothing_that_a_job_raises_ends_the_worker(engine, error):
+    def failing(lm, ticket):
+        if isinstance(error, GeneratorExit):
+            return Raising(error)
+        raise error
+
+    ticket = engine.submit("one", failing)
+    until(lambda: ticket.over)
+    assert ticket.status == "failed" and ("out of memory" in ticket.message) == isinstance(error, RuntimeError)
+    assert engine.status()["alive"]
+
+
+class Raising:
+    """An iterator that raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise self.error
+
+
+def test_a_job_that_fails_while_it_is_ended_harms_nobody(engine):
+    def stubborn(lm, ticket):
+        try:
+            while True:
+                yield 1
+        finally:
+            raise ValueError("not now")
+
+    ticket = engine.submit("one", stubborn)
+    until(lambda: ticket.events)
+    engine.cancel(ticket)
+    after = engine.submit("two", counting([], "x", 1))
+    until(lambda: after.over)
+    assert (ticket.status, after.status) == ("cancelled", "done")
+
+
+RUNS = [
+    (task, Recipe(steps=6, batch_size=4, virtual_tokens=3, seed=seed, **more))
+    for task, seed, more in [
+        (answer_task(), 0, {}),
+        (answer_task(), 1, {"init": "random"}),
+        (answer_task(), 2, {"method": "prefix"}),
+        (answer_task(), 3, {"method": "prefix", "mlp": 8, "init": "random"}),
+        (label_task(), 4, {}),
+        (label_task(), 5, {"loss": "labels"}),
+        (label_task(), 6, {"method": "prefix", "loss": "labels"}),
+        (answer_task(), 7, {"schedule": "cosine", "clip": 1.0, "weight_decay": 0.01}),
+    ]
+]
+
+
+def told(events):
+    """Losses, vectors and held-out scores of a run's events."""
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    last = [event.score for event in events if getattr(event, "part", "") == "held_out" and event.final]
+    return [step.loss for step in steps], [step.vectors for step in steps], [(s.name, s.accuracy, s.loss) for s in last]
+
+
+def test_eight_sessions_at_once_get_what_each_would_get_alone_bit_for_bit():
+    lm = make("llama")
+    before = hash_weights(lm.model)
+    alone = [told(list(run(lm, task, recipe))) for task, recipe in RUNS]
+    engine = Engine(lambda: lm)
+    kept: list[list] = [[] for _ in RUNS]
+
+    def job(number):
+        task, recipe = RUNS[number]
+
+        def pieces(lm, ticket):
+            for event in run(lm, task, recipe):
+                kept[number].append(event)
+                yield event
+
+        return pieces
+
+    tickets = [engine.submit(f"session {number}", job(number)) for number in range(len(RUNS))]
+    until(lambda: all(ticket.over for ticket in tickets))
+    assert [ticket.status for ticket in tickets] == ["done"] * len(RUNS)
+    for events, (losses, vectors, scores) in zip(kept, alone, strict=True):
+        own_losses, own_vectors, own_scores = told(events)
+        assert own_losses == losses and len(losses) == 6 and own_scores == scores
+        assert all(np.array_equal(a, b) for a, b in zip(own_vectors, vectors, strict=True))
+    assert hash_weights(lm.model) == before
+
+
 def test_two_runs_that_take_turns_give_what_each_gives_alone(engine):
     alone = engine.submit("one", training())
     until(lambda: alone.over)
@@ -88,7 +426,12 @@ def test_a_run_pauses_after_the_steps_asked_for_and_goes_on(engine):
     ticket = engine.submit("one", training(), steps=2)
     until(lambda: ticket.status == "paused")
     assert steps_of(ticket) == [1, 2]
-    assert engine.waiting() == 0  # nobody waits for a paused run
+    state = engine.status()
+    assert (state["running"], state["waiting"], state["paused"]) == (0, 0, 1)  # nobody waits for a paused run
+    assert not ticket.working  # and the worker is free for anybody
+    other = engine.submit("two", counting([], "x", 2))
+    until(lambda: other.over)
+    assert steps_of(ticket) == [1, 2]
     engine.resume(ticket, steps=1)
     until(lambda: ticket.status == "paused" and len(steps_of(ticket)) == 3)
     engine.resume(ticket)
@@ -132,10 +475,12 @@ def test_work_for_idle_times_waits_until_nobody_wants_the_device(engine, gate):
 
 def test_a_session_that_leaves_takes_all_its_jobs_along(engine, gate):
     tickets = [engine.submit("leaver", counting([], "x", 5)) for _ in range(3)]
-    assert engine.waiting() >= 1
+    behind = engine.submit("behind", counting([], "x", 1))
+    assert engine.expected_wait(behind)[0] == 2
     engine.leave("leaver")
     assert [ticket.status for ticket in tickets] == ["cancelled"] * 3
-    assert engine.waiting() == 1 and engine.waiting(tickets[0]) == 1  # the gatekeeper
+    assert engine.expected_wait(behind)[0] == 1  # the gatekeeper
+    assert engine.expected_wait(tickets[0])[1] is None
 
 
 @pytest.mark.parametrize(

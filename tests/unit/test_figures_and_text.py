@@ -68,6 +68,22 @@ def test_no_name_becomes_markup_in_a_figure_or_in_html(record):
     assert "<img" not in "".join([*pieces, show.samples(record, 6), show.progress(record, "done", 0, None)])
 
 
+@pytest.mark.parametrize(
+    "status, others, wait, said",
+    [
+        ("waiting", 3, 2.2, "Waiting for the device: 3 before you, about 2 s."),
+        ("waiting", 3, 0.1, "3 before you, about 1 s."),
+        ("waiting", 3, None, "Waiting for the device: 3 before you."),
+        ("waiting", 0, 0.0, "Starting …"),
+        ("running", 4, None, "Step 0 of 60, sharing the device with 4 others."),
+        ("running", 1, None, "Step 0 of 60, sharing the device with 1 other."),
+        ("running", 0, None, "Step 0 of 60."),
+    ],
+)
+def test_progress_says_who_else_wants_the_device(status, others, wait, said):
+    assert said in show.progress(new_record(answer_task(), Recipe(steps=60)), status, others, None, wait)
+
+
 def test_a_record_written_and_read_again_shows_the_same(record):
     again = RunRecord.from_json(record.to_json())
     assert show.chips(again, 6, 1) == show.chips(record, 6, 1)

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
 TOP_TO_BOTTOM = (
-    "errors weights model recipe table split taskfile task hub prefix rows measures scoring contenders answering training run reading "
-    "storage record paths projector probes engine bench __main__"
+    "errors weights model recipe table split taskfile task hub prefix rows measures scoring contenders answering training memory run "
+    "reading storage record paths projector probes engine bench __main__"
 )
 FILES = sorted(CORE.rglob("*.py"))
 

@@ -79,6 +79,58 @@ def test_a_record_comes_back_from_a_file(trained):
     assert again.scores == json.loads(json.dumps(record.scores))
 
 
+def test_the_first_and_last_vectors_come_back_exactly(trained):
+    record, _ = trained
+    again = RunRecord.from_json(record.to_json())
+    if record.kind == "prefix":
+        assert again.vectors == {} and again.final_vectors() is None  # too many numbers for a recording
+        return
+    assert set(again.vectors) == {0, -1}
+    for step in (0, -1):
+        assert again.vectors[step].dtype == np.float32
+        assert np.array_equal(again.vectors[step], record.vectors[step])
+    assert not np.array_equal(again.vectors[0], again.vectors[-1])
+    again.vectors[-1][0] = 0  # an array of its own, not a view of what was read
+
+
+def test_what_is_usual_in_the_vocabulary_goes_with_a_record(lm, trained):
+    record, _ = trained
+    again = RunRecord.from_json(record.to_json())
+    if record.kind == "prefix":
+        assert record.usual is again.usual is None and again.gaussian_ids == again.gaussian_cosine == []
+        return
+    for name in ("cosine", "l2", "norms"):
+        whole, kept = getattr(record.usual, name), getattr(again.usual, name)
+        assert len(kept) == 100 < len(whole) and kept.dtype == np.float32
+        np.testing.assert_allclose(kept[[0, -1]], whole[[0, -1]], atol=1e-4)
+        # A share read off the thinned values is the whole ones' to about one per cent.
+        middle = np.quantile(whole, 0.3)
+        assert np.searchsorted(kept, middle) / 100 == pytest.approx(np.searchsorted(whole, middle) / len(whole), abs=0.02)
+
+
+def test_random_vectors_nearest_tokens_stand_beside_every_vector(lm, trained):
+    record, _ = trained
+    if record.kind == "prefix":
+        return
+    nearest = Vocabulary(lm).gaussian
+    assert record.gaussian_ids == nearest.ids[:4, 0].tolist() and set(record.gaussian_ids) <= set(record.texts)
+    assert record.gaussian_cosine == pytest.approx(nearest.cosine[:4, 0].tolist(), abs=1e-4)
+    again = RunRecord.from_json(record.to_json())
+    assert (again.gaussian_ids, again.gaussian_cosine) == (record.gaussian_ids, record.gaussian_cosine)
+
+
+def test_the_control_is_drawn_three_times_at_the_start_and_the_end_and_once_between(lm, trained):
+    record, _ = trained
+    draws = [len(reading.control_ids) for reading in record.readings]
+    if record.kind == "prefix":
+        assert draws == [0] * 6
+        return
+    assert draws == [len(reading.control_cosine) for reading in record.readings] == [3, 1, 1, 1, 1, 3]
+    assert all(len(draw) == 4 for reading in record.readings for draw in reading.control_ids)
+    again = RunRecord.from_json(record.to_json())
+    assert [reading.control_ids for reading in again.readings] == [reading.control_ids for reading in record.readings]
+
+
 def test_a_loaded_prompt_gets_its_start_back_where_its_recipe_says_how(lm, trained):
     record, _ = trained
     task = answer_task()
@@ -93,6 +145,7 @@ def test_a_loaded_prompt_gets_its_start_back_where_its_recipe_says_how(lm, train
     assert np.array_equal(loaded.vectors[0], start)
     assert np.array_equal(loaded.final_vectors(), prefix.snapshot())
     assert (loaded.readings[1].moved > 0).all()
+    assert len(loaded.readings[1].control_ids) == (3 if record.kind == "soft" else 0)
 
 
 def test_a_loaded_prompt_without_a_recipe_has_no_control(lm, trained):

@@ -1,0 +1,146 @@
+"""What a run will need: an estimate that is near what autograd really keeps, and a refusal that says the numbers."""
+
+import pytest
+import torch
+from tiny_models import ARCHITECTURES, answer_task, label_task, make
+
+from core import memory
+from core.errors import LabError
+from core.memory import COPIES, FLOAT, MOST_SNAPSHOT_BYTES, available, check, estimate, smallest_free
+from core.reading import Vocabulary
+from core.recipe import Recipe
+from core.record import new_record, training_job
+from core.run import Scorebook
+from core.task import Example
+from core.training import Training
+
+
+def kept_for_backward(lm, run):
+    """Bytes of all tensors that autograd saves while `run` makes its result, each storage once, without the model's own."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*lm.model.parameters(), *lm.model.buffers())}
+    saved = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = run()
+    return sum(storage.nbytes() for storage in saved.values()), result
+
+
+WORDS = Example("the quick brown fox jumps over the lazy dog", "yes")
+SAME = tuple(Example(WORDS.input + end, "yes") for end in (" one", " two", " sea", " fox", " run", " day", " bad", " red"))
+TASKS = {
+    "answers": (answer_task(train=SAME, template="Word: {input} gives"), "vocabulary"),
+    "labels": (label_task(train=tuple(Example(e.input, "very good") for e in SAME)), "labels"),
+}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_estimate_is_near_what_autograd_keeps(arch, name, method, attention):
+    lm = make(arch)
+    lm.model.set_attn_implementation(attention)
+    known, true = known_and_true(lm, name, method)
+    assert true <= known <= 2.6 * true
+
+
+def test_the_estimate_holds_in_bfloat16():
+    lm = make("llama").to(torch.device("cpu"), torch.bfloat16)
+    known, true = known_and_true(lm, "answers", "prompt")
+    assert lm.dtype == torch.bfloat16 and true <= known <= 2.6 * true
+
+
+def known_and_true(lm, name, method):
+    """Bytes of what is kept for the way back: as estimated, and as it is."""
+    task, loss = TASKS[name]
+    training = Training(lm, task, Recipe(method=method, batch_size=8, virtual_tokens=12, loss=loss))
+    parts = check(training).parts
+    known = parts["activations"] + parts["keys and values"] + parts["logits"] // 2  # half of these are gradients, made later
+    true, _ = kept_for_backward(lm, lambda: training.loss(training.prepared.rows))
+    return known, true
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "prefix"}, {"method": "prefix", "mlp": 16}, {"method": "prefix", "mlp": 16, "init": "random"}]
+)
+def test_parameters_are_counted_to_the_number(tiny, changes):
+    recipe = Recipe(virtual_tokens=5, **changes)
+    training = Training(tiny("llama"), answer_task(), recipe)
+    assert check(training).parts["parameters"] == training.prefix.parameter_count() * COPIES * FLOAT
+
+
+def test_snapshots_are_those_of_all_steps_but_no_more_than_are_kept(tiny):
+    lm = tiny("llama")
+    few, many = (estimate(lm, Recipe(virtual_tokens=100, steps=steps), 10).parts["snapshots"] for steps in (20, 10_000))
+    assert few == 20 * 100 * lm.d_model * 4 and many == MOST_SNAPSHOT_BYTES
+
+
+def test_the_estimate_grows_with_what_a_visitor_can_change(tiny):
+    lm = tiny("llama")
+    small = estimate(lm, Recipe(), 20, 2)
+    assert estimate(lm, Recipe(batch_size=32), 20, 2).parts["logits"] == 2 * small.parts["logits"]
+    assert estimate(lm, Recipe(virtual_tokens=40), 20, 2).parts["keys and values"] > small.parts["keys and values"]
+    assert estimate(lm, Recipe(loss="labels"), 20, 2, labels=4).bytes > estimate(lm, Recipe(loss="labels"), 20, 2, labels=2).bytes
+    assert small.bytes == sum(small.parts.values())
+
+
+def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_its_first_step(tiny, monkeypatch):
+    lm, task, recipe = tiny("llama"), answer_task(), Recipe(virtual_tokens=4, steps=3)
+    record = new_record(task, recipe)
+    monkeypatch.setattr(memory, "available", lambda device: 1000)
+    job = training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False)
+    with pytest.raises(LabError, match=r"would need about \d+ (k|M)B of memory, and 1 kB are free: use fewer virtual tokens"):
+        next(job)
+    assert record.readings == [] and record.losses == []
+
+
+def test_what_earlier_runs_gave_back_is_looked_for_before_a_refusal(tiny, monkeypatch):
+    answers = [1000, 10**12]
+    monkeypatch.setattr(memory, "available", lambda device: answers.pop(0))
+    check(Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=4)))
+    assert answers == []
+
+
+def test_where_the_system_says_nothing_nothing_is_refused(tiny, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: None)
+    assert check(Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=4))).bytes > 0
+    assert available(torch.device("meta")) is None
+
+
+def write(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+MEMINFO = {"proc/meminfo": "MemTotal:  9000 kB\nMemFree:  10 kB\nMemAvailable:   5000 kB\nHugePages_Total:  0\n"}
+TWO = {"sys/fs/cgroup/memory.current": "2000000", "sys/fs/cgroup/memory.stat": "anon 1500000\ninactive_file 400000\n"}
+ONE = {
+    "sys/fs/cgroup/memory/memory.usage_in_bytes": "2000000",
+    "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 100000\n",
+}
+
+
+@pytest.mark.parametrize(
+    "files, free",
+    [
+        ({}, None),
+        (MEMINFO, 5000 * 1024),
+        (MEMINFO | TWO | {"sys/fs/cgroup/memory.max": "max\n"}, 5000 * 1024),
+        (MEMINFO | TWO | {"sys/fs/cgroup/memory.max": "3000000\n"}, 1_400_000),
+        (MEMINFO | TWO | {"sys/fs/cgroup/memory.max": "1000000\n"}, 0),
+        (MEMINFO | TWO | {"sys/fs/cgroup/memory.max": "900000000\n"}, 5000 * 1024),
+        (MEMINFO | ONE | {"sys/fs/cgroup/memory/memory.limit_in_bytes": "3000000\n"}, 1_100_000),
+        (MEMINFO | ONE | {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 5000 * 1024),
+    ],
+)
+def test_the_least_of_what_the_system_and_the_container_leave(tmp_path, files, free):
+    write(tmp_path, files)
+    assert smallest_free(tmp_path) == free
