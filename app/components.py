@@ -91,7 +91,13 @@ const config = {
 };
 const ready = () => (window.Plotly ? draw() : setTimeout(ready, 50));
 ready();
-watch('value', draw);
+// Values may come faster than they can be drawn: then only the newest is.
+let due = false;
+watch('value', () => {
+  if (due) return;
+  due = true;
+  setTimeout(() => { due = false; draw(); }, 0);
+});
 new MutationObserver(draw).observe(document.body, {attributes: true, attributeFilter: ['class']});
 // A plot drawn in a hidden tab has no width yet: draw again once it is seen.
 new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) ready(); }).observe(host);
