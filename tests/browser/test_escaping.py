@@ -35,7 +35,7 @@ LABELS = ["<i class=planted>yes</i>", '"><u class=planted>no']
 WRONG = """() => {
   const planted = '.planted, [onerror], [onmouseover], [onfocus], [srcdoc], a[href^="javascript:"], img[src="x"]';
   const found = [...document.querySelectorAll(planted)];
-  const scripts = [...document.querySelectorAll('script, style')].filter((one) => one.textContent.includes('window.pwned'));
+  const scripts = [...document.querySelectorAll('script, style')].filter((one) => one.textContent.trim().startsWith('window.pwned'));
   return [window.pwned, ...[...found, ...scripts].map((one) => one.outerHTML.slice(0, 200))];
 }"""
 HOVER = """async ([selector, curve, point]) => {

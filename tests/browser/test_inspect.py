@@ -31,7 +31,8 @@ def press(visitor, name):
     unfold(visitor, name)
     visitor.page.click(f"#go-{name}:not([disabled])")
     visitor.page.wait_for_function(
-        "(name) => document.querySelector(`#${name}-text-1`).innerText.trim() || document.querySelector(`#${name}-plot-1 .plot-title`).textContent",
+        """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
+                     || document.querySelector(`#${name}-plot-1 .plot-title`).textContent""",
         arg=name,
     )
     visitor.page.wait_for_selector(f"#go-{name}:not([disabled])", timeout=120_000)
@@ -171,15 +172,15 @@ def test_tables_figures_and_vectors_leave_the_page_as_files(visit, tiny_app):
     page = visitor.page
     with page.expect_download() as table:
         page.click("#nearest-text-1 .as-csv")
-    rows = list(csv.reader(io.StringIO(open(table.value.path(), encoding="utf-8").read())))
+    rows = list(csv.reader(io.StringIO(table.value.path().read_text("utf-8"))))
     assert len(rows) == 11 and rows[0][1] == "nearest (cosine)" and rows[1][0] == "1"
     page.hover("#plane-plot-1 .plot-host")
     with page.expect_download() as picture:
         page.click("#plane-plot-1 [data-title='Download as PNG']")
-    assert open(picture.value.path(), "rb").read(4) == b"\x89PNG"
+    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
     with page.expect_download() as figure:
         page.click("#plane-plot-1 [data-title='Download as HTML']")
-    told = open(figure.value.path(), encoding="utf-8").read()
+    told = figure.value.path().read_text("utf-8")
     assert "10 virtual tokens from sampled vocabulary" in told and "seed 0" in told
     page.click("#vectors")
     page.wait_for_selector("#download:visible")
