@@ -28,7 +28,11 @@ def thinned(count: int, most: int = 400) -> list[int]:
 
 
 def plain(text: str) -> str:
-    """Text for a plotly label or hover: nothing in it is markup, or a place that plotly fills in, as %{x} is."""
+    """Text for a plotly label or hover: nothing in it is markup, or a place that plotly fills in, as %{x} is.
+
+    >>> plain("<b>%{x}")
+    '&lt;b&gt;&#37;{x}'
+    """
     return html.escape(in_order(text), quote=False).replace("%{", "&#37;{")
 
 

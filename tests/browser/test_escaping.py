@@ -83,7 +83,7 @@ def hostile_task() -> bytes:
     rows = [f"{text} {word}" for text in TEXTS for word in ("one", "two")]
     return json.dumps({
         "slug": TEXTS[1], "name": f"{TEXTS[0]} {TEXTS[-1]}", "teaches": " ".join(TEXTS[:4]), "notes": TEXTS, "labels": LABELS,
-        "template": f"{TEXTS[7]} {{input}}\n{TEXTS[2]}:", "recipe": {"init": "text", "init_text": "".join(TEXTS[:2]), "virtual_tokens": 12},
+        "template": f"{TEXTS[7]} {{input}}\n{TEXTS[2]}:", "recipe": {"init": "text", "init_text": "<>&" + TEXTS[8], "virtual_tokens": 12},
         "handcrafted": [{"name": text, "template": f"{text} {{input}} is"} for text in TEXTS],
         "train": [[row, LABELS[i % 2]] for i, row in enumerate(rows)], "validation": [[f"{row} too", LABELS[0]] for row in rows[:4]],
         "held_out": [[text, LABELS[i % 2]] for i, text in enumerate(TEXTS)],
@@ -166,7 +166,7 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
 
     visitor.tab("Inspect")
     page.wait_for_selector("#nearest-text-1 tbody tr")
-    assert_shown(visitor, "#nearest-text-1", ["<", ">", "="])  # tokens of the text that the vectors started from
+    assert_shown(visitor, "#nearest-text-1", ["<", ">", "&", '"'])  # the very tokens of the text that the vectors started from
     for name in ("snap", "vectors", "attention", "hears"):
         press(visitor, name)
         assert_clean(page)
@@ -174,7 +174,6 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
         assert any(text in visitor.text(f"#{name}-text-1") for text in SHOWN)
     for name in ("nearest", "vectors", "attention", "hears"):
         hover_all(visitor, f"#{name}-plot-1")
-    press(visitor, "seeds")
     page.click("#plane-extras label:has-text('words of prompts')")
     page.wait_for_function("document.querySelector('#plane-plot-1 .plot-host').data.some((one) => (one.name || '').includes('&lt;'))")
     hover_all(visitor, "#plane-plot-1")

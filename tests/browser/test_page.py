@@ -13,7 +13,7 @@ HOSTILE = "<img src=x onerror=window.hit=1><script>window.hit=1</script> ${windo
 def test_a_recorded_run_is_there_before_anything_is_pressed(visit, tiny_app):
     visitor = visit(tiny_app)
     assert "recording" in visitor.text("#progress")
-    assert "held-out rows right" in visitor.text("#headline")
+    assert "held-out rows right" in visitor.text("#headline .headline")
     assert visitor.page.locator("#chips .chip").count() == 10
     visitor.page.wait_for_selector("#plane .main-svg")
     assert visitor.errors == [] and visitor.elsewhere == []
@@ -94,11 +94,11 @@ def test_scrub_back_and_a_click_on_a_token_lights_it_everywhere(visit, tiny_app)
 )
 def test_a_bad_setting_gets_a_sentence_and_changes_nothing(visit, tiny_app, name, value, told):
     visitor = visit(tiny_app)
-    before = visitor.text("#headline")
+    before = visitor.text("#headline .headline")
     visitor.set(name, value)
     visitor.page.click("#train")
     visitor.settle("#message", told)
-    assert visitor.text("#headline") == before
+    assert visitor.text("#headline .headline") == before
     assert visitor.page.is_enabled("#train")
 
 
