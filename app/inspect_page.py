@@ -64,7 +64,7 @@ class InspectPage:
         self.head = [self.message, self.run, self.beside, *self.bar, self.file, self.upload, self.template_row, self.template]
         self.panel_outputs = [*self.bar, *(output for panel in self.panels for output in panel.outputs)]
         self.followers = [panel for panel in self.panels if panel.follows]
-        self.scrub_outputs = [self.numbers, *(output for panel in self.followers for output in panel.outputs)]
+        self.scrub_outputs = [output for panel in self.followers for output in panel.followed]
         self.outputs = [*self.head, *self.panel_outputs[len(self.bar) :]]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class InspectPage:
             train.paint, [session], train.outputs, **quiet
         )
         train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **quiet)
-        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs[1:]], **quiet).then(
+        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs], **quiet).then(
             self.paint_panels, [session], self.panel_outputs, **quiet
         ).then(train.paint, [session], train.outputs, **quiet)
         for panel in self.panels:
@@ -174,7 +174,7 @@ class InspectPage:
 
     def _followed(self, session: Session) -> list[Any]:
         runs = self.runs(session)
-        return [self._bar(session)[0], *(value for panel in self.followers for value in panel.follow(session, runs))]
+        return [value for panel in self.followers for value in panel.follow(session, runs)]
 
     async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown or self.recording
@@ -187,7 +187,7 @@ class InspectPage:
             if session.following != mine:
                 return
             self._at(session, step)
-            yield [*self._bar(session), *self._followed(session)[1:]]
+            yield [*self._bar(session), *self._followed(session)]
             await asyncio.sleep(FRAME)
 
     async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[list[Any]]:

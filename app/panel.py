@@ -250,6 +250,7 @@ class Panel(ABC):
                             where, kind = (self.texts, "text") if made is html else (self.plots, "plot")
                             where.append(made(elem_id=f"{self.name}-{kind}-{number + 1}"))
                     self.columns.append(column)
+        self.followed = [self.texts[0], self.plots[0]]
         buttons = [self.go, self.halt] if self.button else []
         self.outputs = [self.message, *self.columns, *self.texts, *self.plots, *self.controls.values(), *buttons]
         self.defaults = {name: control.value for name, control in self.controls.items()}
@@ -262,7 +263,8 @@ class Panel(ABC):
     def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> list[Any]:
         """The values of `outputs`: one slot for each of `runs`."""
         shown = len(runs[:SLOTS])
-        texts, plots = self._slots(session, runs)
+        slots = [self._slot(session, run, runs) for run in runs[:SLOTS]]
+        texts, plots = ([slot[part] for slot in slots] for part in (0, 1))
         rest = [""] * (SLOTS - shown)
         updates = self.refresh(session, runs)
         values: list[Any] = [
@@ -279,18 +281,14 @@ class Panel(ABC):
         return values
 
     def follow(self, session: Session, runs: list[Run]) -> list[Any]:
-        """As `paint`, for another step or token of the same runs: only what that changes."""
-        texts, plots = self._slots(session, runs)
-        rest = [gr.skip()] * (SLOTS - len(texts))
-        others = len(self.outputs) - 1 - 3 * SLOTS
-        return [gr.skip(), *[gr.skip()] * SLOTS, *texts, *rest, *plots, *rest, *[gr.skip()] * others]
+        """The values of `followed`, for another step: the first of `runs` alone has one."""
+        return list(self._slot(session, runs[0], runs)) if runs else [gr.skip()] * len(self.followed)
 
-    def _slots(self, session: Session, runs: list[Run]) -> tuple[list[str], list[str]]:
-        """HTML and figures of `runs`, each under its name where there are several."""
-        views = [(run, self._view(session, run, runs)) for run in runs[:SLOTS]]
-        name = '<p class="slot-name">{}</p>' if len(views) > 1 else ""
-        texts = [name.format(show.safe(run.name)) + view.html for run, view in views]
-        return texts, [drawn(view.figure, show.recipe_line(run.record)) if view.figure else "" for run, view in views]
+    def _slot(self, session: Session, run: Run, runs: list[Run]) -> tuple[str, str]:
+        """HTML and figure of one of `runs`, under its name where there are several."""
+        view = self._view(session, run, runs)
+        name = f'<p class="slot-name">{show.safe(run.name)}</p>' if len(runs) > 1 else ""
+        return name + view.html, drawn(view.figure, show.recipe_line(run.record)) if view.figure else ""
 
     def _view(self, session: Session, run: Run, runs: list[Run]) -> View:
         if not run.record.readings:

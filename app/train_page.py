@@ -239,9 +239,8 @@ class TrainPage:
         if run is None or not isinstance(step, int | float):
             return [gr.skip()] * len(self.outputs)
         session.step = None if step >= len(run.record.readings) - 1 else max(int(step), 0)
-        values = self.paint(session)
-        values[self.outputs.index(self.scrubber)] = gr.skip()  # it is in the visitor's hand
-        return values
+        moving = (self.curves, self.plane, self.chips, self.samples)  # the scrubber itself is in the visitor's hand
+        return [value if part in moving else gr.skip() for part, value in zip(self.outputs, self.paint(session), strict=True)]
 
     async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown or self.recording

@@ -37,6 +37,10 @@ RECENT = 16  # pieces of a session by which the next one is counted
 KNOWN = 4  # pieces; of a session that has done fewer, each counts as one turn
 ALIKE = 2.0  # times as long, or as short, still counts as one turn
 SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured length is mostly noise
+# After a training step on a CPU, nobody else waiting, the worker leaves the cores to whoever shows the step: for this share of
+# the step's time, and no longer than so many seconds. docs/server.md says what it costs and what it brings.
+REST_SHARE = 0.08
+REST_SECONDS = 0.05
 MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
 OVER_BUDGET = (
@@ -395,6 +399,14 @@ class Engine:
         ticket.tell()
         if ticket.over:
             self._close(ticket)
+        elif isinstance(event, StepEvent) and self.lm.device.type == "cpu":
+            self._rest(seconds)
+
+    def _rest(self, seconds: float) -> None:
+        """Leave the cores alone for a moment after a step that took so many seconds; ended by whoever asks for something."""
+        with self._change:
+            if len(self._wanting()) == 1 and not self._cancelled:
+                self._change.wait(min(REST_SECONDS, REST_SHARE * seconds))
 
     @staticmethod
     def _close(ticket: Ticket) -> None:
