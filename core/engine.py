@@ -38,6 +38,7 @@ KNOWN = 4  # pieces; of a session that has done fewer, each counts as one turn
 ALIKE = 2.0  # times as long, or as short, still counts as one turn
 SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured length is mostly noise
 MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
+NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
 OVER_BUDGET = (
     f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
@@ -372,7 +373,7 @@ class Engine:
             status, message = "failed", str(error)
         except BaseException as error:  # whatever a job raises, the worker goes on
             log.exception("a job failed")
-            memory = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+            memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
             status = "failed"
             message = "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
         seconds = self._clock() - began

@@ -320,7 +320,10 @@ def test_a_job_that_waits_is_not_called_running_by_a_pause(engine, gate):
     until(lambda: ticket.over)
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory")])
+NO_ROOM = "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory"), RuntimeError(NO_ROOM)])
 def test_nothing_that_a_job_raises_ends_the_worker(engine, error):
     def failing(lm, ticket):
         if isinstance(error, GeneratorExit):
