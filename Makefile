@@ -33,7 +33,7 @@ bench: $(VENV)/.ready-for-tests
 	$(RUN) -m core bench
 
 stress: $(VENV)/.ready-for-tests
-	$(RUN) tests/stress/load.py
+	$(RUN) tests/stress
 
 clean:
 	rm -rf $(VENV)

@@ -31,10 +31,8 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     server.log_jobs(lab.engine)
     page = build(lab)
     edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
-    _, address, _ = page.launch(
-        server_name="127.0.0.1", server_port=_free_port(), theme=THEME, app_kwargs={"middleware": [edge]}, prevent_thread_lock=True, quiet=True,
-        **{**server.LAUNCH, "state_session_capacity": capacity},
-    )  # fmt: skip
+    settings = {**server.LAUNCH, "state_session_capacity": capacity, "app_kwargs": {"middleware": [edge]}, "theme": THEME}
+    _, address, _ = page.launch(server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield address.rstrip("/"), lab
     finally:
