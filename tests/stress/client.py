@@ -102,7 +102,7 @@ class Page:
 class Client:
     """One visitor: a session of its own.
 
-    step: the highest that its page has shown. first: seconds from its first press until it showed one. said: sentences that
+    step: the highest that its page has shown of the run in hand. first: seconds from Train until it showed one. said: sentences that
     the page showed as alerts. failed: messages of events that did not succeed.
     """
 
@@ -126,7 +126,8 @@ class Client:
     async def press(self, name: str, kind: str = "click", **changes: Any) -> bool:
         """Start an event, and those that the page starts after it; True if all of them went well."""
         event = self.page.event(name, kind)
-        self.pressed = self.pressed or time.monotonic()
+        if name == "train":  # until now its page may have shown a recording
+            self.step, self.first, self.pressed = 0, None, time.monotonic()
         return await self._run(event, self.page.data(event, **changes))
 
     async def join(self, name: str, kind: str = "click", **changes: Any) -> str:

@@ -1,5 +1,6 @@
 """A whole run: what comes in which order, which rows are used for what, how much time scoring takes, and how it ends."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 import torch
 from tiny_models import answer_task, label_task, make
 
-from core import run as run_module
 from core import scoring
 from core.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
@@ -242,7 +242,7 @@ def test_a_task_without_validation_rows_still_runs(lm):
 
 def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
     task, calls = answer_task(), []
-    score_steps = run_module.score_steps
+    score_steps = scoring.score_steps
 
     def slow(lm, contender, examples, labels):
         calls.append(contender.name)
@@ -250,7 +250,7 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
             *_, latest = score_steps(lm, contender, examples[: row + 1], labels)
             yield latest
 
-    monkeypatch.setattr(run_module, "score_steps", slow)
+    monkeypatch.setattr(sys.modules["core.run"], "score_steps", slow)
     book, rival = Scorebook(), bare(task)
     jobs = [book.score(lm, replace(rival, name=name), task.held_out, None) for name in ("one", "two", "three")]
     parts = [[next(job)] for job in jobs]
