@@ -123,12 +123,12 @@ class Client:
         for event in self.page.loads:
             await self._run(event, [None, "", ""][: len(event["inputs"])])
 
-    async def press(self, name: str, kind: str = "click", **changes: Any) -> bool:
-        """Start an event, and those that the page starts after it; True if all of them went well."""
+    async def press(self, name: str, kind: str = "click", alone: bool = False, **changes: Any) -> bool:
+        """Start an event, and (unless alone) those that the page starts after it; True if all of them went well."""
         event = self.page.event(name, kind)
         if name == "train":  # until now its page may have shown a recording
             self.step, self.first, self.pressed = 0, None, time.monotonic()
-        return await self._run(event, self.page.data(event, **changes))
+        return await self._run(event, self.page.data(event, **changes), alone)
 
     async def join(self, name: str, kind: str = "click", **changes: Any) -> str:
         """Start an event and read nothing; its number, or "" where the server didn't take it."""
@@ -151,7 +151,7 @@ class Client:
         for end in self._ends.values():
             end.cancel()
 
-    async def _run(self, event: dict[str, Any], data: list[Any]) -> bool:
+    async def _run(self, event: dict[str, Any], data: list[Any], alone: bool = False) -> bool:
         well = True
         if event["backend_fn"]:
             number = await self._join(event, data)
@@ -161,7 +161,7 @@ class Client:
             if self._stream is None or self._stream.done():
                 self._stream = asyncio.create_task(self._read())
             well = await end
-        for after in self.page.then.get(event["id"], []):
+        for after in [] if alone else self.page.then.get(event["id"], []):
             well = await self._run(after, self.page.data(after)) and well
         return well
 

@@ -23,6 +23,7 @@ from stress.leaving import succeeds
 from stress.soak import inside
 
 Answer = dict[str, Any]
+LITTLE = 48 * 2**20  # bytes beside what the server has: less than a long run with a large prefix wants
 
 
 async def _train(address: str, **changes: Any) -> tuple[bool, list[str], list[str]]:
@@ -149,8 +150,10 @@ def little_memory(folder: Path) -> Answer:
         well = asyncio.run(_next_job(server.address))
         pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[0])
         soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_AS)
-        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (pages * 4096 + 200 * 2**20, hard))
-        _, said, failed = asyncio.run(_train(server.address, set__steps=3, set__virtual_tokens=200, set__batch_size=64))
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (pages * 4096 + LITTLE, hard))
+        _, said, failed = asyncio.run(
+            _train(server.address, set__steps=1000, set__virtual_tokens=200, set__batch_size=64, set__method="prefix")
+        )
         free = asyncio.run(server.idle(5))
         small = asyncio.run(_next_job(server.address))
         resource.prlimit(server.process.pid, resource.RLIMIT_AS, (soft, hard))
