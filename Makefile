@@ -37,7 +37,7 @@ latency: $(VENV)/.ready-for-tests
 	$(RUN) tests/benchmarks/page.py --rounds 3
 
 stress: $(VENV)/.ready-for-tests
-	$(RUN) tests/stress/load.py
+	$(RUN) tests/stress
 
 clean:
 	rm -rf $(VENV)

@@ -84,8 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             theme=THEME,
             css_paths=[Path(ASSETS) / "style.css"],
             app_kwargs={"middleware": [edge]},
+            prevent_thread_lock=True,
             **server.LAUNCH,
         )
+        server.notice_lost(page)
+        page.block_thread()
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         sys.exit(f"error: the page can't be opened on {chosen.host}:{chosen.port} ({error}): choose another --port.")
 

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import sys
 import time
 import traceback
@@ -39,7 +40,8 @@ DEEPEST = 64  # lists and tables within each other
 LARGEST_INTEGER = 2**63  # what the answer, written by orjson, could still say
 LEAST_FREE = 512 * 2**20  # bytes of disk that uploads leave alone
 STALE = 3600.0  # seconds until half an upload, whose sender went away, is removed
-UNREAD = 60.0  # seconds that answers wait for somebody who reads them
+UNREAD = 20.0  # seconds that answers wait for somebody who reads them
+LOST = 30_000  # milliseconds in which nothing that was sent is acknowledged: then that visitor's network is gone
 STUCK = 120.0  # seconds in one piece of work after which a supervisor should start the server anew
 
 # For visitors' pages none of these is needed, and each of them works outside the queue.
@@ -124,6 +126,17 @@ class Unread:
         self._queue = queue  # Gradio's
         self._readers: Counter[str] = Counter()
         self._since: dict[str, float] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Somebody joined: from now on, look whether everybody reads, until nothing waits any more."""
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._queue.pending_messages_per_session:
+            await asyncio.sleep(UNREAD / 4)
+            await self.sweep("", time.monotonic())
 
     @contextlib.contextmanager
     def reading(self, session: str) -> Iterator[None]:
@@ -137,7 +150,7 @@ class Unread:
             self._since[session] = time.monotonic()
 
     async def sweep(self, joining: str, now: float) -> None:
-        """Somebody joins the queue: look through those who joined earlier."""
+        """Drop what nobody has read for too long. joining: who joins the queue right now, or ""."""
         waiting = self._queue.pending_messages_per_session
         self._since = {known: self._since.get(known, now) for known in waiting if known not in self._readers and known != joining}
         for session in [known for known, since in self._since.items() if now - since > UNREAD]:
@@ -211,12 +224,14 @@ class Edge:
         body = await _whole(_counted(receive, most))
         if body is None:
             return
+        joins = False
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind not in FORMS:
             value = read_json(body)
             if inside == "queue/join" or inside.startswith("call/"):
                 session = value.get("session_hash") if isinstance(value, dict) else None
                 await self._unread().sweep(str(session), time.monotonic())
+                joins = True
         given = False
 
         async def replay() -> Message:
@@ -227,6 +242,8 @@ class Edge:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, replay, send)
+        if joins:
+            self._unread().watch()
 
     def _unread(self) -> Unread:
         if self.unread is None:
@@ -282,6 +299,18 @@ async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tu
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
     await send({"type": "http.response.body", "body": body})
+
+
+def notice_lost(page: gr.Blocks) -> None:
+    """A visitor whose network went away says nothing; on Linux the connection ends once nothing is acknowledged for `LOST`.
+
+    Called once the page is served: connections take this from the socket that they come in by.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    for listening in getattr(page.server, "servers", []) if option else []:
+        for line in listening.sockets:
+            with contextlib.suppress(OSError):
+                line.setsockopt(socket.IPPROTO_TCP, option, LOST)
 
 
 def check_disk() -> None:

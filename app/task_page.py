@@ -208,12 +208,15 @@ class TaskPage:
 
 
 def read_words(text: Any) -> dict[str, str]:
-    """`label = word` lines as a table. LabError, naming the line, for one that is not like that."""
+    """`label = word` lines as a table. LabError, naming the line, for one that is not like that.
+
+    The first " = " parts them: a label may hold a "=", and so may its word.
+    """
     words = {}
     for number, line in enumerate(str(text or "").splitlines(), start=1):
         if not line.strip():
             continue
-        label, sign, word = line.rpartition("=")
+        label, sign, word = line.partition(" = ") if " = " in line else line.rpartition("=")
         if not sign or not label.strip() or not word.strip():
             raise LabError(f"Line {number} of the label words is not like label = word: write one label on each line.")
         words[label.strip()] = word.strip()

@@ -6,8 +6,9 @@ Whose turn it is follows start-time fair queueing (Goyal, Vin & Cheng 1996). Eac
 has had; the session with the lowest count is next, and of equals the one that has waited longest. A piece counts as one
 turn where the session's pieces take between half and twice as long as other sessions' do: then turns simply go round, and
 noise in the measured seconds changes nothing. Pieces ten times as long as the others' count as ten turns, so sharing is
-fair in time. Whoever arrives or comes back starts at the count of whoever is served then: no credit is saved up, a debt
-stays, and nobody waits for a session that has had its share. A session's own jobs share its turns.
+fair in time. Whoever comes back starts at the count of whoever is served then: no credit is saved up, a debt stays, and nobody waits for
+a session that has had its share. Who was never here starts two turns before that, one for what a job has to prepare and one
+to see its first step: so a class that comes within seconds stays in step. A session's own jobs share its turns.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ MOST_SECONDS = 30 * 60.0  # of the device, for one job
 PAUSED_SECONDS = 30 * 60.0  # that a paused job keeps its place
 RECENT = 16  # pieces of a session by which the next one is counted
 KNOWN = 4  # pieces; of a session that has done fewer, each counts as one turn
+HEAD_START = 2.0  # turns that a session which was never here has before the others
 ALIKE = 2.0  # times as long, or as short, still counts as one turn
 SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured length is mostly noise
 # After a training step on a CPU, nobody else waiting, the worker leaves the cores to whoever shows the step: for this share of
@@ -42,6 +44,7 @@ SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured 
 REST_SHARE = 0.08
 REST_SECONDS = 0.05
 MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
+NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
 OVER_BUDGET = (
     f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
@@ -254,10 +257,11 @@ class Engine:
 
     def _arrive(self, session: str) -> None:
         """A session wants the device; where it didn't a moment ago, it stands behind all that have as many turns."""
+        start = self._turn - (0.0 if session in self._shares else HEAD_START)
         share = self._shares.setdefault(session, _Share())
         self._shares.move_to_end(session)
         if session not in self._wanting() and session not in self._wanting(idle=True):
-            share.turns = max(share.turns, self._turn)
+            share.turns = max(share.turns, start)
             share.last = self._count()
         for known in list(self._shares)[: max(0, len(self._shares) - MOST_REMEMBERED)]:
             if known not in self._tickets:
@@ -376,7 +380,7 @@ class Engine:
             status, message = "failed", str(error)
         except BaseException as error:  # whatever a job raises, the worker goes on
             log.exception("a job failed")
-            memory = "out of memory" in str(error).lower() or isinstance(error, MemoryError)
+            memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
             status = "failed"
             message = "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
         seconds = self._clock() - began

@@ -109,7 +109,19 @@ def available(device: torch.device) -> int | None:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type != "cpu":
         return None
-    return smallest_free(Path("/"))
+    return min([free for free in (smallest_free(Path("/")), _within_limit()) if free is not None], default=None)
+
+
+def _within_limit() -> int | None:
+    """Bytes that a limit on this process's address space leaves (ulimit -v), or None without one."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):  # Windows; a Unix without /proc
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - used)
 
 
 def smallest_free(root: Path) -> int | None:

@@ -58,11 +58,23 @@ END = object()
 Event = StepEvent | Scored | Skipped | Finished
 
 
+@dataclass
+class _Going:
+    """A scoring that is under way, batch by batch, and how many want it."""
+
+    parts: Iterator[Score]
+    wanted: int = 0
+
+
 class Scorebook:
-    """Scores by what was scored (template, numbers, rows), kept so that nothing is scored twice. Shared by all sessions."""
+    """Scores by what was scored (template, numbers, rows), kept so that nothing is scored twice. Shared by all sessions.
+
+    Nor is anything scored twice at once: of several jobs that want the same score, whichever has its turn does the next batch.
+    """
 
     def __init__(self, most: int = 512):
         self._scores: OrderedDict[tuple, Score] = OrderedDict()
+        self._going: dict[tuple, _Going] = {}
         self._most = most
         self._lock = threading.Lock()
 
@@ -75,29 +87,52 @@ class Scorebook:
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:
         """The score from an earlier time, under this contender's name, or None."""
-        key = self._key(lm, contender, examples, labels)
+        found = self._find(self._key(lm, contender, examples, labels))
+        return _under_name(found, contender) if found else None
+
+    def score(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
+        """The score so far, batch by batch (one item where it is known); the last one is the whole."""
+        key = self._key(lm, contender, examples, labels)  # now: a learned prompt may be trained on before the last batch
+        found = self._find(key)
+        done = 0
+        if not found:
+            with self._lock:
+                going = self._going.setdefault(key, _Going(self._fill(key, score_steps(lm, contender, examples, labels))))
+                going.wanted += 1
+            try:
+                while part := next(going.parts, None):
+                    done = part.n
+                    yield _under_name(part, contender)
+                found = self._find(key)
+            finally:
+                with self._lock:
+                    going.wanted -= 1
+                    if not going.wanted and self._going.get(key) is going:  # nobody is left who would end it
+                        del self._going[key]
+        if found and found.n != done:
+            yield _under_name(found, contender)
+
+    def _find(self, key: tuple) -> Score | None:
         with self._lock:
             found = self._scores.get(key)
             if found:
                 self._scores.move_to_end(key)  # what is asked for stays; an old run's scores go first
-        same = ("name", "kind", "examples", "seconds", "group")  # the contender's own, whoever was scored first
-        return replace(found, **{name: getattr(contender, name) for name in same}) if found else None
+            return found
 
-    def score(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
-        """The score so far, batch by batch (one item where it is known); the last one is the whole."""
-        found = self.get(lm, contender, examples, labels)
-        if found:
-            yield found
-            return
+    def _fill(self, key: tuple, parts: Iterator[Score]) -> Iterator[Score]:
         latest = None
-        for latest in score_steps(lm, contender, examples, labels):
+        for latest in parts:
             yield latest
         if latest:
-            key = self._key(lm, contender, examples, labels)
             with self._lock:
                 self._scores[key] = latest
                 while len(self._scores) > self._most:
                     self._scores.popitem(last=False)
+
+
+def _under_name(score: Score, contender: Contender) -> Score:
+    """A score as this contender's own, whoever was scored first."""
+    return replace(score, **{name: getattr(contender, name) for name in ("name", "kind", "examples", "seconds", "group")})
 
 
 def rivals(task: Task, template: str = "") -> list[Contender]:

@@ -4,6 +4,8 @@ Only safetensors is read, never pickle. The format is PEFT's: one tensor `prompt
 prompt tuning, `[virtual_tokens, layers * 2 * kv_heads * head_dim]` for prefix tuning (keys before values).
 """
 
+import contextlib
+import ctypes
 import io
 import json
 import math
@@ -147,7 +149,7 @@ def check_target(folder: str | Path) -> Path:
 
 
 def save(folder: str | Path, files: Mapping[str, bytes]) -> Path:
-    """Write an adapter folder under a temporary name and rename it: a half-written one is never seen.
+    """Write an adapter folder under a temporary name and rename it: a half-written one is never seen, whatever ends this process.
 
     Raises LabError where `folder` exists and is not an earlier prompt, or can't be written.
     """
@@ -156,19 +158,48 @@ def save(folder: str | Path, files: Mapping[str, bytes]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
         try:
+            if folder.exists():  # keep what else lies there
+                shutil.copytree(
+                    folder,
+                    scratch,
+                    symlinks=True,
+                    dirs_exist_ok=True,
+                    copy_function=_link,
+                    ignore=lambda at, _: files if at == str(folder) else (),
+                )
             for name, data in files.items():
                 (scratch / name).write_bytes(data)
             scratch.chmod(0o755)
             if folder.exists():
-                for name in files:  # keep what else lies there
-                    os.replace(scratch / name, folder / name)
+                _exchange(scratch, folder)
             else:
                 scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
-        raise LabError(f"The prompt can't be saved to {shown(folder)} ({error.strerror}): choose another place.") from error
+    except OSError as error:  # copytree's own kind has a list of reasons instead
+        reason = error.strerror or "its files can't be copied"
+        raise LabError(f"The prompt can't be saved to {shown(folder)} ({reason}): choose another place.") from error
     return folder
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two folders change their names: in one go on Linux, else with a moment in which `other` isn't there."""
+    with contextlib.suppress(AttributeError, OSError):
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+        here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        if call(here, os.fsencode(one.absolute()), here, os.fsencode(other.absolute()), exchange) == 0:
+            return
+    aside = one.with_name(f"{one.name}-old")
+    other.rename(aside)
+    one.rename(other)
+    aside.rename(one)
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

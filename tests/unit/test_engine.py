@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from tiny_models import answer_task, label_task, make
 
-from core.engine import KNOWN, MOST_IN_ALL, MOST_PER_SESSION, MOST_REMEMBERED, MOST_SECONDS, PAUSED_SECONDS, UNEXPECTED, Engine, Ticket
+from core.engine import (
+    HEAD_START,
+    KNOWN,
+    MOST_IN_ALL,
+    MOST_PER_SESSION,
+    MOST_REMEMBERED,
+    MOST_SECONDS,
+    PAUSED_SECONDS,
+    UNEXPECTED,
+    Engine,
+    Ticket,
+)
 from core.errors import LabError
 from core.model import hash_weights
 from core.recipe import Recipe
@@ -172,13 +183,43 @@ def test_token_sized_pieces_among_training_steps_go_faster_not_slower():
     assert max(map(until_then.count, runs)) - min(map(until_then.count, runs)) <= 1
 
 
-def test_a_newcomer_has_no_credit_and_no_debt():
+def test_a_newcomer_has_a_short_head_start_and_no_debt():
     timed = Timed()
     timed.submit("old", [0.1] * 100)
     timed.submit("older", [0.1] * 50, then=lambda: timed.submit("new", [0.1] * 30))
     timed.go()
     came = timed.log.index("new")
-    assert abs(timed.log[came : came + 40].count("new") - 20) <= 1
+    assert timed.log[came : came + 2] == ["new", "new"]
+    assert abs(timed.log[came : came + 40].count("new") - 20 - HEAD_START / 2) <= 1
+
+
+@pytest.mark.parametrize("prepare, step", [(0.05, 0.2), (0.2, 0.3), (0.2, 0.5), (0.5, 0.9)])
+def test_a_class_that_comes_within_seconds_stays_in_step(prepare, step):
+    """Thirty runs, one every third of a second; each prepares itself in its first piece, then takes 15 steps."""
+    timed, coming = Timed(), iter(range(30))
+    came = []
+
+    def door():
+        while len(came) < 30 and timed.clock.now >= len(came) / 3:
+            came.append(timed.clock.now)
+            timed.submit(f"run {next(coming)}", lengths())
+
+    def lengths():
+        yield prepare
+        for _ in range(15):
+            door()
+            yield step
+
+    door()
+    timed.go()
+    counts, most = dict.fromkeys(set(timed.log), -1), 0  # the first piece is no step
+    for name in timed.log:
+        counts[name] += 1
+        if min(counts.values()) > 0:
+            most = max(most, max(counts.values()) - min(counts.values()))
+        if counts[name] == 15:
+            break
+    assert len(counts) == 30 and most <= 2
 
 
 def test_many_short_jobs_are_no_way_around_the_turns():
@@ -320,7 +361,10 @@ def test_a_job_that_waits_is_not_called_running_by_a_pause(engine, gate):
     until(lambda: ticket.over)
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory")])
+NO_ROOM = "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory"), RuntimeError(NO_ROOM)])
 def test_nothing_that_a_job_raises_ends_the_worker(engine, error):
     def failing(lm, ticket):
         if isinstance(error, GeneratorExit):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import make
 
+from app.task_page import read_words
 from core.errors import LabError
 from core.rows import encode
 from core.table import LARGEST_FILE, LARGEST_TASK, MOST_COLUMNS, MOST_ROWS, Table, read_bytes, read_table
@@ -400,6 +401,20 @@ def test_any_number_of_columns_is_read_or_refused(columns, rows, delimiter):
         assert columns + 2 > MOST_COLUMNS
         return
     assert len(table.columns) == columns + 2 <= MOST_COLUMNS and len(table.rows) == rows
+
+
+@pytest.mark.parametrize(
+    "line, label, word",
+    [
+        ("pos = good", "pos", "good"),
+        ("pos=good", "pos", "good"),
+        ("a=b = a=b", "a=b", "a=b"),
+        ("== = equal", "==", "equal"),
+        ("x = =", "x", "="),
+    ],
+)
+def test_a_label_and_its_word_may_hold_a_sign(line, label, word):
+    assert read_words(line) == {label: word}
 
 
 def test_the_largest_tables_are_answered_in_seconds():

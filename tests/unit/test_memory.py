@@ -1,5 +1,9 @@
 """What a run will need: an estimate that is near what autograd really keeps, and a refusal that says the numbers."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_models import ARCHITECTURES, answer_task, label_task, make
@@ -144,3 +148,19 @@ ONE = {
 def test_the_least_of_what_the_system_and_the_container_leave(tmp_path, files, free):
     write(tmp_path, files)
     assert smallest_free(tmp_path) == free
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
+def test_a_limit_on_the_address_space_is_a_limit():
+    """In a process of its own: ulimit -v, as a careful administrator sets it."""
+    told = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert int(told.stdout) < 2**27, told.stderr
+
+
+LIMITED = """
+import resource, torch
+from core.memory import available
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 2**27
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+print(available(torch.device("cpu")))
+"""

@@ -1,5 +1,6 @@
 """A whole run: what comes in which order, which rows are used for what, how much time scoring takes, and how it ends."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from core import scoring
 from core.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
 from core.run import Finished, Scorebook, Scored, common_rows, rivals, run
-from core.scoring import Contender, score
+from core.scoring import Contender, bare, score
 from core.task import Example, Handcrafted
 from core.training import StepEvent, Training
 
@@ -237,3 +238,39 @@ def test_a_task_without_validation_rows_still_runs(lm):
     task = answer_task()
     events = events_of(lm, answer_task(train=task.train + task.validation, validation=()))
     assert not scores(events, "validation") and len(scores(events, "held_out")) == 5
+
+
+def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
+    task, calls = answer_task(), []
+    score_steps = scoring.score_steps
+
+    def slow(lm, contender, examples, labels):
+        calls.append(contender.name)
+        for row in range(len(examples)):  # a batch a row
+            *_, latest = score_steps(lm, contender, examples[: row + 1], labels)
+            yield latest
+
+    monkeypatch.setattr(sys.modules["core.run"], "score_steps", slow)
+    book, rival = Scorebook(), bare(task)
+    jobs = [book.score(lm, replace(rival, name=name), task.held_out, None) for name in ("one", "two", "three")]
+    parts = [[next(job)] for job in jobs]
+    assert [part.n for (part,) in parts] == [1, 2, 3], "each does the next batch of the same scoring"
+    jobs[0].close()  # its visitor left
+    for part, job in zip(parts[1:], jobs[1:], strict=True):
+        part += job
+    assert calls == ["one"]
+    assert [part[-1].name for part in parts[1:]] == ["two", "three"]
+    whole = replace(score(lm, rival, task.held_out), name="two")
+    assert parts[1][-1] == whole and replace(parts[2][-1], name="two") == whole
+    assert not book._going
+
+
+def test_a_scoring_that_everybody_left_is_forgotten_and_done_anew(lm):
+    task, book = label_task(), Scorebook()
+    job = book.score(lm, bare(task), task.held_out * 20, task.labels)
+    next(job)
+    assert book._going
+    job.close()
+    assert not book._going
+    *_, latest = book.score(lm, bare(task), task.held_out * 20, task.labels)
+    assert latest.n == 20 * len(task.held_out)

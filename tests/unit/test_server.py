@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,14 +187,14 @@ def test_answers_that_nobody_reads_are_dropped_and_no_others():
     async def story():
         with unread.reading("reads"):
             await unread.sweep("again", 0.0)
-            await unread.sweep("again", 50.0)
+            await unread.sweep("again", 0.8 * server.UNREAD)
             assert set(queue.pending_messages_per_session) == {"left", "reads", "again"}
-            await unread.sweep("new", 61.0)
-            assert set(queue.pending_messages_per_session) == {"reads", "again"}, "who joined at 50 s has till 110 s"
-            await unread.sweep("new", 122.0)
+            await unread.sweep("new", 1.1 * server.UNREAD)
+            assert set(queue.pending_messages_per_session) == {"reads", "again"}, "who joined later has more time"
+            await unread.sweep("new", 2.2 * server.UNREAD)
         assert queue.cleaned == ["left", "again"]
         assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"reads"}
-        await unread.sweep("new", time.monotonic() + 61.0)
+        await unread.sweep("new", time.monotonic() + 1.1 * server.UNREAD)
         assert not queue.pending_messages_per_session
 
     asyncio.run(story())
@@ -315,6 +316,36 @@ def test_a_line_of_the_log_is_one_line():
 
 
 # --- logins -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_join_that_nobody_reads_ends_though_nobody_else_comes(monkeypatch):
+    monkeypatch.setattr(server, "UNREAD", 0.02)
+    queue = Queue("left", "reads")
+    unread = Unread(queue)
+
+    async def story():
+        unread.watch()
+        with unread.reading("reads"):
+            while "left" in queue.pending_messages_per_session:
+                await asyncio.sleep(0.01)
+            assert queue.cleaned == ["left"]
+        while queue.pending_messages_per_session:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+    assert queue.cleaned == ["left", "reads"]
+
+
+def test_a_network_that_is_lost_is_noticed_by_its_silence():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        page = SimpleNamespace(server=SimpleNamespace(servers=[SimpleNamespace(sockets=[listening])]))
+        server.notice_lost(page)
+        server.notice_lost(SimpleNamespace(server=None))
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            with socket.create_connection(listening.getsockname()):
+                line, _ = listening.accept()
+                with line:
+                    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == server.LOST
 
 
 @pytest.mark.parametrize("given", [["ada"], ["ada:"], [":engine"], ["ada:x", ""], ["ada:x", "ada:y"]])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import split
 from core.split import Example, keep_together, key, near_repeats, part, unseen
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
@@ -89,6 +90,34 @@ def test_thousands_of_rows_are_compared_in_seconds():
     assert time.perf_counter() - start < 10  # 2 s on an idle machine
     assert all(found[a.key] == found[b.key] for a, b in zip(rows[:40], rows[4960:], strict=True))
     assert len(found) == 80
+
+
+ALPHABETS = {
+    "Chinese": "".join(map(chr, range(0x4E00, 0x9FA5))),
+    "two letters": "ab",
+    "ten letters": "abcdefghij",
+    "English": "abcdefghijklmnopqrstuvwxyz     ",
+}
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_a_sketch_finds_what_comparing_all_pairs_exactly_finds(alphabet, monkeypatch):
+    draw = np.random.default_rng(1)
+    letters = np.array(list(ALPHABETS[alphabet]))
+    texts = ["".join(row) for row in draw.choice(letters, size=(1500, 70))]
+    for number in range(0, 400, 2):  # pairs from nearly the same to rather different: many of them about the bound
+        changed = list(texts[number])
+        for place in draw.choice(70, size=number // 25, replace=False):
+            changed[place] = str(draw.choice(letters))
+        texts[number + 1] = "".join(changed)
+    rows = [Example(text, "x") for text in texts]
+    found = near_repeats(rows)
+    monkeypatch.setattr(split, "FEW", len(rows))
+    exact = near_repeats(rows)
+    assert {frozenset(name for name in found if found[name] == number) for number in found.values()} == {
+        frozenset(name for name in exact if exact[name] == number) for number in exact.values()
+    }
+    assert 20 < len(exact) <= 1500
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------------------

@@ -132,6 +132,17 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
         assert storage.load(folder, lm).prefix.kind == "soft"
 
 
+def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(storage.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
+    folder = storage.save(tmp_path / "x", files_of(lm, "soft"))
+    (folder / "more").mkdir()
+    (folder / "more" / "notes.txt").write_text("mine")
+    storage.save(folder, files_of(lm, "prefix"))
+    assert storage.load(folder, lm).prefix.kind == "prefix" and (folder / "more" / "notes.txt").read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_a_place_that_cannot_be_written_is_named(lm, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match=r"can't be saved|exists and is not"):

@@ -1,0 +1,30 @@
+"""The stress tests' short versions, over a tiny model: `make stress` runs the long ones (docs/stress.md)."""
+
+import pytest
+from stress import faults, isolation, leaving, soak
+
+
+def assert_held(result):
+    assert all(result["held"].values()), result
+
+
+def test_whoever_leaves_in_whatever_way_frees_the_device():
+    assert_held(leaving.run(count=5, browsers=0, rest=2))
+
+
+def test_sessions_leave_nothing_behind():
+    assert_held(soak.run(sessions=12, batches=2, at_once=3))
+
+
+def test_everybody_gets_what_they_would_get_alone():
+    assert_held(isolation.run(clients=5, steps=4))
+
+
+@pytest.mark.parametrize("name", ["a full disk", "an exception in step 3"])
+def test_a_fault_is_told_and_the_next_job_is_well(name):
+    assert_held(faults.run((name,)))
+
+
+def test_nothing_half_written_is_ever_seen(tmp_path):
+    answer = faults.killed_while_saving(tmp_path, times=25)
+    assert answer["held"], answer
