@@ -113,7 +113,7 @@ class LearnPage:
             lesson.verdict(part, progress.bets[part.key], told) if told else "",
             drawn(view.figure) if view.figure else "",
             view.html,
-            lesson.reasons(part, progress.done[part.key]) if done else "",
+            lesson.reasons(part, told) if told else "",
             progress.to_json(),
             lesson.contents(progress),
         ]

@@ -224,9 +224,10 @@ def head(progress: Progress) -> str:
     )
 
 
-def reasons(part: Part, outcome: str) -> str:
+def reasons(part: Part, told: Told) -> str:
     """Why, as far as this outcome allows."""
-    return "<h4>Why</h4>" + paragraphs([*([part.because[outcome]] if outcome in part.because else []), *part.why])
+    texts = [*([part.because[told.outcome]] if told.outcome in part.because else []), *part.why]
+    return "<h4>Why</h4>" + paragraphs([text.format_map(told.values) for text in texts])
 
 
 def reading(part: Part) -> str:

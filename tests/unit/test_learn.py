@@ -79,7 +79,7 @@ def test_every_lesson_is_there_and_says_all_that_a_part_needs():
         assert part.text and part.why and part.question and len(part.choices) >= 2
         assert set(part.choices) <= set(part.outcomes), "what can be bet on can happen"
         assert set(part.because) <= set(part.outcomes)
-        for text in (*part.text, *part.why, *part.outcomes.values()):
+        for text in (*part.text, *part.why, *part.because.values(), *part.outcomes.values()):
             assert set(re.findall(r"</?(\w+)", text)) <= {"em", "b", "q", "sub", "a"}
 
 
@@ -90,7 +90,7 @@ def test_every_part_runs_on_any_model_and_its_texts_are_filled_in(lab, small, pa
     findings = done(experiment, lab.engine.lm, settings)
     told = experiment.told(settings, findings)
     assert told.outcome in part.outcomes
-    for text in part.outcomes.values():
+    for text in (*part.outcomes.values(), *part.because.values(), *part.why):
         assert {name for _, name, _, _ in string.Formatter().parse(text) if name} <= set(told.values)
     assert lesson.verdict(part, next(iter(part.choices)), told)
     view = experiment.view(settings, findings)
