@@ -13,19 +13,19 @@ def bet_and_run(visitor, choice=0):
     page.wait_for_selector("#lesson-outcome .outcome", timeout=120_000)
 
 
-def arrived(visit, address):
-    """A visitor whose page has nothing under way: a page that is left in the middle of something says so in its console."""
-    visitor = visit(address)
+def open_at(visitor, query):
+    """Go to another address of the page."""
     visitor.ready()
-    visitor.page.wait_for_load_state("networkidle")
-    return visitor, visitor.page
+    visitor.open(query)
+    visitor.page.wait_for_selector("#lesson-head h2", state="visible")
+    visitor.ready()
+    visitor.errors.clear()  # the old page's stream may have been cut off, which its Gradio says
 
 
 def test_a_lesson_from_the_bet_to_the_reason_and_over_a_reload(visit, tiny_app):
-    visitor, page = arrived(visit, tiny_app)
-    visitor.open("?lesson=starts")
-    visitor.ready()
-    page.wait_for_selector("#lesson-head h2:visible")
+    visitor = visit(tiny_app)
+    page = visitor.page
+    open_at(visitor, "?lesson=starts")
     visitor.settle("#lesson-head", "Where to start, and what goes wrong")
     page.click("#lesson-head [data-cell='2']")
     visitor.settle("#lesson-text", "vectors that nobody sees")
@@ -36,11 +36,11 @@ def test_a_lesson_from_the_bet_to_the_reason_and_over_a_reload(visit, tiny_app):
     visitor.settle("#lesson-plot .plot-title", "After step 40")
     visitor.settle("#lessons", "1 of 7 done")
     assert page.is_disabled("#bet input >> nth=0"), "a bet stands"
+    assert visitor.errors == [] and visitor.elsewhere == []
     page.click("#lesson-next")
     visitor.settle("#lesson-text", "wrong in another way")
     assert page.inner_text("#lesson-outcome").strip() == ""
-    page.wait_for_load_state("networkidle")
-    visitor.open("?page=learn")
+    open_at(visitor, "?page=learn")
     visitor.settle("#lessons", "1 of 7 done")
     visitor.settle("#lesson-text", "wrong in another way")
     page.click("#lesson-back")
@@ -50,9 +50,9 @@ def test_a_lesson_from_the_bet_to_the_reason_and_over_a_reload(visit, tiny_app):
 
 
 def test_the_calculator_and_the_drawing_follow_the_loaded_model(visit, tiny_app):
-    visitor, page = arrived(visit, tiny_app)
-    visitor.open("?lesson=sizes")
-    visitor.ready()
+    visitor = visit(tiny_app)
+    page = visitor.page
+    open_at(visitor, "?lesson=sizes")
     bet_and_run(visitor)
     page.focus(".block.trained >> nth=0")
     assert page.is_visible(".block:focus .tip")
@@ -65,7 +65,7 @@ def test_the_calculator_and_the_drawing_follow_the_loaded_model(visit, tiny_app)
     visitor.settle("#sizes-table", "20 × 4,096")
     page.fill("#size-d_model input", "")
     visitor.settle("#sizes-message", "d_model is empty or out of bounds")
-    page.wait_for_load_state("networkidle")
-    visitor.open("?lesson=%3Cb%3E")
+    assert visitor.errors == []
+    open_at(visitor, "?lesson=%3Cb%3E")
     visitor.settle("#learn-message", "There is no lesson '<b>'")
     assert visitor.errors == []
