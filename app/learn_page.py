@@ -125,6 +125,8 @@ class LearnPage:
         if going:
             waits = "" if self.lab.engine.lm else " The model is still loading; this goes on as soon as it is there."
             return f'<p class="note" role="status">{going.words()}{waits}</p>'
+        if progress.running is not None:
+            return '<p class="note">What you started in another part is still going on: wait for it, or stop it.</p>'
         if part.key not in progress.bets:
             return '<p class="note">Say what you expect first: then you can run it.</p>'
         known = self.shelf.get(key)
