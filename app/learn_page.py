@@ -50,7 +50,7 @@ class LearnPage:
         self.going: dict[tuple, Going] = {}  # by key
         fresh = lesson.Progress()
         self.kept = gr.Textbox(visible=False)
-        with gr.Row(elem_classes="split"):
+        with gr.Row(elem_classes=["split", "learn"]):
             with gr.Column(scale=0, min_width=300, elem_classes="controls"):
                 self.contents = html(lesson.contents(fresh), elem_id="lessons")
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
