@@ -39,9 +39,7 @@ class NearestExperiment(Experiment):
             return View()
         if not record.finished:
             return View(show.chips(record, record.step, None), figures.curves(record))
-        return View(
-            show.chips(record, record.step, None) + table(record, record.step, None), inspect_figures.strip(record, record.step, None)
-        )
+        return View(table(record, record.step, None), inspect_figures.strip(record, record.step, None))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)
