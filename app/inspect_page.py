@@ -40,6 +40,7 @@ class InspectPage:
         shelf = Shelf()
         self.panels: list[Panel] = [panel(lab, shelf) for panel in PANELS]
         self.message = html(elem_id="inspect-message")
+        html(show.lesson_link("reading", "can you read a soft prompt?"))
         with gr.Row(elem_classes="picker"):
             self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
             self.beside = gr.Dropdown(

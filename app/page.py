@@ -11,6 +11,7 @@ from . import show
 from .compare_page import ComparePage
 from .components import PLOTLY, counters, html
 from .inspect_page import InspectPage
+from .learn_page import READ, LearnPage
 from .returning import KEEP_TOKEN, READ_TOKENS, Visitors
 from .server import KEEP_FILES, MOST_QUEUED
 from .session import Lab, Session, recorded_run
@@ -57,6 +58,8 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 inspect = InspectPage(lab, recording)
             with gr.Tab("Your task", id="task"):
                 own = TaskPage(lab, allow_hub)
+            with gr.Tab("Learn", id="learn"):
+                learn = LearnPage(lab)
 
         visitors = Visitors(lab, inspect.forget)
 
@@ -73,6 +76,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         own.wire(session, train, tabs, elsewhere, [*compare.outputs, *inspect.outputs])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], show_progress="hidden", queue=False, api_visibility="private")
         inspect.wire(session, train)
+        learn.wire(session)
 
         async def watch(session: Session) -> AsyncIterator[str]:
             while lab.engine.lm is None and not lab.engine.problem:
@@ -102,7 +106,9 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
 
         page.load(arrive, [session, token, last_token], arrival, js=READ_TOKENS, **private).then(
             None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
-        ).then(repaint, [session], everything, **private).then(watch, [session], [status], **private)
+        ).then(repaint, [session], everything, **private).then(
+            learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js=READ, **private
+        ).then(watch, [session], [status], **private)
         back.click(come_back, [session, last_token], arrival, **private).then(
             None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
         ).then(repaint, [session], everything, **private)

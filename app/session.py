@@ -18,6 +18,8 @@ from core.storage import Learned
 from core.table import Table
 from core.task import Handcrafted, slugs
 
+from .lesson import Progress
+
 RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "recordings"
 MOST_RUNS = 12
 
@@ -70,6 +72,7 @@ class Session:
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
     side_job: Ticket | None = None
     count: int = 0  # runs so far, for their names
+    lessons: Progress = field(default_factory=Progress)
     following: int = 0  # grows when a new handler takes over streaming, so that an older one ends
 
     def __deepcopy__(self, memo: Any) -> "Session":

@@ -309,3 +309,8 @@ def cut(text: str, most: int) -> str:
 def message(text: str) -> str:
     """A sentence about something to put right, or nothing."""
     return f'<p class="message" role="alert">{safe(text)}</p>' if text else ""
+
+
+def lesson_link(lesson: str, words: str) -> str:
+    """A link to a lesson, in a tab of its own: what goes on here goes on."""
+    return f'<p class="lesson-link"><a href="?lesson={lesson}" target="_blank" rel="noopener">Lesson: {safe(words)}</a></p>'

@@ -19,6 +19,11 @@ from .session import Lab, Run, Session, time_left
 HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
 PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
 SETTLE = 0.15  # seconds
+LESSONS = {  # below which control, which lesson says more about it
+    "method": ("prefix", "prompt or prefix?"),
+    "virtual_tokens": ("sizes", "how many numbers is that?"),
+    "init": ("starts", "where to start, and what goes wrong"),
+}
 
 
 class TrainPage:
@@ -41,6 +46,8 @@ class TrainPage:
                 for names in IN_SIGHT:
                     with gr.Row(elem_classes="settings"):
                         self.controls |= {name: control(name) for name in names}
+                    if names[0] in LESSONS:
+                        html(show.lesson_link(*LESSONS[names[0]]))
                 with gr.Accordion("more", open=False):
                     self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):

@@ -1,0 +1,78 @@
+"""What every lesson's experiment has: a key to find its results again, a job for the engine, what it shows, and an outcome."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from core import Recipe, Task, load_task
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.record import RunRecord, new_record, training_job
+from core.training import StepEvent
+
+from ..lesson import Told
+from ..panel import Findings, Shelf, Step, View
+from ..session import Lab, Run
+
+Settings = Mapping[str, Any]
+
+
+class Experiment(ABC):
+    """One kind of experiment. settings: of the part of the lesson, plain data."""
+
+    name: str
+    button = "Run it"
+
+    def __init__(self, lab: Lab, shelf: Shelf):
+        """shelf: whole findings of all sessions, and prompts that were trained for them."""
+        self.lab, self.shelf = lab, shelf
+
+    def key(self, settings: Settings) -> tuple:
+        """What the findings depend on: the same key, the same findings, whoever asks."""
+        return (self.name, json.dumps(settings, sort_keys=True))
+
+    @abstractmethod
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        """As of a panel: yields how many findings and `Step`s there will be (an int), then them, and None between pieces."""
+
+    @abstractmethod
+    def view(self, settings: Settings, findings: Findings) -> View:
+        """What to show of the findings so far."""
+
+    @abstractmethod
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        """The outcome of whole findings."""
+
+    # --- shared -----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def task(settings: Settings) -> Task:
+        return load_task(settings["task"])
+
+    def recipe(self, settings: Settings, **more: Any) -> Recipe:
+        """The lesson's recipe with the server's model and dtype, and the task's own settings."""
+        task = self.task(settings)
+        base = {"task": task.slug, "model": self.lab.model, "dtype": self.lab.dtype}
+        return Recipe.from_dict({**base, **task.recipe, **settings.get("recipe", {}), **more})
+
+    def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Any, None, Run]:
+        """Train the lesson's recipe, or take what an earlier part of a lesson trained with the very same one. Yields `Step`s.
+
+        The run's record is yielded first, and grows meanwhile. The same recipe gives the same vectors, so nothing is lost.
+        """
+        task, recipe = self.task(settings), self.recipe(settings)
+        key = ("trained", json.dumps(recipe.to_dict(), sort_keys=True), hash((task.train, task.held_out, task.handcrafted)))
+        known = self.shelf.get(key)
+        record: RunRecord = known.items[0] if known else new_record(task, recipe)
+        yield record
+        if not known:
+            for event in training_job(lm, task, recipe, self.lab.vocabulary(lm), self.lab.book, record, ticket.stopping.is_set):
+                yield Step() if event is not None and (isinstance(event, StepEvent) or record.losses) else None
+            self.shelf.put(key, Findings(items=[record], whole=True, going=False))
+        return Run("learned", record, task, recipe)
+
+
+def record_of(findings: Findings) -> RunRecord | None:
+    """The record that an experiment began with."""
+    return next((item for item in findings.items if isinstance(item, RunRecord)), None)

@@ -1,0 +1,156 @@
+"""The fourth lesson: what a soft prompt reads as, beside controls, and what is left where the words alone stand there."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from core.contenders import moved, snapped, started
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.probes.wayward import Wayward, look
+from core.record import score_row
+from core.run import Scored, common_rows, contest, rivals
+from core.scoring import Contender, Score
+
+from .. import figures, inspect_figures, show
+from ..contest import learned_contender
+from ..lesson import Told, versus
+from ..panel import Findings, View
+from ..panels.nearest import table
+from ..panels.snap import kept
+from .experiment import Experiment, Settings, record_of
+
+FEW = 0.2  # of the vectors, or of a gain: hardly any
+MANY = 0.8
+
+
+class NearestExperiment(Experiment):
+    """Train, and see how many vectors have another nearest token than at the start; the control beside it."""
+
+    name, button = "nearest", "Train it, and look"
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield self.recipe(settings).steps
+        yield from self.trained(lm, settings, ticket)
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        record = record_of(findings)
+        if record is None or not record.readings:
+            return View()
+        if not record.finished:
+            return View(show.chips(record, record.step, None), figures.curves(record))
+        return View(table(record, record.step, None), inspect_figures.strip(record, record.step, None))
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        record = record_of(findings)
+        assert record is not None
+        first = [ids[0] for ids in record.readings[0].ids]
+        last = record.readings[-1]
+        changed = sum(ids[0] != was for ids, was in zip(last.ids, first, strict=True))
+        control = sum(now != was for now, was in zip(last.control_ids[0], first, strict=True))
+        learned = next(score for score in record.held_out.values() if score.kind == "soft")
+        values = {
+            "changed": str(changed),
+            "control": str(control),
+            "count": str(len(first)),
+            "learned": show.percent(learned.accuracy),
+            "moved": f"{float(last.moved.mean()):.2f}",
+            "norm": f"{float(last.norm.mean()):.2f}",
+        }
+        share = changed / len(first)
+        return Told("few" if share <= FEW else "most" if share >= MANY else "some", values)
+
+
+class SnapExperiment(Experiment):
+    """The nearest word in place of each vector of the prompt that was trained before, and a random move of the same lengths."""
+
+    name, button = "snap", "Snap it, and score"
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield self.recipe(settings).steps + 6
+        run = yield from self.trained(lm, settings, ticket)
+        task, mine = run.task, replace(learned_contender(run), name="learned")
+        words, text = snapped(lm, mine)
+        yield text
+        start = run.record.vectors[0]
+        entrants = [mine, words, moved(lm, mine, start), started(lm, mine, start), rivals(task)[0]]
+        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+            yield event.score if isinstance(event, Scored) and event.final else None
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        scores = {item.name: item for item in findings.items if isinstance(item, Score)}
+        texts = [item for item in findings.items if isinstance(item, str)]
+        reads = f"<p class='headline'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
+        rows = [score_row(score, samples=False) for score in scores.values()]
+        return View(reads + show.bars(rows, "The same held-out rows for all", []) + kept(scores))
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        scores = [item for item in findings.items if isinstance(item, Score)]
+        mine = next(score for score in scores if score.name == "learned")
+        words = next(score for score in scores if score.name.startswith("snapped"))
+        control = next(score for score in scores if score.name.startswith("control"))
+        nothing = next(score for score in scores if score.kind == "none")
+        gain = mine.accuracy - nothing.accuracy
+        values = {
+            "learned": show.percent(mine.accuracy),
+            "snapped": show.percent(words.accuracy),
+            "control": show.percent(control.accuracy),
+            "none": show.percent(nothing.accuracy),
+        }
+        if versus(mine, nothing) != "ahead":
+            return Told("unclear", values)
+        left = (words.accuracy - nothing.accuracy) / gain
+        return Told("few" if left <= FEW else "most" if left >= MANY else "some", values)
+
+
+class WaywardExperiment(Experiment):
+    """A prompt that starts at a sentence which has nothing to do with the task (settings: sentence), trained on the task."""
+
+    name, button = "wayward", "Train it from the sentence"
+
+    def whole(self, lm: LanguageModel, settings: Settings) -> Settings:
+        """The settings with as many vectors as the sentence has tokens."""
+        sentence = settings["sentence"]
+        recipe = {"init": "text", "init_text": sentence, "virtual_tokens": max(1, len(lm.tokenise(sentence)))}
+        return {**settings, "recipe": {**settings.get("recipe", {}), **recipe}}
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield self.recipe(settings).steps + 5
+        run = yield from self.trained(lm, self.whole(lm, settings), ticket)
+        task, mine = run.task, replace(learned_contender(run), name="learned")
+        start = run.record.vectors[0]
+        itself = replace(started(lm, mine, start), name="the sentence itself")
+        entrants: list[Contender] = [mine, itself, moved(lm, mine, start), rivals(task)[0]]
+        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+            if isinstance(event, Scored) and event.final:
+                yield event.score
+                if event.score.name == "learned":
+                    yield look(lm, mine, lm.tokenise(settings["sentence"]), 0.0, "sentence", event.score, run.record.step)
+            else:
+                yield None
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        record = record_of(findings)
+        if record is None or not record.readings:
+            return View()
+        scores = [item for item in findings.items if isinstance(item, Score)]
+        rows = [score_row(score, samples=False) for score in scores]
+        found = next((item for item in findings.items if isinstance(item, Wayward)), None)
+        reads = f"<p class='headline'>Its nearest tokens read: <q>{show.safe(found.text.strip())}</q></p>" if found else ""
+        bars = show.bars(rows, "The same held-out rows for all", [])
+        return View(reads + bars + show.chips(record, record.step, None) + show.samples(record, record.step), figures.curves(record))
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        found = next(item for item in findings.items if isinstance(item, Wayward))
+        scores = {item.name: item for item in findings.items if isinstance(item, Score)}
+        itself = scores["the sentence itself"]
+        values = {
+            "learned": show.percent(found.score.accuracy),
+            "itself": show.percent(itself.accuracy),
+            "text": show.safe(found.text.strip()),
+            "kept": str(found.kept),
+            "count": str(len(found.tokens)),
+            "control": show.percent(next(score.accuracy for name, score in scores.items() if name.startswith("control"))),
+        }
+        learned = versus(found.score, itself) == "ahead"
+        return Told(("both" if found.reads else "task") if learned else ("words" if found.reads else "neither"), values)

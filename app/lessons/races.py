@@ -1,0 +1,107 @@
+"""Several recipes trained side by side, a step of each in turn: starts, common mistakes, prompts against prefixes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from core import Recipe
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.race import Entry, Lap, Placed, race
+from core.scoring import Score, compare
+from core.sizes import prefix_numbers, prompt_numbers, shape_of
+
+from .. import learn_figures, show
+from ..lesson import CHANCE, Told, apart, versus
+from ..panel import Findings, View
+from .experiment import Experiment, Settings
+
+LAST = 5  # steps whose mean loss stands for where training ended
+
+
+class RaceExperiment(Experiment):
+    """settings: task, recipe (of all), entries, and what is asked.
+
+    An entry has an id, a name, and where it differs: recipe, mistake, rows; `match` "numbers": as many virtual tokens as give
+    about as many trained numbers as the first entry has. The first entry is the one that the others are held against.
+    ask: `last` (which is last, if by more than chance), `first`, or `against` (how the entry `of` does against the first).
+    """
+
+    name, button = "race", "Start the race"
+
+    def entries(self, settings: Settings, lm: LanguageModel) -> list[Entry]:
+        made: list[Entry] = []
+        for spec in settings["entries"]:
+            recipe = self.recipe(settings, **spec.get("recipe", {}))
+            if spec.get("match") == "numbers":
+                recipe = recipe.but(virtual_tokens=matched(lm, made[0].recipe, recipe))
+            made.append(Entry(spec["id"], recipe, spec.get("mistake", ""), spec.get("rows", 0)))
+        return made
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield from race(lm, self.task(settings), self.entries(settings, lm), self.lab.book)
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        laps = [item for item in findings.items if isinstance(item, Lap)]
+        placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
+        names = {spec["id"]: spec["name"] for spec in settings["entries"]}
+        steps = max(self.recipe(settings, **spec.get("recipe", {})).steps for spec in settings["entries"])
+        return View(learn_figures.race_table(names, laps, placed), learn_figures.race(names, laps, steps) if laps else None)
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
+        losses: dict[str, list[float]] = {}
+        for item in findings.items:
+            if isinstance(item, Lap):
+                losses.setdefault(item.name, []).append(item.loss)
+        first = placed[settings["entries"][0]["id"]].held_out
+        values = {"n": str(first.n)}
+        for name, one in placed.items():
+            last = losses[name][-LAST:]
+            values |= {
+                f"{name}_held": show.percent(one.held_out.accuracy),
+                f"{name}_seen": show.percent(one.seen.accuracy),
+                f"{name}_loss": f"{one.held_out.token_loss:.2f}" if one.held_out.token_loss is not None else "–",
+                f"{name}_start": f"{losses[name][0]:.2f}",
+                f"{name}_end": f"{sum(last) / len(last):.2f}",
+                f"{name}_gap": f"{100 * (one.seen.accuracy - one.held_out.accuracy):.0f} points",
+                f"{name}_numbers": f"{one.parameters:,}",
+                f"{name}_apart": apart(one.held_out, first),
+                f"{name}_misused": show.percent(one.misused.accuracy) if one.misused else "–",
+                f"{name}_rate": f"{self.recipe(settings, **self._spec(settings, name).get('recipe', {})).learning_rate:g}",
+            }
+        scores = {name: one.held_out for name, one in placed.items()}
+        values |= {
+            "first": show.safe(self._spec(settings, leader(scores))["name"]),
+            "first_held": show.percent(scores[leader(scores)].accuracy),
+        }
+        tail = min(scores, key=lambda name: scores[name].accuracy)
+        values |= {"last": show.safe(self._spec(settings, tail)["name"]), "last_held": show.percent(scores[tail].accuracy)}
+        values["spread"] = apart(scores[tail], scores[leader(scores)])
+        return Told(outcome(settings, scores), values)
+
+    @staticmethod
+    def _spec(settings: Settings, name: str) -> dict[str, Any]:
+        return next(spec for spec in settings["entries"] if spec["id"] == name)
+
+
+def leader(scores: dict[str, Score]) -> str:
+    return max(scores, key=lambda name: scores[name].accuracy)
+
+
+def outcome(settings: Settings, scores: dict[str, Score]) -> str:
+    """The name of what happened, by held-out rows, paired: an entry's id, `tie`, `ahead` or `behind`."""
+    if settings["ask"] == "against":
+        return versus(scores[settings["of"]], scores[settings["entries"][0]["id"]])
+    front = settings["ask"] == "first"
+    order = sorted(scores, key=lambda name: -scores[name].accuracy if front else scores[name].accuracy)
+    # The one in question, and whoever is nearest to it: between these two it must be more than chance.
+    found = compare(scores[order[0]], scores[order[1]])
+    return order[0] if found.p < CHANCE else "tie"
+
+
+def matched(lm: LanguageModel, first: Recipe, other: Recipe) -> int:
+    """How many virtual tokens of `other`'s method hold about as many numbers as `first` trains: at least one, at most 200."""
+    shape = shape_of(lm)
+    count = {"prompt": prompt_numbers, "prefix": prefix_numbers}
+    wanted = count[first.method](shape, first.virtual_tokens)
+    return min(200, max(1, round(wanted / count[other.method](shape, 1))))

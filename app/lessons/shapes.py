@@ -1,0 +1,92 @@
+"""The second lesson: where vectors and prefixes go in the loaded model, and how many numbers each way of adapting it trains."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.prefix import create
+from core.sizes import Shape, shape_of, spectrum
+
+from .. import learn_figures, show
+from ..lesson import Told
+from ..panel import Findings, View
+from .experiment import Experiment, Settings
+
+RANK, ADAPTER = 8, 64  # usual ones
+ABOUT = 1.5  # times as much, or as little, still counts as about the same
+
+
+class CountExperiment(Experiment):
+    """Make both prompts on the loaded model, untrained, and count their numbers: one by one, and by the formula."""
+
+    name, button = "count", "Make both, and count"
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield 3
+        yield lm.name.rsplit("/", 1)[-1], shape_of(lm)
+        for method in ("prompt", "prefix"):
+            yield method, create(lm, self.task(settings), self.recipe(settings, method=method)).parameter_count()
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        if not findings.whole:
+            return View()
+        (name, shape), tokens = findings.items[0], self.recipe(settings).virtual_tokens
+        sizes = spectrum(shape, tokens, RANK, ADAPTER)
+        return View(
+            learn_figures.diagram(shape, tokens, name) + learn_figures.sizes_table(sizes), learn_figures.spectrum(sizes, show.safe(name))
+        )
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        (name, shape), (_, prompt), (_, prefix) = findings.items
+        times = prefix / prompt
+        values = {
+            "model": show.safe(name),
+            "prompt": f"{prompt:,}",
+            "prefix": f"{prefix:,}",
+            "times": f"{times:.0f}" if times >= 10 else f"{times:.1f}",
+            "all": f"{shape.parameters:,}",
+            "share": learn_figures.share(prompt / shape.parameters),
+            "layers": str(shape.layers),
+            "tokens": str(self.recipe(settings).virtual_tokens),
+        }
+        return Told(by_times(times), values)
+
+
+def by_times(times: float) -> str:
+    """How many times as many, roughly.
+
+    >>> [by_times(times) for times in (1.2, 2.0, 20.0, 500.0)]
+    ['same', 'double', 'tens', 'hundreds']
+    """
+    return "same" if times < ABOUT else "double" if times < 5 else "tens" if times < 200 else "hundreds"
+
+
+class SpectrumExperiment(Experiment):
+    """A prompt, a prefix, LoRA and adapters on the loaded model against all of its numbers. The calculator stands below it."""
+
+    name, button = "spectrum", "Count"
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield 1
+        yield lm.name.rsplit("/", 1)[-1], shape_of(lm)
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        if not findings.whole:
+            return View()
+        name, shape = findings.items[0]
+        sizes = self.sizes(settings, shape)
+        return View(learn_figures.sizes_table(sizes), learn_figures.spectrum(sizes, show.safe(name)))
+
+    def sizes(self, settings: Settings, shape: Shape) -> list[Any]:
+        return spectrum(shape, settings["tokens"], RANK, ADAPTER)
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        name, shape = findings.items[0]
+        *methods, full = self.sizes(settings, shape)
+        order = sorted(methods, key=lambda size: size.numbers)
+        values = {size.method.split(",")[0].split(" of ")[0].replace(" ", "_").replace("/", ""): f"{size.numbers:,}" for size in methods}
+        values |= {"model": show.safe(name), "all": f"{full.numbers:,}", "order": " < ".join(show.safe(size.method) for size in order)}
+        values["largest_share"] = learn_figures.share(order[-1].numbers / full.numbers)
+        share = order[-1].numbers / full.numbers
+        return Told("under" if share < 0.1 else "over", values)

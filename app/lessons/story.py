@@ -1,0 +1,126 @@
+"""The first lesson: prompts that people wrote, then trained vectors, on the same held-out rows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.engine import Ticket
+from core.model import LanguageModel
+from core.record import RunRecord, score_row
+from core.run import Scored, common_rows, contest, rivals
+from core.scoring import Contender, Score
+from core.task import Task
+
+from .. import figures, show
+from ..lesson import Told, amount, apart, versus
+from ..panel import Findings, View
+from .experiment import Experiment, Settings, record_of
+
+
+class WrittenExperiment(Experiment):
+    """Prompts in words: nothing before the input and instructions (part `instructions`), then worked examples too."""
+
+    name, button = "written", "Ask the model"
+
+    def entrants(self, settings: Settings) -> list[Contender]:
+        everybody = rivals(self.task(settings))
+        return [one for one in everybody if settings["part"] == "examples" or not one.examples]
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        task, entrants = self.task(settings), self.entrants(settings)
+        yield len(entrants)
+        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+            yield event.score if isinstance(event, Scored) and event.final else None
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        scores = [score for score in findings.items if isinstance(score, Score)]
+        names = [prompt.name for prompt in self.task(settings).handcrafted]
+        bars = show.bars([score_row(score, samples=False) for score in scores], "Right answers, all on the same held-out rows", names)
+        return View(bars + prompts(self.task(settings), {score.name for score in scores}) + said(scores))
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        scores = [score for score in findings.items if isinstance(score, Score)]
+        nothing = next(score for score in scores if score.kind == "none")
+        plain = best([score for score in scores if score.kind == "handcrafted" and not score.examples]) or nothing
+        values = {"none": show.percent(nothing.accuracy), "instruction": show.percent(plain.accuracy), "n": str(plain.n)}
+        values["name"] = show.safe(plain.name)
+        if settings["part"] == "instructions":
+            return Told(amount(plain.accuracy), values)
+        worked = best([score for score in scores if score.examples]) or nothing
+        values |= {"examples": show.percent(worked.accuracy), "difference": apart(worked, plain)}
+        return Told(versus(worked, plain), values)
+
+
+class TrainExperiment(Experiment):
+    """Trained vectors beside the prompts in words. ask: `written` (against the best of them), or `amount` (how many are right)."""
+
+    name, button = "train", "Train it"
+
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+        yield self.recipe(settings).steps
+        yield from self.trained(lm, settings, ticket)
+
+    def view(self, settings: Settings, findings: Findings) -> View:
+        record = record_of(findings)
+        if record is None or not record.readings:
+            return View()
+        rows = record.scores if record.scores else []
+        told = f"<p class='headline'>{show.headline(record)}</p>"
+        bars = show.bars(rows, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
+        return View(told + bars + show.samples(record, record.step), figures.curves(record))
+
+    def told(self, settings: Settings, findings: Findings) -> Told:
+        record = record_of(findings)
+        assert record is not None
+        learned, written, nothing = scores_of(record)
+        values = {
+            "learned": show.percent(learned.accuracy),
+            "n": str(learned.n),
+            "none": show.percent(nothing.accuracy),
+            "written": show.percent(written.accuracy),
+            "name": show.safe(written.name),
+            "difference": apart(learned, written),
+            "vectors": str(record.recipe["virtual_tokens"]),
+            "steps": str(record.step),
+            "seconds": f"{record.seconds:.0f}",
+            "positions": f"{learned.positions}",
+            "written_positions": f"{written.positions}",
+            "first_loss": f"{sum(record.losses[:5]) / len(record.losses[:5]):.2f}",
+            "last_loss": f"{sum(record.losses[-5:]) / len(record.losses[-5:]):.2f}",
+            "loss": f"{learned.token_loss:.2f}" if learned.token_loss is not None else "–",
+        }
+        return Told(amount(learned.accuracy) if settings["ask"] == "amount" else versus(learned, written), values)
+
+
+def scores_of(record: RunRecord) -> tuple[Score, Score, Score]:
+    """On held-out rows: the learned prompt, the best one that people wrote (with hindsight), and no prompt at all."""
+    scores = list(record.held_out.values())
+    learned = next(score for score in scores if score.kind in ("soft", "prefix"))
+    nothing = next(score for score in scores if score.kind == "none")
+    return learned, best([score for score in scores if score.kind == "handcrafted"]) or nothing, nothing
+
+
+def best(scores: list[Score]) -> Score | None:
+    return max(scores, key=lambda score: score.accuracy, default=None)
+
+
+def prompts(task: Task, names: set[str]) -> str:
+    """The words of the prompts that were asked with."""
+    shown = [prompt for prompt in task.handcrafted if prompt.name in names]
+    items = "".join(f"<dt>{show.safe(prompt.name)}</dt><dd><pre>{show.safe(prompt.template)}</pre></dd>" for prompt in shown)
+    return f"<details class='prompts'><summary>the prompts, word for word</summary><dl>{items}</dl></details>" if shown else ""
+
+
+def said(scores: list[Score], most: int = 6) -> str:
+    """What the best of `scores` said on its first rows."""
+    top = best(scores)
+    if top is None:
+        return ""
+    rows = "".join(
+        f"<tr><td>{show.safe(show.cut(one.input, 60))}</td><td class='dim'>{show.safe(show.cut(one.output, 30))}</td>"
+        f"<td class='{'right' if one.correct else 'wrong'}'>{'✓' if one.correct else '✗'} {show.safe(show.cut(one.said, 30) or '∅')}</td></tr>"
+        for one in top.results[:most]
+    )
+    return (
+        f"<table class='said'><caption>What it says with the best of these, “{show.safe(top.name)}”</caption><thead><tr><th scope='col'>input</th>"
+        f"<th scope='col'>right answer</th><th scope='col'>it says</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
