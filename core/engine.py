@@ -12,6 +12,7 @@ stays, and nobody waits for a session that has had its share. A session's own jo
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import math
 import statistics
@@ -62,6 +63,8 @@ class Ticket:
         self.working = False  # a piece is being done now; a paused job may still finish one
         self._job = job
         self._pieces: Iterator[Any] | None = None
+        # Its pieces see the context variables of whoever asked for it, or asked last: on some servers these say whose device it is.
+        self._context = contextvars.Context() if idle else contextvars.copy_context()
         self.idle = idle  # only done while nobody else wants the device
         self._steps = steps  # training steps left before it pauses by itself; None: no limit
         self._paused_at = 0.0
@@ -182,6 +185,8 @@ class Engine:
                 self._arrive(ticket.session)
                 ticket.status = "waiting" if ticket._pieces is None and not ticket.working else "running"
                 ticket._steps = steps
+                if not ticket.idle:
+                    ticket._context = contextvars.copy_context()
                 self._change.notify()
 
     def stop(self, ticket: Ticket) -> None:
@@ -228,7 +233,7 @@ class Engine:
                 "problem": self.problem,
                 **{status: jobs.count(status) for status in ("running", "waiting", "paused")},
                 "sessions": len(self._tickets),
-                "device": self.lm.device.type if self.lm else "",
+                "device": self.lm.device_name if self.lm else "",
                 "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
                 "alive": self._thread.is_alive(),
                 "stuck_seconds": 0.0 if self._began is None else self._clock() - self._began,
@@ -363,9 +368,7 @@ class Engine:
         status, message, event = "", "", None
         began = self._clock()
         try:
-            if ticket._pieces is None:
-                ticket._pieces = iter(ticket._job(self.lm, ticket))
-            event = next(ticket._pieces)
+            event = ticket._context.run(self._next_event, ticket, self.lm)
         except StopIteration:
             status = "done"
         except LabError as error:
@@ -397,8 +400,15 @@ class Engine:
             self._close(ticket)
 
     @staticmethod
+    def _next_event(ticket: Ticket, lm: LanguageModel) -> Any:
+        if ticket._pieces is None:
+            ticket._pieces = iter(ticket._job(lm, ticket))
+        return next(ticket._pieces)
+
+    @staticmethod
     def _close(ticket: Ticket) -> None:
         pieces, ticket._pieces = ticket._pieces, None
+        ticket._context = contextvars.Context()  # it holds the visitor's request
         close = getattr(pieces, "close", None)
         if close:
             try:

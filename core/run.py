@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from . import slices
 from .errors import LabError
 from .model import LanguageModel
 from .recipe import Recipe
-from .scoring import Contender, Score, bare, majority, score_steps, written
+from .scoring import Contender, Score, bare, majority, written
 from .task import Example, Task
 from .training import State, StepEvent, Training
 
@@ -90,7 +91,7 @@ class Scorebook:
             yield found
             return
         latest = None
-        for latest in score_steps(lm, contender, examples, labels):
+        for latest in slices.score_steps(lm, contender, examples, labels):
             yield latest
         if latest:
             key = self._key(lm, contender, examples, labels)
@@ -180,7 +181,7 @@ def run(
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
-            events, state = training.advance(state)
+            events, state = slices.advance(training, state)
         yield from events
         for rival in list(waiting):  # what is known already costs nothing: show it at once
             known = book.get(lm, rival, task.validation, task.labels)
@@ -217,7 +218,7 @@ def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator
     state, watch = training.start(), Stopwatch(time.perf_counter)
     while state.step < recipe.steps and not state.stopped:
         with watch:
-            events, state = training.advance(state)
+            events, state = slices.advance(training, state)
         yield from events
     training.show(state, best=True)
     yield replace(training.contender(name), seconds=watch.seconds)
