@@ -4,7 +4,7 @@ import argparse
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the page; the model loads behind it."""
     chosen = parser().parse_args(arguments)
-    lend: Callable[["LanguageModel"], "LanguageModel"] = lambda lm: lm  # noqa: E731
-    if zero_gpu():
+    lent = zero_gpu()
+    if lent:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
         from app import zerogpu  # takes CUDA's place, so before torch is loaded
 
-        lend, chosen.device = zerogpu.lend, "cpu"
+        chosen.device = "cpu"
         chosen.dtype = "float32" if chosen.dtype in ("fast", "auto") else chosen.dtype  # as those choose for its GPUs
 
     from starlette.middleware import Middleware
@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        lm = lend(load_model(chosen.model, chosen.device, chosen.dtype))
+        lm = load_model(chosen.model, chosen.device, chosen.dtype)
+        if lent:
+            zerogpu.lend(lm)
         server.log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
         return lm
 

@@ -35,12 +35,11 @@ _here: LanguageModel | None = None  # on the CPU; workers are forked from the pr
 _there: LanguageModel | None = None  # in a worker: on its GPU
 
 
-def lend(lm: LanguageModel) -> LanguageModel:
-    """From now on slices of `lm` are done by workers with a GPU. `lm` is on the CPU. Call it once, before the page is launched."""
+def lend(lm: LanguageModel) -> None:
+    """From now on slices of `lm`, which is on the CPU, are done by workers with a GPU."""
     global _here, _there
     _here, _there = lm, None
     lm.elsewhere = ZeroGPU(lm)
-    return lm
 
 
 @spaces.GPU(duration=lambda work: work.seconds)

@@ -75,7 +75,8 @@ def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
     lm, recipe = training.lm, training.recipe
     if lm.elsewhere is None:
         return training.advance(state)
-    tokens = recipe.batch_size * _longest(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
+    sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
+    tokens = sequences * _longest(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
     steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
     events, data = lm.elsewhere(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))

@@ -12,7 +12,7 @@ from core.engine import Engine
 from core.errors import LabError
 from core.model import hash_weights
 from core.recipe import Recipe
-from core.run import Finished, Scored, Scorebook, repeat, run
+from core.run import Finished, Scorebook, Scored, repeat, run
 from core.scoring import bare
 from core.slices import MOST_SECONDS, MOST_STEPS, ScoringSlice, TrainingSlice, advance
 from core.training import StepEvent, Training
@@ -90,19 +90,22 @@ def test_what_cannot_be_done_there_comes_back_as_its_sentence(lm):
     assert isinstance(lm.elsewhere.done[0], ScoringSlice)
 
 
+def first_slice(lm, recipe):
+    """What is asked for first."""
+    asked = []
+    lm.elsewhere = lambda work: asked.append(work) or ([], work.state)
+    training = Training(lm, answer_task(), recipe)
+    advance(training, training.start())
+    return asked[0]
+
+
 def test_the_seconds_asked_for_follow_the_recipe_and_are_never_too_many(lm):
-    asked = {}
-    for size in (4, 256):
-        training = Training(forked(lm), answer_task(), Recipe(steps=60, batch_size=size))
-        lm.elsewhere = lambda work: asked.setdefault(size, work) and ([], work.state)
-        advance(training, training.start())
-    assert asked[4].seconds <= asked[256].seconds <= MOST_SECONDS
-    small = asked[256].steps
+    small, large = (first_slice(lm, Recipe(batch_size=size)) for size in (4, 256))
+    assert small.steps == large.steps == MOST_STEPS and small.seconds <= large.seconds <= MOST_SECONDS
+    assert first_slice(lm, Recipe(steps=2)).steps == 2
     lm.model.num_parameters = lambda: 8_000_000_000
-    advance(training, training.start())
-    asked.pop(256)
-    advance(training, training.start())
-    assert asked[256].steps < small and asked[256].steps >= 1 and asked[256].seconds <= MOST_SECONDS
+    slower = first_slice(lm, Recipe(batch_size=256))
+    assert 1 <= slower.steps < MOST_STEPS and small.seconds < slower.seconds <= MOST_SECONDS
 
 
 def test_the_stand_in_lets_no_tensor_and_no_module_cross(lm):

@@ -46,20 +46,27 @@ def asked(monkeypatch):
     return works
 
 
+def lent():
+    """A model whose slices go to the `spaces` package."""
+    lm = make("llama")
+    zerogpu.lend(lm)
+    return lm
+
+
 def vectors(lm):
     return [event.vectors for event in run(lm, answer_task(), RECIPE) if isinstance(event, StepEvent)]
 
 
 def test_a_visitors_slices_go_to_the_decorated_function_and_give_the_same_vectors(asked):
-    lent = zerogpu.lend(make("llama"))
+    lm = lent()
     with visit("one"):
-        found = vectors(lent)
-    assert len(asked) > 2 and lent.device_name == "zerogpu"
+        found = vectors(lm)
+    assert len(asked) > 2 and lm.device_name == "zerogpu"
     assert all(np.array_equal(a, b) for a, b in zip(found, vectors(make("llama")), strict=True))
 
 
 def test_what_nobody_asked_for_is_done_here(asked):
-    assert len(vectors(zerogpu.lend(make("llama")))) == 12
+    assert len(vectors(lent())) == 12
     assert not asked
 
 
@@ -71,21 +78,21 @@ def test_without_a_gpu_a_run_goes_on_here_to_its_end_and_says_so_once_for_each_p
         raise gr.Error("<b>Your time is used up.</b>")
 
     monkeypatch.setattr(zerogpu, "in_worker", refuse)
-    lent = zerogpu.lend(make("llama"))
+    lm = lent()
     with pytest.warns(UserWarning, match="No GPU could be had") as said, visit("two"):
-        events = list(run(lent, answer_task(), RECIPE))
+        events = list(run(lm, answer_task(), RECIPE))
     assert isinstance(events[-1], Finished) and events[-1].state.step == 12
     assert len(tries) == 1
     told = [str(warning.message) for warning in said]
     assert len(told) == 1 and "&lt;b&gt;" in told[0] and "<b>" not in told[0]
     with visit("three"), pytest.warns(UserWarning):
-        vectors(lent)
+        vectors(lm)
     assert len(tries) == 2
 
 
 def test_a_sentence_for_people_comes_back_from_the_worker_and_is_no_reason_to_try_here(asked):
-    lent = zerogpu.lend(make("llama"))
+    lm = lent()
     task = answer_task(template="{input} " + "and on " * 200)
     with visit("four"), pytest.raises(LabError, match="positions"):
-        list(Scorebook().score(lent, bare(task), task.held_out, None))
+        list(Scorebook().score(lm, bare(task), task.held_out, None))
     assert len(asked) == 1
