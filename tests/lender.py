@@ -6,12 +6,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-# Starts app.py with `spaces` as on ZeroGPU, all but the two calls that need a GPU's driver.
-START = (
-    "import runpy, sys; import spaces.zero.torch as cuda; "
-    "cuda.init = lambda uuid: None; cuda.move = lambda callback=None: None; "
-    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-)
+# Starts app.py with `spaces` as on ZeroGPU, all but what needs a build of PyTorch with CUDA and a driver.
+START = """
+import runpy, sys, torch
+here, torch.version.cuda = torch.version.cuda, torch.version.cuda or "12.8"
+torch._C._cuda_init = getattr(torch._C, "_cuda_init", None)
+import spaces.zero.torch as cuda
+torch.version.cuda = here
+cuda.init = lambda uuid: None
+cuda.move = lambda callback=None: None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Lender:
