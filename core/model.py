@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -61,6 +61,15 @@ def load_model(name: str | None = None, device: str | None = None, dtype: str | 
     return LanguageModel(model, tokenizer, name).to(where, chosen)
 
 
+class Elsewhere(Protocol):
+    """Another process, with a faster device, that does slices of work: see core/slices.py. device: its name, for people."""
+
+    device: str
+
+    def __call__(self, work: Any) -> Any:
+        """What `work.do` returns there. It is done here where it can't be there; LabError as `work.do` raises it."""
+
+
 class LanguageModel:
     """A frozen causal LM with its tokenizer. Everything that runs the network is here; nothing here is trained.
 
@@ -75,6 +84,7 @@ class LanguageModel:
         self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
         self.lead = _lead_tokens(tokenizer)
         self.float32 = self  # the twin that publishes scores; itself unless training runs in a smaller dtype
+        self.elsewhere: Elsewhere | None = None  # who trains and scores in place of this process
         self._probe()
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
@@ -94,11 +104,16 @@ class LanguageModel:
         return self.model.device
 
     @property
+    def device_name(self) -> str:
+        """Where it trains and scores, for people."""
+        return self.elsewhere.device if self.elsewhere else self.device.type
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.model.dtype
 
     def __repr__(self) -> str:
-        return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device.type}, {self.dtype_name})"
+        return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device_name}, {self.dtype_name})"
 
     @property
     def dtype_name(self) -> str:

@@ -142,7 +142,8 @@ def training_job(
     LabError, with the numbers, where the device hasn't enough memory left for it.
     """
     training = Training(lm, task, recipe)
-    check(training)
+    if lm.elsewhere is None:  # else it is asked there, by the first slice
+        check(training)
     state = training.start()
     start = training.show(state).snapshot()
     reader = reader_of(lm, vocabulary, start)
@@ -192,7 +193,7 @@ def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: V
 
 
 def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader, vocabulary: Vocabulary, start: np.ndarray) -> None:
-    record.base = {"name": lm.name, "weights": lm.weights_hash, "device": lm.device.type, "dtype": lm.dtype_name, "layers": lm.layers}
+    record.base = {"name": lm.name, "weights": lm.weights_hash, "device": lm.device_name, "dtype": lm.dtype_name, "layers": lm.layers}
     record.kind, record.parameters = prefix.kind, prefix.parameter_count()
     record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
     record.explained = [float(share) for share in reader.plane.explained]

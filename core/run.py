@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from . import slices
 from .errors import LabError
 from .model import LanguageModel
 from .recipe import Recipe
-from .scoring import Contender, Score, bare, majority, score_steps, written
+from .scoring import Contender, Score, bare, majority, written
 from .task import Example, Task
 from .training import State, StepEvent, Training
 
@@ -97,7 +98,7 @@ class Scorebook:
         done = 0
         if not found:
             with self._lock:
-                going = self._going.setdefault(key, _Going(self._fill(key, score_steps(lm, contender, examples, labels))))
+                going = self._going.setdefault(key, _Going(self._fill(key, slices.score_steps(lm, contender, examples, labels))))
                 going.wanted += 1
             try:
                 while part := next(going.parts, None):
@@ -215,7 +216,7 @@ def run(
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
-            events, state = training.advance(state)
+            events, state = slices.advance(training, state)
         yield from events
         for rival in list(waiting):  # what is known already costs nothing: show it at once
             known = book.get(lm, rival, task.validation, task.labels)
@@ -252,7 +253,7 @@ def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator
     state, watch = training.start(), Stopwatch(time.perf_counter)
     while state.step < recipe.steps and not state.stopped:
         with watch:
-            events, state = training.advance(state)
+            events, state = slices.advance(training, state)
         yield from events
     training.show(state, best=True)
     yield replace(training.contender(name), seconds=watch.seconds)

@@ -97,7 +97,7 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
     return {
         "format": 1,
         "recipe": recipe.to_dict(),
-        "base": {"name": lm.name, "weights": lm.weights_hash, "device": lm.device.type, "dtype": lm.dtype_name},
+        "base": {"name": lm.name, "weights": lm.weights_hash, "device": lm.device_name, "dtype": lm.dtype_name},
         "task": {"name": task.name, "slug": task.slug, "labels": list(task.labels) if task.labels else None},
         "template": template,
         "placement": recipe.placement,

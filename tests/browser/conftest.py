@@ -34,12 +34,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def serve(*arguments: str) -> Iterator[str]:
-    """Run app.py on a free port until the test session ends; yields its address."""
+def serve(*arguments: str, command: tuple[str, ...] = ("app.py",), folder: Path = ROOT, **environment: str) -> Iterator[str]:
+    """Run app.py on a free port until the test session ends; yields its address. folder: where it lies."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT)
+    line = [sys.executable, *command, "--port", str(port), *arguments]
+    process = subprocess.Popen(line, cwd=folder, env={**os.environ, **environment})
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -56,13 +57,19 @@ def serve(*arguments: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder that holds a tiny random model."""
     folder = tmp_path_factory.mktemp("tiny-model")
     lm = tiny_models.make("llama", max_position_embeddings=2048)
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
-    yield from serve("--model", str(folder), "--dtype", "float32")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tiny_folder: str) -> Iterator[str]:
+    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
+    yield from serve("--model", tiny_folder, "--dtype", "float32")
 
 
 @pytest.fixture(scope="session")

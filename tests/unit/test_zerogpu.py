@@ -1,0 +1,98 @@
+"""Slices through the real `spaces` package where there is no GPU to lend: it calls a decorated function as it is."""
+
+import contextlib
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.context import LocalContext
+from tiny_models import answer_task, make
+
+from core.errors import LabError
+from core.recipe import Recipe
+from core.run import Finished, Scorebook, run
+from core.scoring import bare
+from core.training import StepEvent
+
+pytest.importorskip("spaces", reason="the spaces package is not installed (requirements-dev.txt)")
+
+from app import zerogpu
+
+RECIPE = Recipe(steps=12, batch_size=4, virtual_tokens=3)
+
+
+@contextlib.contextmanager
+def visit(event):
+    """As in a handler of Gradio's: a request, and the event's id."""
+    request, before = LocalContext.request.set(SimpleNamespace(headers={})), LocalContext.event_id.set(event)
+    try:
+        yield
+    finally:
+        LocalContext.request.reset(request)
+        LocalContext.event_id.reset(before)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The slices that a GPU was asked for."""
+    works, do = [], zerogpu.in_worker
+
+    def counted(work):
+        works.append(work)
+        return do(work)
+
+    monkeypatch.setattr(zerogpu, "in_worker", counted)
+    return works
+
+
+def lent():
+    """A model whose slices go to the `spaces` package."""
+    lm = make("llama")
+    zerogpu.lend(lm)
+    return lm
+
+
+def vectors(lm):
+    return [event.vectors for event in run(lm, answer_task(), RECIPE) if isinstance(event, StepEvent)]
+
+
+def test_a_visitors_slices_go_to_the_decorated_function_and_give_the_same_vectors(asked):
+    lm = lent()
+    with visit("one"):
+        found = vectors(lm)
+    assert len(asked) > 2 and lm.device_name == "zerogpu"
+    assert all(np.array_equal(a, b) for a, b in zip(found, vectors(make("llama")), strict=True))
+
+
+def test_what_nobody_asked_for_is_done_here(asked):
+    assert len(vectors(lent())) == 12
+    assert not asked
+
+
+def test_without_a_gpu_a_run_goes_on_here_to_its_end_and_says_so_once_for_each_press(monkeypatch):
+    tries = []
+
+    def refuse(work):
+        tries.append(work)
+        raise gr.Error("<b>Your time is used up.</b>")
+
+    monkeypatch.setattr(zerogpu, "in_worker", refuse)
+    lm = lent()
+    with pytest.warns(UserWarning, match="No GPU could be had") as said, visit("two"):
+        events = list(run(lm, answer_task(), RECIPE))
+    assert isinstance(events[-1], Finished) and events[-1].state.step == 12
+    assert len(tries) == 1
+    told = [str(warning.message) for warning in said]
+    assert len(told) == 1 and "&lt;b&gt;" in told[0] and "<b>" not in told[0]
+    with visit("three"), pytest.warns(UserWarning):
+        vectors(lm)
+    assert len(tries) == 2
+
+
+def test_a_sentence_for_people_comes_back_from_the_worker_and_is_no_reason_to_try_here(asked):
+    lm = lent()
+    task = answer_task(template="{input} " + "and on " * 200)
+    with visit("four"), pytest.raises(LabError, match="positions"):
+        list(Scorebook().score(lm, bare(task), task.held_out, None))
+    assert len(asked) == 1

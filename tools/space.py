@@ -1,0 +1,78 @@
+"""Write a folder that is ready to be a Hugging Face Space: `make space`, or `python tools/space.py out/space you/soft-prompt-lab`.
+
+The front matter stands on top of README.md, and requirements come from requirements.txt, so nothing is written twice.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTENT = ("app", "core", "assets", "app.py", "LICENSE")
+JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+# What ZeroGPU takes, as documented in August 2026. Any other version fails there, at the first call of CUDA.
+ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
+ZERO_GPU_PYTHON = "3.12"
+TORCH = "2.11.0"
+LEFT_OUT = ("gguf",)  # reads the weights package, which can't be installed without its dependencies there
+LENDER = "spaces>=0.51  # lends the GPU on ZeroGPU; Spaces install the version that their machines need"
+
+
+def requirements(text: str) -> str:
+    """The Space's requirements.txt, made of the project's.
+
+    >>> requirements("# Why.\\ngradio==6.0\\ntorch>=2.11,<2.14  # big\\ngguf==0.19\\n").splitlines()[:2]
+    ['# Made by `make space`.', 'gradio==6.0']
+    """
+    lines = ["# Made by `make space`."]
+    for line in text.splitlines():
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0].lower()
+        if not name or name in LEFT_OUT:
+            continue
+        lines.append(f"torch=={TORCH}  # one of {', '.join(ZERO_GPU_TORCH)}: ZeroGPU takes no other" if name == "torch" else line)
+    return "\n".join([*lines, LENDER, ""])
+
+
+def front_matter(readme: str) -> tuple[str, str]:
+    """A README's front matter, with its fences, and what follows it."""
+    found = re.match(r"---\n.*?\n---\n", readme, re.DOTALL)
+    return (found[0], readme[found.end() :].lstrip("\n")) if found else ("", readme)
+
+
+def readme(text: str, default: str, space: str) -> str:
+    """The Space's README: front matter (`default` where `text` has none), whose thumbnail has an address of `space`."""
+    matter, rest = front_matter(text)
+    matter = matter or default
+    if space:
+        matter = re.sub(r"^thumbnail: (?!http)", f"thumbnail: https://huggingface.co/spaces/{space}/resolve/main/", matter, flags=re.M)
+    return f"{matter}\n{rest}"
+
+
+def build(folder: Path, space: str = "") -> None:
+    """Write the Space into `folder`, which is emptied first. space: its name, owner/name."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in CONTENT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=JUNK)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    default = ROOT / "assets" / "space" / "front-matter.yaml"
+    words = readme((ROOT / "README.md").read_text("utf-8"), default.read_text("utf-8") if default.is_file() else "", space)
+    (folder / "README.md").write_text(words, "utf-8")
+    (folder / "requirements.txt").write_text(requirements((ROOT / "requirements.txt").read_text("utf-8")), "utf-8")
+
+
+def main(arguments: list[str]) -> None:
+    folder, space = Path(arguments[0] if arguments else "out/space"), (arguments[1] if len(arguments) > 1 else "")
+    if space and not re.fullmatch(r"[\w.-]+/[\w.-]+", space):
+        sys.exit(f"error: {space!r} is no name of a Space: write owner/name.")
+    build(folder, space)
+    hint = "" if space else " (say SPACE=owner/name to give its thumbnail an address)"
+    print(f"{folder} is ready to push{hint}; docs/spaces.md says how.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
