@@ -103,6 +103,7 @@ def slugs() -> list[str]:
     return [slug for slug in ORDER if slug in found] + [slug for slug in found if slug not in ORDER]
 
 
+@cache  # a page asks for all of them whenever a task is picked
 def _built_in(slug: str) -> Task:
     return task_of(_built_in_data(slug), f"{slug}.json")
 
