@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         done = COMMANDS[options.command].run(options)
-        outcome = done if isinstance(done, Outcome) else Outcome(*done, 0)
+        outcome = done if isinstance(done, Outcome) else Outcome(done[0], done[1], 0)
         print(json.dumps(outcome.result, indent=2, ensure_ascii=False, allow_nan=False) if options.json else outcome.text, flush=True)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -147,9 +147,9 @@ def _made(told: "_Told", task: "_Told", recipe: "_Told") -> str:
         lines.append(f"* Task: {escaped(task.text('name'))}; answers are {kind}.")
     if told.text("template", most=20_000):
         lines.append("* Template, around the input:\n\n" + fenced(told.text("template", most=20_000), "text", "  ") + "\n")
-    known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name) not in ("", None)]
+    known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name)]
     if known:
-        lines.append("* Recipe: " + ", ".join(f"{name.replace('_', ' ')} {code(str(value))}" for name, value in known) + ".")
+        lines.append("* Recipe: " + ", ".join(f"{name.replace('_', ' ')} {code(value)}" for name, value in known) + ".")
     examples, seconds, steps = told.number("examples"), told.number("seconds"), told.number("steps")
     if steps is not None:
         cost = [f"{steps:.0f} steps", *([f"{examples:.0f} training rows"] if examples else []), *([f"{seconds:.0f} s"] if seconds else [])]
@@ -227,10 +227,12 @@ class _Told:
         found = [_number(item) for item in value] if isinstance(value, list | tuple) else []
         return [item for item in found if item is not None]
 
-    def plain(self, name: str) -> str | int | float | None:
-        return self.text(name) or self.number(name)
+    def plain(self, name: str) -> str:
+        """A setting as text, "" where it is none."""
+        value = self._data.get(name)
+        return value[:LONGEST] if isinstance(value, str) else f"{value:g}" if _number(value) is not None else ""
 
 
 def _number(value: object) -> float | None:
     sound = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
-    return value if sound else None  # type: ignore[return-value]
+    return float(value) if sound else None  # type: ignore[arg-type]

@@ -257,7 +257,7 @@ class NearestTokens(Sequence[NearestRow]):
         )
 
     def rows(self) -> list[tuple[str, ...]]:
-        cells = []
+        cells: list[tuple[str, ...]] = []
         for number, row in enumerate(self.items, 1):
             words = "  ".join(f"{token!r} {cosine:.2f}" for token, cosine in row.nearest)
             cells.append((str(number), words, repr(row.start), repr(row.control), f"{row.moved:.2f}"))

@@ -188,14 +188,14 @@ def _check_shapes(record: RunRecord) -> None:
     per_vector = ("place", "control_place", "moved", "norm", "hidden")
     named = {token for token in (*record.cloud_ids, *record.gaussian_ids)}
     for reading in record.readings:
-        words = [reading.ids, reading.cosine, reading.by_l2, reading.distance]
+        words: list[Any] = [reading.ids, reading.cosine, reading.by_l2, reading.distance]
         wanted = {count} if record.kind == "soft" else {0}
-        draws = [*reading.control_ids, *reading.control_cosine]
+        draws: list[Any] = [*reading.control_ids, *reading.control_cosine]
         if any(len(getattr(reading, name)) != count for name in per_vector) or {len(part) for part in words} != wanted:
             raise ValueError("readings")
         if reading.place.shape != (count, 3) or reading.control_place.shape != (count, 3) or any(len(draw) != count for draw in draws):
             raise ValueError("readings")
-        pairs = [*zip(reading.ids, reading.cosine, strict=True), *zip(reading.control_ids, reading.control_cosine, strict=True)]
+        pairs: list[Any] = [*zip(reading.ids, reading.cosine, strict=True), *zip(reading.control_ids, reading.control_cosine, strict=True)]
         if any(len(ids) != len(cosines) or not ids for ids, cosines in pairs) or (record.kind == "soft" and not reading.control_ids):
             raise ValueError("readings")
         named |= {token for row in (*reading.ids, *reading.control_ids, reading.by_l2) for token in row}

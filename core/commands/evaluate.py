@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LabError
+from ..scoring import Score
 from .options import (
     PROMPTS,
     TASKS,
@@ -61,7 +62,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
     if len(rows) < len(task.held_out):
         tell(f"note: {len(task.held_out) - len(rows)} rows that a contender was made with are left out for all.")
-    scores, skipped = [], {}
+    scores: list[Score] = []
+    skipped: dict[str, str] = {}
     with bar(total=len(contenders) * len(rows), desc="scoring", unit="row") as rows_done:
         for event in contest(lm, task, contenders, rows, Scorebook(), "held_out"):
             done = len(scores) + len(skipped)
