@@ -29,9 +29,9 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..remote import load as load_prompt
 
     learned = load_prompt(options.prompt, lm)
-    tell_warnings(options.prompt, learned.warnings)
     if not isinstance(learned.prefix, SoftPrompt):
         raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
+    tell_warnings(options.prompt, learned.warnings)
     found = nearest(learned.prefix.vectors.detach(), lm.vocabulary, options.k)
     tokens, lines = [], []
     for position, (ids, cosines, distances) in enumerate(zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)):

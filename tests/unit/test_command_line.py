@@ -401,11 +401,20 @@ def test_a_second_ctrl_c_saves_it_unscored(capsys, csv, tmp_path, monkeypatch):
     assert "saved without having been scored" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_a_run_that_diverges_says_so_by_its_exit_code(capsys, csv, tmp_path):
-    wild = ["--lr", "10", "--init", "random", "--init-scale", "100", "--steps", "60", "--warmup", "0", "--virtual-tokens", "4"]
-    code = main(["train", "--task", csv, *wild, "--out", str(tmp_path / "out"), "--json"])
+def test_a_run_that_diverges_says_so_by_its_exit_code_and_is_saved(capsys, csv, tmp_path, monkeypatch):
+    from core.training import Training
+
+    loss, calls = Training.loss, []
+
+    def broken(self, rows):
+        calls.append(rows)
+        return loss(self, rows) * (1 if len(calls) < 3 else float("nan"))
+
+    monkeypatch.setattr(Training, "loss", broken)
+    assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 3
     found = json.loads(capsys.readouterr().out)
-    assert code == (3 if found["stopped"] else 0) and (tmp_path / "out" / storage.WEIGHTS).is_file()
+    assert "no longer a number at step 3" in found["stopped"] and found["contenders"]
+    assert "NaN" not in (tmp_path / "out" / "run.json").read_text()
 
 
 # --- reports, and the Hub ---------------------------------------------------------------------------------------------------------

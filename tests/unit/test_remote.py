@@ -89,7 +89,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     made = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
