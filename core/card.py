@@ -189,7 +189,8 @@ def fenced(text: str, language: str, indent: str = "") -> str:
     """Text as a block of code, with a fence longer than any in it."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    lines = [f"{fence}{language}", *text.replace("\r", "\n").split("\n"), fence]
+    plain = "".join(sign if sign.isprintable() or sign == "\t" else "\n" if sign in "\r\n" else "�" for sign in text)
+    lines = [f"{fence}{language}", *plain.split("\n"), fence]
     return "\n".join(indent + line for line in lines)
 
 

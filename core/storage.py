@@ -164,7 +164,7 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
         CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
         WEIGHTS: safetensors.torch.save({TENSOR: tensor.contiguous()}, metadata={"format": "pt"}),
         RECIPE: json.dumps(dict(record), indent=2, ensure_ascii=False).encode(),
-        CARD: card(config, record).encode(),
+        CARD: card(config, record).encode("utf-8", "replace"),
     }
 
 
