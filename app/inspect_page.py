@@ -16,8 +16,9 @@ from core.model import LanguageModel
 from core.projector import projector_files
 from core.recipe import check_template
 from core.record import loaded_record, score_row
+from core.result import run_files
 from core.run import Scored, Skipped, contest
-from core.storage import load, pack, record_of, to_files
+from core.storage import load, pack, to_files
 from core.task import slugs
 
 from . import show
@@ -26,6 +27,7 @@ from .contest import learned_contender, prefix_of
 from .jobs import side_job
 from .panel import SLOTS, Panel, Shelf
 from .panels import PANELS
+from .report import report
 from .session import MOST_RUNS, Lab, Run, Session
 
 UNTOLD = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
@@ -47,6 +49,7 @@ class InspectPage:
                 label="beside it", choices=[], multiselect=True, max_choices=SLOTS - 1, elem_id="inspect-beside", scale=3
             )
             self.save = gr.Button("Save", elem_id="save", scale=0, min_width=90)
+            self.report = gr.Button("Report", elem_id="report", scale=0, min_width=90)
             self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=110)
             self.vectors = gr.Button("Vectors as TSV", elem_id="vectors", scale=0, min_width=170)
             self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=90)
@@ -145,6 +148,7 @@ class InspectPage:
         for panel in self.panels:
             panel.wire(session, self)
         self.save.click(self._save, [session], [self.message, self.file], **quiet)
+        self.report.click(self._report, [session], [self.message, self.file], **quiet)
         self.vectors.click(self._vectors, [session], [self.message, self.file], **quiet)
         for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
             event(self._load, inputs, self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
@@ -197,15 +201,29 @@ class InspectPage:
             if problem:
                 yield [show.message(problem), gr.skip()]
             if data:
-                try:
-                    folder = Path(tempfile.mkdtemp(prefix="prompt-"))
-                    path = folder / name
-                    path.write_bytes(data)
-                except OSError:
-                    yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
-                    return
-                yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
-                shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
+                for update in self._offer(data, name):
+                    yield update
+
+    @staticmethod
+    def _offer(data: bytes, name: str) -> Iterator[list[Any]]:
+        """What the page shows when a file is there to download."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="prompt-"))
+            path = folder / name
+            path.write_bytes(data)
+        except OSError:
+            yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
+            return
+        yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
+        shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
+
+    def _report(self, session: Session) -> Iterator[list[Any]]:
+        """The run that is shown as one HTML file: all of it is in its record, so the device isn't asked for anything."""
+        run = session.shown or self.recording
+        if run is None or run.busy or not run.record.readings:
+            yield [show.message("There is nothing to report yet: train a prompt to its end, or stop it."), gr.skip()]
+            return
+        yield from self._offer(report(run.record).encode("utf-8", "replace"), "report.html")
 
     async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -217,11 +235,9 @@ class InspectPage:
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
             if run.learned:
                 record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
+                yield pack(to_files(lm, prefix, record))
             else:
-                scores = [score_row(score, samples=False) for score in run.record.held_out.values()]
-                template = run.recipe.template or run.task.template
-                record = record_of(lm, run.task, run.recipe, template, seconds=run.record.seconds, steps=run.record.step, scores=scores)
-            yield pack(to_files(lm, prefix, record))
+                yield pack(run_files(lm, run.task, run.recipe, run.record))
 
         async for update in self._give(session, job, "soft-prompt.zip"):
             yield update

@@ -1,6 +1,9 @@
 """Soft Prompt Lab's core: train, score and read soft prompts and K/V prefixes on a frozen language model.
 
-from core import load_model, load_task, Recipe, Training, score
+from core import load_model, load_task, Recipe, train
+
+run = train(load_model(), load_task("past-tense"), Recipe(steps=60))
+run.scores, run.nearest(), run.pca(), run.answer("sing"), run.save("my-prompt")
 """
 
 import os
@@ -13,6 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 from .errors import LabError
 from .model import LanguageModel, load_model
 from .recipe import Recipe
+from .result import Result, train
 from .run import Finished, Scored, run
 from .scoring import score
 from .task import Task, load_task
@@ -23,6 +27,7 @@ __all__ = [
     "LabError",
     "LanguageModel",
     "Recipe",
+    "Result",
     "Scored",
     "StepEvent",
     "Task",
@@ -31,4 +36,5 @@ __all__ = [
     "load_task",
     "run",
     "score",
+    "train",
 ]

@@ -15,6 +15,7 @@ from transformers.cache_utils import DynamicLayer
 
 from . import weights
 from .errors import LabError, shown
+from .printed import described
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -114,6 +115,13 @@ class LanguageModel:
 
     def __repr__(self) -> str:
         return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device_name}, {self.dtype_name})"
+
+    def _repr_html_(self) -> str:
+        numbers = f"{self.model.num_parameters():,}"
+        heads = f"{self.kv_heads} K/V heads of {self.head_dim}"
+        sizes = f"{self.layers} layers, d_model {self.d_model}, {heads}, vocabulary {self.vocab_size:,}"
+        where = f"{self.device.type}, {self.dtype_name}"
+        return described(self.name, {"frozen numbers": numbers, "sizes": sizes, "window": f"{self.window:,} positions", "on": where})
 
     @property
     def dtype_name(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import LabError, shown
+from .printed import html_table
 
 
 def _setting(default: Any, help: str, *, label: str = "", **bounds: Any) -> Any:
@@ -22,6 +23,8 @@ def _setting(default: Any, help: str, *, label: str = "", **bounds: Any) -> Any:
 class Recipe:
     """What to train and how. Raises LabError, naming the field, for a value out of bounds.
 
+    >>> Recipe(method="prefix", steps=20)
+    Recipe(method='prefix', steps=20)
     >>> Recipe(virtual_tokens=0)
     Traceback (most recent call last):
     core.errors.LabError: virtual tokens is 0: choose a whole number from 1 to 200.
@@ -97,6 +100,17 @@ class Recipe:
             raise LabError("Only a soft prompt's vectors can be pulled to a text: set the pull to 0, or the method to prompt.")
         if self.pull and not self.pull_text.strip():
             raise LabError("A pull needs a text: give one (--pull-text), or set the pull to 0.")
+
+    def _changed(self) -> dict[str, Any]:
+        """What differs from the defaults (of this method)."""
+        return {name: value for name, value in asdict(self).items() if value != default_of(name, self.method)}
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self._changed().items())})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, str(value), self.__dataclass_fields__[name].metadata["help"]) for name, value in asdict(self).items() if value != ""]
+        return html_table(("setting", "value", "what it is"), rows)
 
     @property
     def rows_seed(self) -> int:

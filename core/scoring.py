@@ -94,6 +94,11 @@ class Score:
     seconds: float = 0.0
     group: str = ""
 
+    def __repr__(self) -> str:
+        low, high = (100 * end for end in self.interval)
+        loss = "" if self.loss is None else f", loss {self.loss:.3f}"
+        return f"Score({self.name!r}, {self.kind}: {100 * self.accuracy:.0f} % of {self.n} right ({low:.0f}–{high:.0f}){loss})"
+
     def to_dict(self) -> dict[str, Any]:
         """All but the single results, JSON-ready."""
         return {**asdict(replace(self, results=())), "interval": list(self.interval)} | {"results": None}

@@ -1,7 +1,8 @@
-"""Save and load learned prompts: a PEFT adapter folder (or the same as one zip) with our recipe.json beside it.
+"""Save and load learned prompts: a PEFT adapter folder (or the same as one zip), our recipe.json and a model card beside it.
 
 Only safetensors is read, never pickle. The format is PEFT's: one tensor `prompt_embeddings`, `[virtual_tokens, d_model]` for
-prompt tuning, `[virtual_tokens, layers * 2 * kv_heads * head_dim]` for prefix tuning (keys before values).
+prompt tuning, `[virtual_tokens, layers * 2 * kv_heads * head_dim]` for prefix tuning (keys before values). A prefix that PEFT
+trained through an MLP (prefix_projection) is in PEFT's file as what the MLP makes, so it is read like any other.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ import torch
 import transformers
 from torch import Tensor
 
+from . import weights
+from .card import CARD, CONFIG, RECIPE, WEIGHTS, card
 from .errors import LabError, as_path, shown
 from .model import LanguageModel
 from .prefix import KVPrefix, Prefix, SoftPrompt, in_peft_layout
@@ -32,7 +35,8 @@ from .recipe import Recipe
 from .scoring import Contender
 from .task import Task
 
-CONFIG, WEIGHTS, RECIPE = "adapter_config.json", "adapter_model.safetensors", "recipe.json"
+RUN = "run.json"  # what happened in the run, for `report`: written beside a prompt, never read from an upload
+PICKLE = "adapter_model.bin"  # as old versions of PEFT saved weights: to be named, never read
 TENSOR = "prompt_embeddings"
 LARGEST_HEADER = 64 * 2**10
 LARGEST_JSON = 2 * 2**20
@@ -40,11 +44,30 @@ DEEPEST = 32  # lists and tables within each other in a JSON file: Python can re
 LONGEST_TEMPLATE = 20_000
 MOST_TOKENS = 200
 LARGEST_NUMBER = 1e4  # no trained vector comes near; larger ones only break the arithmetic
-OTHERS = {
-    "P_TUNING": "P-tuning",
-    "MULTITASK_PROMPT_TUNING": "multi-task prompt tuning",
-    "LORA": "LoRA",
-    "CPT": "context-aware prompt tuning",
+INSIDE = "it changes weights inside the model, and puts nothing before the input"
+OTHERS = {  # PEFT's other methods, and what they are
+    "P_TUNING": ("P-tuning", "an LSTM or MLP made its vectors while it trained"),
+    "MULTITASK_PROMPT_TUNING": ("multi-task prompt tuning", "one shared prompt, times a matrix for each task"),
+    "CPT": ("context-aware prompt tuning", "it moves the embeddings of worked examples"),
+    "CARTRIDGE": ("Cartridge", "a key/value cache distilled from a long text"),
+    "ADAPTION_PROMPT": ("LLaMA-Adapter", "gated prompts inside the upper layers"),
+    "TRAINABLE_TOKENS": ("trainable tokens", "it changes the embeddings of some tokens"),
+    "XLORA": ("X-LoRA", "a mixture of LoRA adapters inside the model"),
+    "LORA": ("LoRA", INSIDE),
+    "ADALORA": ("AdaLoRA", INSIDE),
+    "IA3": ("(IA)³", INSIDE),
+    "LN_TUNING": ("LayerNorm tuning", INSIDE),
+    "LOHA": ("LoHa", INSIDE),
+    "LOKR": ("LoKr", INSIDE),
+    "OFT": ("OFT", INSIDE),
+    "BOFT": ("BOFT", INSIDE),
+    "VERA": ("VeRA", INSIDE),
+}
+ELSEWHERE = {
+    "SEQ_2_SEQ_LM": "an encoder-decoder model",
+    "SEQ_CLS": "a model with a classifier on top",
+    "TOKEN_CLS": "a model with a classifier on top",
+    "QUESTION_ANS": "a model with a head that marks answers",
 }
 
 
@@ -97,7 +120,13 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
     return {
         "format": 1,
         "recipe": recipe.to_dict(),
-        "base": {"name": lm.name, "weights": lm.weights_hash, "device": lm.device_name, "dtype": lm.dtype_name},
+        "base": {
+            "name": lm.name,
+            "weights": lm.weights_hash,
+            "origin": weights.origin(lm.name),
+            "device": lm.device_name,
+            "dtype": lm.dtype_name,
+        },
         "task": {"name": task.name, "slug": task.slug, "labels": list(task.labels) if task.labels else None},
         "template": template,
         "placement": recipe.placement,
@@ -109,7 +138,7 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
 
 
 def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> dict[str, bytes]:
-    """The three files of an adapter folder. LabError, by name, for what PEFT's layout can't express."""
+    """The files of an adapter folder: PEFT's two, recipe.json and the card. LabError, by name, for what PEFT's layout can't express."""
     check_savable(lm, record.get("placement", "before"))
     if prefix.kind not in ("soft", "prefix"):
         raise LabError("Only a learned prompt can be saved: train one first.")
@@ -137,6 +166,7 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
         CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
         WEIGHTS: safetensors.torch.save({TENSOR: tensor.contiguous()}, metadata={"format": "pt"}),
         RECIPE: json.dumps(dict(record), indent=2, ensure_ascii=False).encode(),
+        CARD: card(config, record).encode("utf-8", "replace"),
     }
 
 
@@ -157,6 +187,7 @@ def save(folder: str | Path, files: Mapping[str, bytes]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder.parent))
+        ours = {*files, RECIPE, CARD, RUN}  # nothing stays that tells of an earlier prompt
         try:
             if folder.exists():  # keep what else lies there
                 shutil.copytree(
@@ -165,7 +196,7 @@ def save(folder: str | Path, files: Mapping[str, bytes]) -> Path:
                     symlinks=True,
                     dirs_exist_ok=True,
                     copy_function=_link,
-                    ignore=lambda at, _: files if at == str(folder) else (),
+                    ignore=lambda at, _: ours if at == str(folder) else (),
                 )
             for name, data in files.items():
                 (scratch / name).write_bytes(data)
@@ -217,20 +248,22 @@ def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
     template: for a prompt without recipe.json; default `{input}`. Raises LabError for anything that is not one.
     """
     path = as_path(path)
-    most = {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: _largest_weights(lm)}
+    most = largest_files(lm)
     if path.is_dir():
-        return from_files(_in_folder(path, most), lm, path.name, template)
+        return from_files(in_folder(path, most), lm, path.name, template)
     if path.is_file():
         return from_files(unpack(path, most), lm, path.name, template)
     raise LabError(f"There is no learned prompt at {shown(path)}: name a folder or zip that was saved here or by PEFT.")
 
 
-def _largest_weights(lm: LanguageModel) -> int:
-    """Bytes of the largest file of weights that can be loaded for `lm`: what is larger is never read, or unpacked."""
-    return 8 + LARGEST_HEADER + 4 * MOST_TOKENS * max(lm.d_model, lm.layers * 2 * lm.kv_heads * lm.head_dim)
+def largest_files(lm: LanguageModel) -> dict[str, int]:
+    """The files that a prompt for `lm` is read from, and their largest sizes in bytes: what is larger is never fetched, read, unpacked."""
+    most = 8 + LARGEST_HEADER + 4 * MOST_TOKENS * max(lm.d_model, lm.layers * 2 * lm.kv_heads * lm.head_dim)
+    return {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: most}
 
 
-def _in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+def in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+    """The files of `folder` named in `most`, where they are there. LabError where one is larger, in bytes, or can't be read."""
     files = {}
     try:
         for name, largest in most.items():
@@ -238,6 +271,8 @@ def _in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
                 if (folder / name).stat().st_size > largest:
                     raise LabError(f"{name} in {shown(folder)} is larger than a learned prompt for this model can be: choose another.")
                 files[name] = (folder / name).read_bytes()
+        if (folder / PICKLE).is_file():
+            files[PICKLE] = b""
     except OSError as error:
         raise LabError(f"{shown(folder)} can't be read ({error.strerror}): check who may read it.") from error
     return files
@@ -255,6 +290,8 @@ def unpack(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
             files: dict[str, bytes] = {}
             for member in archive.infolist()[:1000]:
                 *folders, name = member.filename.replace("\\", "/").split("/")
+                if name == PICKLE:
+                    files[PICKLE] = b""
                 if name not in most:
                     continue
                 if ".." in folders or member.filename.startswith("/") or stat.S_ISLNK(member.external_attr >> 16):
@@ -275,21 +312,17 @@ def unpack(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
 def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, template: str = "") -> Learned:
     """A learned prompt from an adapter's files in memory. Everything is checked before it is used."""
     missing = [file for file in (CONFIG, WEIGHTS) if file not in files]
+    if missing == [WEIGHTS] and PICKLE in files:
+        raise LabError(f"{shown(name)} keeps its weights as a pickle ({PICKLE}), which is never read: save it again as safetensors.")
     if missing:
         raise LabError(f"{shown(name)} is not a learned prompt ({missing[0]} is missing): give a folder or zip saved here or by PEFT.")
-    config = _json(files[CONFIG], CONFIG)
-    kind = config.get("peft_type")
-    if kind not in ("PROMPT_TUNING", "PREFIX_TUNING"):
-        what = OTHERS.get(str(kind), shown(kind))
-        raise LabError(f"{shown(name)} is a {what} adapter: only prompt tuning and prefix tuning can be loaded here.")
+    kind = check_config(files[CONFIG], name)
     tensor = _tensor(files[WEIGHTS], name)
     count = tensor.shape[0]
     if kind == "PROMPT_TUNING":
         _fits(name, "vectors", tuple(tensor.shape), (count, lm.d_model), lm)
         prefix: Prefix = SoftPrompt(tensor)
     else:
-        if config.get("prefix_projection"):
-            raise LabError(f"{shown(name)} keeps its prefix inside an MLP (prefix_projection): only plain K/V prefixes can be loaded.")
         _fits(name, "prefix", tuple(tensor.shape), (count, lm.layers * 2 * lm.kv_heads * lm.head_dim), lm)
         values = tensor.view(count, lm.layers, 2, lm.kv_heads, lm.head_dim).permute(1, 2, 0, 3, 4)
         prefix = KVPrefix(values)
@@ -307,6 +340,22 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
     chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
     placement = "after" if record.get("placement") == "after" else "before"
     return Learned(prefix.to(lm.device), chosen, placement, record, tuple(warnings))
+
+
+def check_config(data: bytes | None, name: str) -> str:
+    """The peft_type of an adapter_config.json. LabError, naming the method, unless it is prompt or prefix tuning of a causal model."""
+    if data is None:
+        raise LabError(f"{shown(name)} is not a learned prompt ({CONFIG} is missing): give a folder or zip saved here or by PEFT.")
+    config = _json(data, CONFIG)
+    kind = config.get("peft_type")
+    if kind not in ("PROMPT_TUNING", "PREFIX_TUNING"):
+        what, why = OTHERS.get(str(kind), (shown(kind), ""))
+        why = f" ({why})" if why else ""
+        raise LabError(f"{shown(name)} is a {what} adapter{why}: only prompt tuning and prefix tuning can be loaded here.")
+    if str(config.get("task_type")) in ELSEWHERE:
+        where = ELSEWHERE[str(config["task_type"])]
+        raise LabError(f"{shown(name)} was trained on {where}: only adapters of causal language models (CAUSAL_LM) can be loaded here.")
+    return str(kind)
 
 
 def _json(data: bytes, name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A task as plain data: what it holds, and the JSON file that holds all of it, built in or brought by a person."""
 
 import hashlib
+import html
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LabError, shown
+from .printed import html_table
 from .recipe import Recipe, check, check_template
 from .split import VALIDATION_MOST, VALIDATION_SHARE, Example, keep_together, part, unseen
 from .table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
@@ -58,6 +60,10 @@ class Task:
         kind = f"{len(self.labels)} labels" if self.labels else "answers"
         rows = f"{len(self.train)} train, {len(self.validation)} validation, {len(self.held_out)} held out"
         return f"Task({self.slug!r}, {kind}, {rows})"
+
+    def _repr_html_(self) -> str:
+        rows = [(example.input, example.output) for example in self.train[:6]]
+        return f"<p>{html.escape(repr(self))}</p>{html_table(('input', 'label' if self.labels else 'answer'), rows)}"
 
     @property
     def seen(self) -> frozenset[str]:

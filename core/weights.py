@@ -90,6 +90,16 @@ def locate(name: str) -> str:
     return name
 
 
+def origin(name: str) -> str:
+    """Where the weights of the model `name` come from, in words, where its name alone would mislead; else "".
+
+    The packaged weights have 4 bits each: dequantised they are near the Hub's of the same name, and not the same.
+    """
+    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and packaged_gguf():
+        return f"the 4-bit weights of the package {WEIGHTS_PACKAGE}, dequantised"
+    return ""
+
+
 def hub_reachable(seconds: float = 5.0) -> bool:
     """Whether the Hub's server takes a connection. The Hub's client retries for half a minute before it says that it doesn't."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:

@@ -273,6 +273,35 @@ def test_your_own_prompt_without_input_gets_a_sentence(visit, tiny_app):
     visitor.settle("#compare-message", "{input} 0 times")
 
 
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_a_report_is_one_file_that_opens_without_a_network(visit, tiny_app, tmp_path, width, dark):
+    visitor = visit(tiny_app, width, dark)  # the recording will do
+    page = visitor.page
+    visitor.tab("Inspect")
+    page.click("#report")
+    page.wait_for_selector("#download:visible")
+    with page.expect_download() as download:
+        page.click("#download")
+    path = tmp_path / "report.html"
+    download.value.save_as(path)
+    page.context.set_offline(True)
+    opened, errors, asked = page.context.new_page(), [], []
+    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("#plot-curves .main-svg")
+    opened.wait_for_selector("#plot-plane .main-svg")
+    assert "held-out rows right" in opened.inner_text("h1") and opened.locator("#nearest tbody tr").count() == 10
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(18, 24, 31)" if dark else "rgb(255, 255, 255)")
+    opened.emulate_media(media="print")
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert errors == [] and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    opened.close()
+
+
 def test_save_load_and_snap(visit, tiny_app, tmp_path):
     visitor = visit(tiny_app)
     visitor.ready()
@@ -293,6 +322,8 @@ def test_save_load_and_snap(visit, tiny_app, tmp_path):
     page.wait_for_function("!document.querySelector('#load-prompt').disabled")
     page.set_input_files("#load-prompt input[type=file], input[type=file] >> nth=-1", str(tmp_path / "bad.zip"))
     visitor.settle("#inspect-message", "not a readable zip")
+    with zipfile.ZipFile(path) as full:
+        assert {"adapter_model.safetensors", "recipe.json", "README.md", "run.json"} <= set(full.namelist())
     with zipfile.ZipFile(path) as full, zipfile.ZipFile(tmp_path / "plain.zip", "w") as plain:
         for name in full.namelist():
             if name != "recipe.json":

@@ -13,6 +13,7 @@ from tiny_models import make, random_prefix
 import core.model
 from core import storage
 from core.__main__ import main
+from core.commands import COMMANDS
 from core.recipe import Recipe
 from core.table import read_table
 from core.task import load_task, task_to_json
@@ -339,12 +340,14 @@ def test_a_model_that_is_not_there_is_named(capsys, csv, tmp_path, monkeypatch):
     assert stopped.value.code == 2 and "lora" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["nearest"], ["bench"], ["tasks"]], ids=lambda c: " ".join(c) or "core")
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda command: " ".join(command) or "core")
 def test_help_works_and_names_the_options(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
     out = capsys.readouterr().out
     assert stopped.value.code == 0 and "usage: python -m core" in out
+    assert f"examples:\n  {'hf auth login' if command == ['push'] else 'python -m core'}" in out
+    assert command or all(code in out for code in ("exit codes", "0 ", "2 ", "3 ", "130 "))
     if command == ["train"]:
         for name in Recipe.__dataclass_fields__:
             assert re.search(rf"--{name.replace('_', '-')}\b", out)
@@ -377,7 +380,67 @@ def test_ctrl_c_keeps_what_was_learned_so_far(capsys, csv, tmp_path, monkeypatch
         return advance(self, state, steps)
 
     monkeypatch.setattr(Training, "advance", interrupted)
-    found = call(capsys, "train", "--task", csv, "--steps", "50", "--batch-size", "4", "--out", tmp_path / "out")
+    assert main(["train", "--task", csv, "--steps", "50", "--batch-size", "4", "--out", str(tmp_path / "out"), "--json"]) == 130
+    found = json.loads(capsys.readouterr().out)
     assert found["steps"] == 3 and "stopped by hand" in found["stopped"]
     assert (tmp_path / "out" / storage.WEIGHTS).is_file()
     assert {row["name"] for row in found["contenders"]} >= {"learned", "no prompt"}
+
+
+def test_a_second_ctrl_c_saves_it_unscored(capsys, csv, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        yield None
+
+    monkeypatch.setattr(sys.modules["core.run"], "contest", interrupted)  # `core.run` is the function
+    assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 130
+    found = json.loads(capsys.readouterr().out)
+    assert found["contenders"] == [] and "interrupted after step" in found["stopped"]
+    assert (tmp_path / "out" / storage.WEIGHTS).is_file()
+    assert "saved without having been scored" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_run_that_diverges_says_so_by_its_exit_code_and_is_saved(capsys, csv, tmp_path, monkeypatch):
+    from core.training import Training
+
+    loss, calls = Training.loss, []
+
+    def broken(self, rows):
+        calls.append(rows)
+        return loss(self, rows) * (1 if len(calls) < 3 else float("nan"))
+
+    monkeypatch.setattr(Training, "loss", broken)
+    assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert "no longer a number at step 3" in found["stopped"] and found["contenders"]
+    assert "NaN" not in (tmp_path / "out" / "run.json").read_text()
+
+
+# --- reports, and the Hub ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_run_is_reported_without_its_model(capsys, csv, tmp_path, monkeypatch):
+    call(capsys, "train", "--task", csv, *SHORT, "--out", tmp_path / "out")
+    monkeypatch.setattr(core.model, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    found = call(capsys, "report", tmp_path / "out", "--out", tmp_path / "it.html")
+    text = (tmp_path / "it.html").read_text("utf-8")
+    assert found == {"out": str(tmp_path / "it.html"), "bytes": len(text.encode())} and text.count("<section") == 7
+    (tmp_path / "out" / "run.json").write_text("{}")
+    assert "not one that this program wrote" in error(capsys, "report", tmp_path / "out", "--out", tmp_path / "it.html")
+    assert "is a folder: name a file" in error(capsys, "report", tmp_path / "out", "--out", tmp_path)
+
+
+def test_a_plain_adapter_is_reported_as_far_as_it_can_be_read(capsys, lm, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call(capsys, "report", saved)
+    text = (tmp_path / "saved-report.html").read_text("utf-8")
+    assert "Nobody was scored" in text and "no curves" in text and "start is not known" in text and "<section id='nearest'>" in text
+    assert "no learned prompt at" in error(capsys, "report", tmp_path / "nowhere")
+
+
+def test_names_on_the_hub_get_a_sentence_without_a_network(capsys, csv, saved):
+    for arguments in (["nearest", "some/one"], ["evaluate", "--task", csv, "--learned", "some/one"], ["report", "some/one"]):
+        assert "'some/one' is not on this machine, and the Hub can't be reached" in error(capsys, *arguments)
+    assert main(["push", saved, "me/prompt"]) == 2
+    assert "The Hub can't be reached, so nothing was uploaded" in capsys.readouterr().err

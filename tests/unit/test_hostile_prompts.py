@@ -199,7 +199,12 @@ BAD_SETTINGS: dict[str, Files] = {
     "settings nested deeply": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + DEEP + b"}"},
     "settings of 3 MB": {CONFIG: SOFT[CONFIG] + b" " * (3 * 2**20)},
     "a number of a million digits": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + b"9" * 10**6 + b"}"},
-    "a prefix inside an MLP": {**PREFIX, CONFIG: b'{"peft_type": "PREFIX_TUNING", "prefix_projection": true}'},
+    "a prefix's MLP itself": {
+        **PREFIX,
+        CONFIG: b'{"peft_type": "PREFIX_TUNING", "prefix_projection": true}',
+        WEIGHTS: tensors(**{"embedding.weight": torch.zeros(COUNT, 16), "transform.0.weight": torch.zeros(8, 16)}),
+    },
+    "a classifier's prompt": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "task_type": "SEQ_CLS"}'},
     "vectors that call themselves a prefix": {CONFIG: PREFIX[CONFIG]},
     "a recipe nested deeply": {RECIPE: b'{"trained_on": [' + DEEP + b"]}"},
     "a recipe that is a list": {RECIPE: b"[]"},

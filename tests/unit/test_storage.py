@@ -193,6 +193,29 @@ def test_a_prompt_saved_by_peft_itself_is_read(saved_base, tmp_path, kind):
     assert "no recipe.json" in learned.warnings[0]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("way", ["text", "projected"])
+def test_what_peft_trains_in_ways_of_its_own_is_read_as_it_scores_there(saved_base, tmp_path, way):
+    """A start from a text, and a prefix behind an MLP: PEFT's file holds what they come to, in one tensor."""
+    lm = load_model(str(saved_base), "cpu", "float32")
+    text = {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "the quick brown fox", "tokenizer_name_or_path": str(saved_base)}
+    config = (
+        peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=6, **text)
+        if way == "text"
+        else peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=6, prefix_projection=True, encoder_hidden_size=24)
+    )
+    model = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(saved_base), config).eval()
+    rows = encode(lm, "Say {input}:", EXAMPLES, None)
+    with torch.no_grad():
+        theirs = peft_loss(lm, model, rows).item()
+    model.save_pretrained(tmp_path / "theirs")
+    assert list(safetensors.torch.load_file(tmp_path / "theirs" / WEIGHTS)) == [TENSOR]
+    learned = storage.load(tmp_path / "theirs", lm, "Say {input}:")
+    prepared = prepare(lm, learned.contender("x"), EXAMPLES, None)
+    with torch.no_grad():
+        assert answer_loss(lm, prepared.fill(lm), prepared.rows).item() == pytest.approx(theirs, abs=1e-5)
+
+
 def test_placement_after_bos_is_refused_by_name_because_peft_cannot_say_it(lm):
     with_bos = make("llama", bos=True)
     with pytest.raises(LabError, match=r"BOS token \(placement 'after'\)"):
@@ -244,9 +267,13 @@ BAD = {
     "P-tuning": ({CONFIG: config(peft_type="P_TUNING")}, "is a P-tuning adapter"),
     "unknown kind": ({CONFIG: config(peft_type=["x"])}, "adapter: only prompt tuning and prefix tuning"),
     "no kind": ({CONFIG: b"{}"}, "only prompt tuning and prefix tuning"),
-    "prefix inside an MLP": (
-        {CONFIG: config(peft_type="PREFIX_TUNING", prefix_projection=True), WEIGHTS: vectors(torch.zeros(6, 64))},
-        "inside an MLP",
+    "an encoder-decoder's": ({CONFIG: config(peft_type="PROMPT_TUNING", task_type="SEQ_2_SEQ_LM")}, "trained on an encoder-decoder model"),
+    "a classifier's": ({CONFIG: config(peft_type="PROMPT_TUNING", task_type="SEQ_CLS")}, "a model with a classifier on top"),
+    "multi-task": ({CONFIG: config(peft_type="MULTITASK_PROMPT_TUNING")}, "is a multi-task prompt tuning adapter .one shared prompt"),
+    "Cartridge": ({CONFIG: config(peft_type="CARTRIDGE")}, "is a Cartridge adapter .a key/value cache"),
+    "a prefix's MLP itself": (
+        PREFIX | {WEIGHTS: safetensors.torch.save({"embedding.weight": torch.zeros(6, 16), "transform.0.weight": torch.zeros(6, 16)})},
+        "holds the tensors",
     ),
     "weights empty": ({WEIGHTS: b""}, "damaged weights"),
     "weights truncated": ({WEIGHTS: vectors(0.1)[:-5]}, "damaged weights"),

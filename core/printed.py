@@ -1,0 +1,23 @@
+"""How things show themselves at a prompt and in a notebook: tables of plain text, and of HTML with every text escaped."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in plain text, its columns as wide as their widest cell."""
+    lines = [tuple(heads), *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a notebook; every cell is text."""
+    head = "".join(f"<th style='text-align:left'>{html.escape(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def described(title: str, facts: Mapping[str, object]) -> str:
+    """An object as a small table for a notebook."""
+    return f"<p><b>{html.escape(title)}</b></p>{html_table(('', ''), [(name, str(value)) for name, value in facts.items()])}"

@@ -1,0 +1,202 @@
+"""Training by one call: what comes back says what the run said, shows itself, and lies in a folder as it was; run.json is data."""
+
+import copy
+import html
+import json
+import math
+
+import numpy as np
+import pytest
+from tiny_models import answer_task, label_task, make
+
+import core
+from core import LabError, Recipe, storage, train
+from core.recipe import default_of
+from core.result import NearestTokens, Result, Scores
+from core.runfile import MOST_READ, read_run, run_file, saved_run
+from core.scoring import Score, score
+from core.storage import RUN
+from core.task import Example
+
+SHORT = {"steps": 3, "batch_size": 4, "virtual_tokens": 4}
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return make("llama")
+
+
+@pytest.fixture(scope="module")
+def soft(lm) -> Result:
+    return train(lm, answer_task(), Recipe(**SHORT), progress=False)
+
+
+@pytest.fixture(scope="module")
+def prefix(lm) -> Result:
+    return train(lm, answer_task(), Recipe(method="prefix", **SHORT), progress=False)
+
+
+def test_a_run_by_one_call_is_the_run_that_the_parts_make(lm, soft):
+    training = core.Training(lm, answer_task(), soft.recipe)
+    events, _ = training.advance(training.start(), 3)
+    assert soft.losses == [event.loss for event in events]
+    assert np.array_equal(soft.vectors, events[-1].vectors)
+    assert list(soft.scores) == ["learned", "no prompt", "sentence", "example", "always 'yes'"]
+    again = score(lm, soft.learned, answer_task().held_out)
+    assert again.accuracy == soft.scores["learned"].accuracy and again.loss == pytest.approx(soft.scores["learned"].loss)
+    assert soft.learned.examples == 12 and soft.learned.seconds == soft.record.seconds > 0
+
+
+def test_a_recipe_that_names_no_task_gets_the_tasks_own(lm):
+    task = answer_task(recipe=SHORT | {"seed": 5})
+    made = train(lm, task, progress=False)
+    assert made.recipe.task == "tiny" and made.recipe.seed == 5
+    assert train(lm, task, Recipe(task="my rows.csv", **SHORT), progress=False).recipe.task == "my rows.csv"
+    assert default_of("task") == "capitals"
+
+
+def test_progress_is_told_every_event_and_can_end_it(lm):
+    seen = []
+    made = train(lm, answer_task(), Recipe(**SHORT | {"steps": 50}), progress=seen.append, stopping=lambda: len(seen) > 6)
+    assert made.record.step < 50 and "stopped by hand" in made.record.stopped and made.scores
+    assert sum(isinstance(event, core.StepEvent) for event in seen) == made.record.step
+
+
+def test_ctrl_c_keeps_what_was_learned(lm):
+    def stop_at(step):
+        def tell(event):
+            if isinstance(event, core.StepEvent) and event.step == step:
+                raise KeyboardInterrupt
+
+        return tell
+
+    made = train(lm, answer_task(), Recipe(**SHORT), progress=stop_at(2))
+    assert made.record.step == 2 and "interrupted after step 2" in made.record.stopped and not made.scores
+    assert "not scored" in repr(made) and repr(made.scores) == "Scores: none yet"
+    assert storage.from_files(made.files(), lm, "x").prefix.virtual_tokens == 4
+
+    def at_once(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(lm, answer_task(), Recipe(**SHORT), progress=at_once)
+
+
+def test_nearest_tokens_stand_beside_the_control(soft, prefix):
+    found = soft.nearest(2)
+    assert isinstance(found, NearestTokens) and len(found) == 4 and len(found[0].nearest) == 2
+    record = soft.record
+    assert [row.nearest[0][0] for row in found] == [record.texts[ids[0]] for ids in record.readings[-1].ids]
+    assert [row.control for row in found] == [record.texts[token] for token in record.readings[-1].control_ids[0]]
+    assert "moved as far at random" in repr(found) and "tell where a prompt started" in repr(found)
+    for k in (0, 1001):
+        with pytest.raises(LabError, match="choose a whole number from 1 to 1000"):
+            soft.nearest(k)
+    with pytest.raises(LabError, match="soft prompts only"):
+        prefix.nearest()
+
+
+def test_places_in_the_plane_are_those_of_every_step(soft, prefix):
+    for made in (soft, prefix):
+        assert made.pca().shape == (4, 4, 2) and made.pca(3).shape == (4, 4, 3)
+        assert np.array_equal(made.pca()[-1], made.record.readings[-1].place[:, :2])
+
+
+def test_it_answers(lm, soft):
+    assert isinstance(soft.answer("jump", most=3), str)
+    with pytest.raises(LabError, match="no text to answer"):
+        soft.answer(" ")
+
+
+def test_everything_shows_itself_shortly(lm, soft, prefix):
+    assert repr(soft).startswith("Result('Tiny': 4 vectors, 3 steps; ") and "K/V positions" in repr(prefix)
+    assert repr(Recipe()) == "Recipe()" and repr(Recipe(method="prefix", steps=9)) == "Recipe(method='prefix', steps=9)"
+    assert eval(repr(soft.recipe)) == soft.recipe
+    assert repr(soft.scores["no prompt"]).startswith("Score('no prompt', none: ") and len(repr(soft.scores["no prompt"])) < 100
+    assert len(repr(soft.scores).splitlines()) == 6
+    for thing in (lm, answer_task(), soft.recipe, soft, soft.scores, soft.nearest()):
+        assert "<table>" in thing._repr_html_()
+
+
+def test_what_people_typed_is_escaped_in_a_notebook(lm):
+    evil = "<script>hit()</script>"
+    task = answer_task(name=evil, slug=evil, train=(Example(evil, "yes"), *answer_task().train[1:]))
+    named = Score(evil, evil, 0.5, (0.0, 1.0), None, 4, None, None, 0, 0)
+    shown = [task._repr_html_(), Recipe(init="text", init_text=evil)._repr_html_(), Scores({evil: named})._repr_html_()]
+    for text in shown:
+        assert evil not in text and html.escape(evil) in text
+
+
+@pytest.mark.parametrize("kind", ["soft", "prefix"])
+def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind):
+    made = request.getfixturevalue(kind)
+    folder = made.save(tmp_path / "run")
+    assert {path.name for path in folder.iterdir()} == {*made.files()}
+    record = saved_run(folder)
+    assert record is not None and record.to_json() == made.record.to_json() and record.step == 3
+    (tmp_path / "run.zip").write_bytes(storage.pack(made.files()))
+    assert saved_run(tmp_path / "run.zip").to_json() == record.to_json()
+    told = json.loads((folder / "recipe.json").read_text())
+    assert [row["name"] for row in told["scores"]] == list(made.scores)
+    # Saved over by a prompt without a run: nothing stays that tells of the old one.
+    storage.save(folder, {name: data for name, data in made.files().items() if name != RUN})
+    assert saved_run(folder) is None
+
+
+def test_a_run_with_labels_comes_back_too(lm):
+    record = train(lm, label_task(), Recipe(**SHORT), progress=False).record
+    assert read_run(run_file(record)[RUN], "x").scores == json.loads(json.dumps(record.scores))
+
+
+def test_a_loss_that_is_no_number_is_written_as_json_has_it(soft):
+    record = copy.copy(soft.record)
+    record.losses = [*record.losses[:2], math.nan]
+    data = run_file(record)[RUN]
+    assert b"NaN" not in data and math.isnan(read_run(data, "x").losses[-1])
+
+
+def test_a_very_long_run_keeps_both_ends(soft):
+    record = copy.copy(soft.record)
+    count = MOST_READ // 4 + 1
+    record.readings = [record.readings[0], *[record.readings[1]] * count, record.readings[-1]]
+    again = read_run(run_file(record)[RUN], "x")
+    assert len(again.readings) == 2 and np.allclose(again.readings[1].place, record.readings[-1].place, atol=1e-3)
+
+
+def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(soft, prefix):
+    """Every value in it, one after another, becomes something else: then it is refused, or still what it must be."""
+    evil = "<script>hit()</script>"
+    for made in (soft, prefix):
+        good = json.loads(run_file(made.record)[RUN])
+        good["readings"], good["losses"] = [good["readings"][0], good["readings"][-1]], good["losses"]
+        refused = 0
+        for path in paths(good):
+            for value in (evil, {}) if len(path) > 2 else (evil, None, -1e400, [], {}, True, 10**30):
+                bad = copy.deepcopy(good)
+                place = bad
+                for step in path[:-1]:
+                    place = place[step]
+                place[path[-1]] = value
+                try:
+                    record = read_run(json.dumps(bad).encode(), "x")
+                except LabError as error:
+                    refused += 1
+                    assert "not one that this program wrote" in str(error)
+                    continue
+                for row in (*record.scores, *record.lines, *record.validation):
+                    assert all(isinstance(row[name], int | float) for name in ("accuracy", "n", "positions", "parameters"))
+        assert refused > 80
+    for data in (b"", b"[]", b"{}", b"null", b"\xff", b"[" * 100_000, b'{"losses": NaN}'):
+        with pytest.raises(LabError, match="not one that this program wrote"):
+            read_run(data, "x")
+
+
+def paths(value, at=()):
+    """The first of every kind of place in nested data."""
+    if isinstance(value, dict):
+        for name, item in list(value.items())[:30]:
+            yield (*at, name)
+            yield from paths(item, (*at, name))
+    elif isinstance(value, list) and value:
+        yield (*at, 0)
+        yield from paths(value[0], (*at, 0))
