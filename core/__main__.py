@@ -7,7 +7,6 @@ import math
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -53,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
     nearest.add_argument("--k", type=int, default=5, help="tokens to list for each vector (default 5)")
     bench = commands.add_parser("bench", help="time a training step against PEFT's")
     bench.add_argument("--rounds", type=int, default=7, help="timed rounds (default 7)")
-    record = commands.add_parser("record", help="train a task's default recipe and write what the page shows of it, as JSON")
-    record.add_argument("task", help="a built-in task")
-    record.add_argument("out", metavar="FILE.json")
+    record = commands.add_parser("record", help="make the recorded runs that the page shows, from assets/recordings/recipes.json")
+    record.add_argument("slug", nargs="*", help="the recordings to make (default: all)")
+    record.add_argument("--out", metavar="DIR", help="where to write them (default: assets/recordings)")
     tasks = commands.add_parser("tasks", help="list the built-in tasks")
     for command in (train, evaluate):
         rows = command.add_argument_group("rows of your own", "for tables and datasets; what is left out is guessed from the column names")
@@ -360,25 +359,22 @@ def _bench(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _record(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    import datetime
+    from .recordings import FOLDER, listed, make
 
-    from .reading import Vocabulary
-    from .record import new_record, training_job
-    from .run import Scorebook, lines
-    from .task import load_task
-
-    task = load_task(options.task)
-    recipe = Recipe.from_dict({**task.recipe, "task": task.slug})
+    recipes = {one.slug: one.recipe for one in listed()}
+    unknown = [slug for slug in options.slug if slug not in recipes]
+    if unknown:
+        raise LabError(f"There is no recording {shown(unknown[0])}: choose from {', '.join(recipes)}.")
     lm = _load(options)
-    record = new_record(task, recipe)
-    book = Scorebook()
-    deque(lines(lm, task, book), maxlen=0)  # as on the page, where they are scored while nobody trains
-    deque(training_job(lm, task, recipe, Vocabulary(lm), book, record, lambda: False), maxlen=0)
-    today = datetime.date.today().isoformat()
-    record.recorded = f"{today}, {lm.name.rsplit('/', 1)[-1]}, {lm.device.type}, {lm.dtype_name}"
-    Path(options.out).write_text(record.to_json(), "utf-8")
-    size = Path(options.out).stat().st_size
-    return {"out": options.out, "bytes": size}, f"{options.out}: {size / 1000:.0f} kB"
+    folder = Path(options.out) if options.out else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {}
+    for slug in options.slug or recipes:
+        text = make(lm, recipes[slug]).to_json()
+        (folder / f"{slug}.json").write_text(text, "utf-8")
+        sizes[slug] = len(text.encode())
+        print(f"{slug}: {sizes[slug] / 1000:.0f} kB", file=sys.stderr)
+    return {"out": str(folder), "bytes": sizes}, f"{len(sizes)} recordings in {folder}"
 
 
 def _tasks(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
