@@ -163,7 +163,7 @@ def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> 
     shown = [
         ("nothing in front", next((row for row in rows if row["kind"] == "none"), None)),
         ("the best instruction", best_handcrafted([row for row in written if not row.get("examples")])),
-        ("the best worked examples", best_handcrafted([row for row in written if row.get("examples")])),
+        ("the best with examples", best_handcrafted([row for row in written if row.get("examples")])),
         (f"{record.recipe['virtual_tokens']} trained vectors", next((row for row in rows if row["kind"] in ("soft", "prefix")), None)),
     ]
     if record.kind == "prefix":
@@ -208,15 +208,16 @@ def gallery(recordings: Sequence[Recording], shown: Recipe | None) -> str:
         f"<b>{safe(one.title)}</b><span>{safe(one.told)}</span></button>"
         for i, one in enumerate(recordings)
     )
-    return f'<div class="gallery" role="group" aria-label="Recorded runs">{stories}</div>'
+    return f'<p class="gallery-name">Recorded runs</p><div class="gallery" role="group" aria-label="Recorded runs">{stories}</div>'
 
 
 def _made(record: RunRecord) -> str:
     """Where a recording comes from: its day and model, and the rest one click away."""
     made, base = record.recorded, record.base
-    rest = f"weights {base['weights'][:12]}, {base['device']}, {base['dtype']}, {made['version']}, {made['libraries']}, {made['machine']}"
+    rest = f"weights {base['weights'][:12]}, {base['device']}, {base['dtype']}, {record.seconds:.0f} s of training, "
+    rest += f"{made['version']}, {made['libraries']}, {made['machine']}"
     return (
-        f"A <b>recording</b> of a real run: {safe(short_name(base['name']))}, {safe(made['date'])}, {record.seconds:.0f} s of training "
+        f"A <b>recording</b> of a real run with {safe(short_name(base['name']))}, {safe(made['date'])} "
         f'<details class="made"><summary>made with</summary>{safe(rest)}</details>'
     )
 

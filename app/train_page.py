@@ -28,6 +28,7 @@ class TrainPage:
     def __init__(self, lab: Lab, recording: Run | None):
         self.lab, self.recording = lab, recording
         task = load_task(slugs()[0])
+        self.gallery = html(elem_id="gallery")
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
@@ -46,7 +47,6 @@ class TrainPage:
                     self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
-                self.gallery = html(elem_id="gallery")
                 self.headline = html(elem_id="headline")
                 with gr.Row(elem_classes="where"):
                     self.progress = html(elem_id="progress", scale=1, min_width=200)
@@ -370,7 +370,7 @@ def task_choices() -> list[tuple[str, str]]:
 
 def task_summary(task: Task) -> str:
     """A task's first examples, what it teaches, and how its rows are parted."""
-    rows: Iterable[Any] = task.train[:6]
+    rows: Iterable[Any] = task.train[:4]
     if task.labels:  # one of each label first
         found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
         rows = [example for example in found if example][:6]

@@ -14,6 +14,7 @@ import core.model
 from core import storage
 from core.__main__ import main
 from core.recipe import Recipe
+from core.record import RunRecord
 from core.table import read_table
 from core.task import load_task, task_to_json
 
@@ -381,3 +382,11 @@ def test_ctrl_c_keeps_what_was_learned_so_far(capsys, csv, tmp_path, monkeypatch
     assert found["steps"] == 3 and "stopped by hand" in found["stopped"]
     assert (tmp_path / "out" / storage.WEIGHTS).is_file()
     assert {row["name"] for row in found["contenders"]} >= {"learned", "no prompt"}
+
+
+def test_a_recording_is_made_from_its_recipe_and_an_unknown_one_is_named(tmp_path, capsys):
+    assert "choose from past-tense" in error(capsys, "record", "nothing")
+    told = call(capsys, "record", "past-tense", "--out", tmp_path / "made")
+    record = RunRecord.from_json((tmp_path / "made" / "past-tense.json").read_text("utf-8"))
+    assert told["bytes"]["past-tense"] == (tmp_path / "made" / "past-tense.json").stat().st_size
+    assert record.finished and record.recorded and record.step == 60
