@@ -181,7 +181,8 @@ def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> 
             f'<span class="told">{told}</span><div class="bar"><b style="width:{100 * row["accuracy"]:.1f}%"></b>'
             f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div>{_as_it_reads(row, task, record)}</li>'
         )
-    return f'<ol class="ladder" aria-label="right answers, by what stands before the input">{"".join(rungs)}</ol>'
+    what = "What stands before an input, and how often the model then answers right"
+    return f'<p class="ladder-name">{what}</p><ol class="ladder" aria-label="{what}">{"".join(rungs)}</ol>'
 
 
 def _as_it_reads(row: Mapping[str, Any], task: Task, record: RunRecord) -> str:
@@ -193,10 +194,9 @@ def _as_it_reads(row: Mapping[str, Any], task: Task, record: RunRecord) -> str:
     text = task.held_out[0].input if task.held_out else "…"
     count = record.recipe["virtual_tokens"]
     squares = f'<i class="squares">{"■" * min(count, MOST_SQUARES)}{"…" if count > MOST_SQUARES else ""}</i> ' if mine else ""
-    words = f"{safe(cut(before, 40))} " if before.strip() else ""
-    return (
-        f'<code title="{safe(template.replace("{input}", text))}">{squares}{words}<b>{safe(cut(text, 36))}</b>{safe(cut(after, 24))}</code>'
-    )
+    gaps = [" " if edge.isspace() else "" for edge in (before[-1:], after[:1])]  # line breaks, too
+    words = f"{safe(cut(before, 40))}{gaps[0]}<b>{safe(cut(text, 36))}</b>{gaps[1]}{safe(cut(after, 24))}"
+    return f'<code title="{safe(template.replace("{input}", text))}">{squares}{words}</code>'
 
 
 def gallery(recordings: Sequence[Recording], shown: Recipe | None) -> str:
