@@ -257,7 +257,7 @@ button.addEventListener('click', () => {
 
 FIGURE = (
     '<figure class="plot"><figcaption class="plot-title"></figcaption>'
-    '<div class="plot-host" role="img"></div><p class="plot-note"></p>'
+    '<div class="plot-host" role="group"></div><p class="plot-note"></p>'
     '<details class="plot-data"><summary>Data as a table</summary><div></div></details></figure>'
 )
 

@@ -221,7 +221,7 @@ def read_words(text: Any) -> dict[str, str]:
 
 
 WELCOME = (
-    "<h3>Train on rows of your own</h3><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (fifty teach "
+    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (fifty teach "
     "something, two hundred are good), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
     "chosen by their content, and rows that repeat each other stay on one side. Rows stay on this server for as long as this page is open.</p>"
 )
