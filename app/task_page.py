@@ -232,7 +232,7 @@ def summary(task: Task) -> str:
     kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
     notes = "".join(f"<p class='note'>{show.safe(note)}</p>" for note in task.notes)
-    return f"<h3>{show.safe(task.name)}</h3><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
+    return f"<h2>{show.safe(task.name)}</h2><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
 
 
 def preview(lm: LanguageModel, task: Task) -> str:
