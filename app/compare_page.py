@@ -29,7 +29,9 @@ from .contest import (
     learned_contender,
     learned_runs,
     prompt_named,
+    recorded_scores,
     run_named,
+    scores_in_sight,
     seeds_of,
     written_names,
 )
@@ -42,6 +44,9 @@ MOST_ADDED = 40
 MOST_ORDERS = 10
 SEEDS = 2  # more seeds of a run
 ALL = "all rows"
+RECORDED = (
+    "<p class='note'>From a <b>recording</b>. Press <b>Score all</b> to score the written prompts here, or train a prompt of your own.</p>"
+)
 
 
 class ComparePage:
@@ -122,13 +127,15 @@ class ComparePage:
 
     def paint(self, session: Session, message: str = "", growing: Score | None = None, progress: str = "") -> list[Any]:
         """The values of `outputs` for the session's task. While a score grows, only the table does."""
-        task, scores = session.task, known_scores(session)
+        task = session.task
+        busy = session.side_job is not None and not session.side_job.over
+        known = known_scores(session)
+        scores = known or ({} if busy else recorded_scores(session))
         names = written_names(task)
         shown = {**scores, growing.name: growing} if growing else scores
         rows = [{**row, "final": growing is None or growing.name not in row.get("members", [row["name"]])} for row in tables.grouped(shown)]
         n = len(task.held_out)
         table = show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", names, full=True)
-        busy = session.side_job is not None and not session.side_job.over
         first = [
             show.message(message),
             f'<div class="progress" role="status"><span>{show.safe(progress)}</span></div>' if busy and progress else "",
@@ -142,7 +149,7 @@ class ComparePage:
         empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
         return [
             *first,
-            table + tables.how_counted(task) + _saved(scores) if rows else empty,
+            ("" if known else RECORDED) + table + tables.how_counted(task) + _saved(scores) if rows else empty,
             tables.prompts(all_prompts(session)),
             gr.update(interactive=busy),
             gr.update(choices=prompts, value=_still(session.base, prompts, -1)),
@@ -217,11 +224,11 @@ class ComparePage:
             trigger(self._ask, [session, self.text], [self.message, self.answers], **quiet)
 
     def _export(self, session: Session) -> str:
-        return tables.download("row-by-row.csv", tables.grid_csv(list(known_scores(session).values())), "save row-by-row.csv")
+        return tables.download("row-by-row.csv", tables.grid_csv(list(scores_in_sight(session).values())), "save row-by-row.csv")
 
     def _look(self, session: Session, name: Any) -> list[Any]:
         session.look = str(name)
-        return self._closer(session, known_scores(session))
+        return self._closer(session, scores_in_sight(session))
 
     async def _add(self, session: Session, template: str) -> AsyncIterator[list[Any]]:
         task = session.task

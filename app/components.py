@@ -108,10 +108,84 @@ new MutationObserver(() => draw()).observe(document.body, {attributes: true, att
 new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) ready(); }).observe(host);
 """
 
+# The figure's own numbers as tables, for whoever can't see it. Made only while they are open: training paints ten times a second.
+TABLES = """
+{
+  const details = element.querySelector('.plot-data'), place = details.querySelector('div'), most = 500;
+  const text = document.createElement('textarea');  // reads what `plain` has escaped; nothing in it becomes an element
+  const read = (words) => { text.innerHTML = String(words ?? '').replaceAll('<br>', '; ').replace(/<[^>]*>/g, ''); return text.value; };
+  const short = (value) => (typeof value === 'number' ? String(Math.round(value * 1e4) / 1e4) : read(value));
+  const named = (axis, value) => { const i = (axis.tickvals || []).indexOf(value); return i >= 0 && axis.ticktext ? read(axis.ticktext[i]) : short(value); };
+  const axisOf = (trace, letter) => {
+    const key = (trace[letter + 'axis'] || letter).replace(letter, letter + 'axis');
+    return (host.layout.scene && trace.type === 'scatter3d' ? host.layout.scene[letter + 'axis'] : host.layout[key]) || {};
+  };
+  const title = (axis, letter) => read(axis.title?.text || letter);
+  const at = (values, i) => (Array.isArray(values) ? values[i] : values);
+  const row = (cells, kind, head) => {
+    const line = document.createElement('tr');
+    cells.forEach((cell, i) => {
+      const made = document.createElement(kind === 'head' || (head && i === 0) ? 'th' : 'td');
+      if (made.tagName === 'TH') made.scope = kind === 'head' ? 'col' : 'row';
+      made.textContent = cell;
+      line.append(made);
+    });
+    return line;
+  };
+  const table = (caption, heads, rows) => {
+    const made = document.createElement('table'), head = made.createTHead(), body = made.createTBody();
+    made.createCaption().textContent = caption + (rows.length > most ? ` (the first ${most} of ${rows.length} rows)` : '');
+    head.append(row(heads, 'head'));
+    body.append(...rows.slice(0, most).map((cells) => row(cells, 'body', true)));
+    return made;
+  };
+  const points = (trace) => {
+    const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')], wide = trace.z ? axisOf(trace, 'z') : null;
+    const bars = trace.error_y?.array ? [trace.error_y, trace.y] : trace.error_x?.array ? [trace.error_x, trace.x] : null;
+    return (trace.x || []).map((_, i) => i).filter((i) => trace.x[i] != null && trace.y?.[i] != null).map((i) => [
+      read(trace.name || ''), named(x, trace.x[i]), named(y, trace.y[i]), ...(wide ? [named(wide, trace.z[i])] : []),
+      bars ? short(bars[1][i] - at(bars[0].arrayminus ?? bars[0].array, i)) + ' to ' + short(bars[1][i] + at(bars[0].array, i)) : '',
+      read(at(trace.hovertext ?? trace.text, i)),
+    ]);
+  };
+  const fill = () => {
+    if (!details.open || !host.data) return;
+    const groups = new Map(), made = [];
+    for (const trace of host.data) {
+      const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')];
+      if (trace.type === 'heatmap') {
+        const across = trace.x || trace.z[0].map((_, i) => i), down = trace.y || trace.z.map((_, i) => i);
+        made.push(table(`${title(y, 'row')} by ${title(x, 'column')}`, [title(y, 'row'), ...across.map((value) => named(x, value))],
+          trace.z.map((line, i) => [named(y, down[i]), ...line.map((value, j) => short(trace.text?.[i]?.[j] ?? value))])));
+        continue;
+      }
+      const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'what it is'];
+      const key = heads.join('|');
+      if (!groups.has(key)) groups.set(key, {heads, rows: []});
+      groups.get(key).rows.push(...points(trace));
+    }
+    for (const {heads, rows} of groups.values()) {
+      const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // a column with nothing in it says nothing
+      const only = (cells) => cells.filter((_, i) => kept[i]);
+      if (rows.length) made.push(table(`${heads[2]} by ${heads[1]}`, only(heads), rows.map(only)));
+    }
+    place.replaceChildren(...made);
+  };
+  let due = false;
+  const later = () => {
+    if (due || !details.open) return;
+    due = true;
+    setTimeout(() => { due = false; fill(); }, 1000);
+  };
+  details.addEventListener('toggle', fill);
+  watch('value', later);
+}
+"""
+
 PAINT = """
 const host = element.querySelector('.html-host');
 const paint = () => {
-  const focused = host.contains(document.activeElement) ? document.activeElement.dataset.token : undefined;
+  const {token, cell} = host.contains(document.activeElement) ? document.activeElement.dataset : {};
   const html = props.value || '';
   if (host.painted === html) return;
   host.painted = html;
@@ -121,7 +195,9 @@ const paint = () => {
     Object.assign(button, {type: 'button', className: 'as-csv', textContent: 'CSV', title: 'Download this table as CSV'});
     (table.caption || table.createCaption()).append(' ', button);
   }
-  if (focused !== undefined) host.querySelector(`[data-token="${CSS.escape(focused)}"]`)?.focus();
+  // Whoever pressed a button with the keyboard stays on it.
+  if (token !== undefined) host.querySelector(`[data-token="${CSS.escape(token)}"]`)?.focus();
+  else if (cell !== undefined) host.querySelector(`[data-cell="${CSS.escape(cell)}"]`)?.focus();
 };
 // A table as a file, without its caption. What a spreadsheet would take for a formula gets an apostrophe.
 const cell = (text) => {
@@ -166,9 +242,28 @@ const timer = setInterval(ask, 5000);
 ask();
 """
 
+# Light or dark: what the browser asks for, until somebody chooses; then that, as long as its storage may be used.
+SWITCH = """
+const button = element.querySelector('button');
+const set = (dark) => {
+  document.body.classList.toggle('dark', dark);
+  button.setAttribute('aria-pressed', String(dark));
+};
+let kept = null;
+try { kept = window.localStorage.getItem('soft-prompt-lab-theme'); } catch {}
+const asked = new URLSearchParams(location.search).get('__theme');
+set(asked ? asked === 'dark' : kept ? kept === 'dark' : document.body.classList.contains('dark'));
+button.addEventListener('click', () => {
+  const dark = !document.body.classList.contains('dark');
+  set(dark);
+  try { window.localStorage.setItem('soft-prompt-lab-theme', dark ? 'dark' : 'light'); } catch {}
+});
+"""
+
 FIGURE = (
     '<figure class="plot"><figcaption class="plot-title"></figcaption>'
-    '<div class="plot-host" role="img"></div><p class="plot-note"></p></figure>'
+    '<div class="plot-host" role="group"></div><p class="plot-note"></p>'
+    '<details class="plot-data"><summary>Data as a table</summary><div></div></details></figure>'
 )
 
 
@@ -178,13 +273,19 @@ def plot(**options: Any) -> gr.HTML:
     Its click event carries the number of the virtual token that was clicked (see `clicked_token`).
     """
     script = f'<script src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
-    return gr.HTML(html_template=FIGURE, js_on_load=DRAW, head=script, apply_default_css=False, **options)
+    return gr.HTML(html_template=FIGURE, js_on_load=DRAW + TABLES, head=script, apply_default_css=False, **options)
 
 
 def counters() -> gr.HTML:
     """A line that says every five seconds what the server is doing; screen readers are spared it."""
     template = '<p class="status counters" aria-live="off"></p>'
     return gr.HTML(html_template=template, js_on_load=COUNT, apply_default_css=False, elem_id="counters")
+
+
+def switch() -> gr.HTML:
+    """The button for light and dark."""
+    template = '<button type="button" class="switch" aria-pressed="false">dark</button>'
+    return gr.HTML(html_template=template, js_on_load=SWITCH, apply_default_css=False, elem_id="switch")
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:

@@ -10,7 +10,7 @@ from core.run import rivals
 from core.scoring import Contender, Score, written
 from core.task import Handcrafted, Task
 
-from .session import Run, Session
+from .session import Run, Session, recorded_run
 
 
 def entrants(session: Session) -> list[Contender]:
@@ -21,15 +21,33 @@ def entrants(session: Session) -> list[Contender]:
     return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *rivals(task)]
 
 
+def recorded_scores(session: Session) -> dict[str, Score]:
+    """The held-out scores of the recording that is in sight, if it is of the session's task."""
+    run = session.shown or recorded_run()
+    return _scores_of(run) if run and run.record.recorded and run.task == session.task else {}
+
+
+def scores_in_sight(session: Session) -> dict[str, Score]:
+    """What is known here; where nothing is, what the recording says. Never both: its numbers may be of other weights."""
+    return known_scores(session) or recorded_scores(session)
+
+
+def _scores_of(run: Run) -> dict[str, Score]:
+    """What a run ended with, the learned prompt under the run's name."""
+    scores = {}
+    for score in dict(run.record.held_out).values():
+        if score.kind in ("soft", "prefix"):  # a score says what is the same every time, the record how long it took
+            score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
+        scores[score.name] = score
+    return scores
+
+
 def known_scores(session: Session) -> dict[str, Score]:
     """Held-out scores on the session's task: those asked for here, and those that its runs ended with."""
     known: dict[str, Score] = {}
     for run in session.runs:
         if run.task == session.task:
-            for score in dict(run.record.held_out).values():
-                if score.kind in ("soft", "prefix"):  # a score says what is the same every time, the record how long it took
-                    score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
-                known[score.name] = score
+            known |= _scores_of(run)
     known.update(session.scores.get(session.task.slug, {}))
     groups = {score.group for score in known.values()}
     for run in session.runs:  # a run whose seeds were repeated is one of them
@@ -96,7 +114,7 @@ def grid_columns(session: Session) -> list[Score]:
     """Scores as the grid's columns: learned first, then by accuracy; of a group only its first."""
     seen: set[str] = set()
     columns = []
-    for score in known_scores(session).values():
+    for score in scores_in_sight(session).values():
         if score.kind == "majority" or not score.results or (score.group and score.group in seen):
             continue
         seen.add(score.group)

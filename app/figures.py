@@ -150,16 +150,21 @@ def plane(
     else:
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}
         layout = framed(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})
-    what = (
-        "Paths of the vectors among real words"
-        if record.kind == "soft"
-        else "Paths of the prefix's values (middle layer) among real words'"
-    )
     note = (
         f"PCA of the {'vocabulary' if record.kind == 'soft' else 'real values'}. Hollow: the start; filled: step {step}. "
         f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so vectors that look close need not be."
     )
-    return {"title": what, "note": note, "data": traces, "layout": layout}
+    return {"title": _moved(record, step), "note": note, "data": traces, "layout": layout}
+
+
+def _moved(record: RunRecord, step: int) -> str:
+    """How far the vectors have come, against how far real words lie apart."""
+    who = "The vectors" if record.kind == "soft" else "The prefix's values (middle layer)"
+    moved = record.readings[step].moved
+    if step == 0 or not len(moved):
+        return f"{who} among real words{'' if record.kind == 'soft' else chr(39)}: where they start"
+    told = f"{who} have moved by {moved.min():.1f} to {moved.max():.1f}"
+    return f"{told}; real words' nearest neighbours lie {np.median(record.usual.l2):.1f} away" if record.usual else told
 
 
 def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from core.model import LanguageModel
 from core.projector import projector_files
 from core.recipe import check_template
 from core.record import loaded_record, score_row
+from core.recordings import recordings
 from core.result import run_files
 from core.run import Scored, Skipped, contest
 from core.storage import load, pack, to_files
@@ -28,7 +29,7 @@ from .jobs import side_job
 from .panel import SLOTS, Panel, Shelf
 from .panels import PANELS
 from .report import report
-from .session import MOST_RUNS, Lab, Run, Session
+from .session import MOST_RUNS, Lab, Run, Session, recording_name, recording_named
 
 UNTOLD = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
 FRAME = 0.15  # seconds a step while playing
@@ -82,7 +83,7 @@ class InspectPage:
     def paint(self, session: Session, message: str = "") -> list[Any]:
         """The values of `outputs`."""
         run = session.shown or self.recording
-        names = [known.name for known in session.runs] + ([self.recording.name] if self.recording else [])
+        names = [*(known.name for known in session.runs), *map(recording_name, recordings())]
         free = session.side_job is None or session.side_job.over
         beside = [known.name for known in session.runs if known is not run]
         return [
@@ -160,7 +161,7 @@ class InspectPage:
             session.chosen = None if token == session.chosen else token
 
     def _pick(self, session: Session, name: Any, beside: Any) -> list[Any]:
-        found = next((run for run in session.runs if run.name == name), None)
+        found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))
         session.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
         if found is session.shown or not (session.shown and session.shown.busy):
             if found is not session.shown:

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from . import show
 from .compare_page import ComparePage
-from .components import PLOTLY, counters, html
+from .components import PLOTLY, counters, html, switch
 from .inspect_page import InspectPage
 from .learn_page import READ, LearnPage
 from .returning import KEEP_TOKEN, READ_TOKENS, Visitors
@@ -17,17 +16,6 @@ from .server import KEEP_FILES, MOST_QUEUED
 from .session import Lab, Session, recorded_run
 from .task_page import TaskPage
 from .train_page import TrainPage
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-
-THEME = gr.themes.Base(
-    primary_hue=gr.themes.colors.blue,
-    neutral_hue=gr.themes.colors.slate,
-    font=["Inter", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
-    font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
-    radius_size=gr.themes.sizes.radius_md,
-    spacing_size=gr.themes.sizes.spacing_sm,
-)
 
 
 def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
@@ -39,12 +27,13 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         session = gr.State(Session())
         with gr.Row(elem_classes="top"):
             html(
-                '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors in front of the input can do what worked examples do. '
-                "Train them live on a frozen language model, put them beside prompts that people write, and look inside.</p>"
+                '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors, which are no words, can make a language model do what no '
+                "instruction in words gets from it. Train them live, hold them against prompts that people write, and look inside.</p>"
             )
             with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")
                 counters()
+                switch()
         token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
         with gr.Row(visible=False, elem_classes="offer", elem_id="offer") as offer:
             offered = html()
@@ -127,11 +116,11 @@ def _left(session: Session | None) -> str:
 
 def _status(lab: Lab) -> str:
     lm = lab.engine.lm
-    short = show.safe((lm.name if lm else lab.model).rsplit("/", 1)[-1])
+    short = show.safe(show.short_name(lm.name if lm else lab.model))
     if lab.engine.problem:
         return f'<p class="status bad">{show.safe(lab.engine.problem)}</p>'
     if lm is None:
-        return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording of a real run</p>'
+        return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording</p>'
     return (
         f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
     )

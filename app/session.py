@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 from core import LabError, Recipe, Task, load_task
@@ -12,6 +12,7 @@ from core.engine import Engine, Ticket
 from core.model import LanguageModel
 from core.reading import Vocabulary
 from core.record import RunRecord, new_record, training_job
+from core.recordings import Recording, recorded, recordings
 from core.run import Scorebook, lines
 from core.scoring import Contender, Score
 from core.storage import Learned
@@ -20,7 +21,6 @@ from core.task import Handcrafted, slugs
 
 from .lesson import Progress
 
-RECORDINGS = Path(__file__).resolve().parent.parent / "assets" / "recordings"
 MOST_RUNS = 12
 
 
@@ -52,6 +52,7 @@ class Session:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # whoever holds it gets this session back
     task: Task = field(default_factory=lambda: load_task(slugs()[0]))
+    own: Task | None = None  # the newest task that was brought here; it stays among the choices
     runs: list[Run] = field(default_factory=list)
     shown: Run | None = None
     chosen: int | None = None
@@ -131,13 +132,22 @@ class Lab:
         return run
 
 
-def recorded_run(name: str = "past-tense") -> Run | None:
-    """The recording that is painted before the model is there, or None where there is none."""
-    path = RECORDINGS / f"{name}.json"
-    if not path.is_file():
-        return None
-    record = RunRecord.from_json(path.read_text("utf-8"))
-    return Run(f"recording: {record.task['name']}", record, load_task(record.recipe["task"]), Recipe.from_dict(record.recipe))
+@cache
+def recorded_run(slug: str = "") -> Run | None:
+    """A recorded run (the first one: what is painted before the model is there), or None where there is none. Read once, and the
+    same for all sessions: nobody writes into it."""
+    found = next((one for one in recordings() if slug in ("", one.slug)), None)
+    return Run(recording_name(found), recorded(found.slug), load_task(found.recipe.task), found.recipe) if found else None
+
+
+def recording_name(recording: Recording) -> str:
+    """How a recorded run is called among a session's own."""
+    return f"recording: {recording.title}"
+
+
+def recording_named(name: str) -> Run | None:
+    """The recorded run of this name, or None."""
+    return next((recorded_run(one.slug) for one in recordings() if recording_name(one) == name), None)
 
 
 def time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:

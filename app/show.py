@@ -4,7 +4,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.recipe import Recipe
 from core.record import RunRecord, best_handcrafted
+from core.recordings import Recording
+from core.task import Task
 
 # Okabe and Ito's colours, which colour-blind people can tell apart. A contender keeps its colour on every page and plot.
 LEARNED = "#0072B2"
@@ -139,7 +142,8 @@ def headline(record: RunRecord) -> str:
         verdict = f"{'ahead' if gap > 0 else 'behind'}, more than chance" if p < 0.05 else "a tie, as far as these rows can tell"
         return (
             f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
-            f"prompt (“{safe(written['name'])}”) {percent(written['accuracy'])}: {verdict} (paired, p = {p:.2g})."
+            f"prompt (“{safe(written['name'])}”) <b>{percent(written['accuracy'])}</b>: {verdict} "
+            f'<span class="dim">(paired, p = {p:.2g})</span>.'
         )
     if learned and learned.get("final", True):
         return f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right."
@@ -149,13 +153,87 @@ def headline(record: RunRecord) -> str:
     return f"<b>{name}:</b> {'learning' if record.step else 'about to learn'}."
 
 
+MOST_SQUARES = 12  # vectors drawn as squares
+
+
+def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> str:
+    """What a run is about, at a glance: nothing before the input, the best instruction, the best worked examples, and the vectors;
+    each as it reads, with its share of right answers. rows: scores on the same rows."""
+    written = [row for row in rows if row["kind"] == "handcrafted"]
+    shown = [
+        ("nothing in front", next((row for row in rows if row["kind"] == "none"), None)),
+        ("the best instruction", best_handcrafted([row for row in written if not row.get("examples")])),
+        ("the best with examples", best_handcrafted([row for row in written if row.get("examples")])),
+        (f"{record.recipe['virtual_tokens']} trained vectors", next((row for row in rows if row["kind"] in ("soft", "prefix")), None)),
+    ]
+    if record.kind == "prefix":
+        shown[-1] = (f"a K/V prefix of {record.recipe['virtual_tokens']}", shown[-1][1])
+    colour = colours(rows, record.task["handcrafted"])
+    known = [(told, row) for told, row in shown if row]
+    if not any(row["kind"] in ("soft", "prefix") for _, row in known):
+        return ""
+    rungs = []
+    for told, row in known:
+        low, high = (100 * end for end in row["interval"])
+        mine = row["kind"] in ("soft", "prefix")
+        rungs.append(
+            f'<li class="rung{" mine" if mine else ""}" style="--c:{colour[row["name"]]}"><strong>{percent(row["accuracy"])}</strong>'
+            f'<span class="told">{told}</span><div class="bar"><b style="width:{100 * row["accuracy"]:.1f}%"></b>'
+            f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div>{_as_it_reads(row, task, record)}</li>'
+        )
+    what = "What stands before an input, and how often the model then answers right"
+    return f'<p class="ladder-name">{what}</p><ol class="ladder" aria-label="{what}">{"".join(rungs)}</ol>'
+
+
+def _as_it_reads(row: Mapping[str, Any], task: Task, record: RunRecord) -> str:
+    """What stands before and after an input, on one line; vectors, which don't read, as squares."""
+    mine = row["kind"] in ("soft", "prefix")
+    template = next((prompt.template for prompt in task.handcrafted if prompt.name == row["name"]), "")
+    template = template or record.recipe["template"] or task.template
+    before, _, after = template.partition("{input}")
+    text = task.held_out[0].input if task.held_out else "…"
+    count = record.recipe["virtual_tokens"]
+    squares = f'<i class="squares">{"■" * min(count, MOST_SQUARES)}{"…" if count > MOST_SQUARES else ""}</i> ' if mine else ""
+    gaps = [" " if edge.isspace() else "" for edge in (before[-1:], after[:1])]  # line breaks, too
+    words = f"{safe(cut(before, 40))}{gaps[0]}<b>{safe(cut(text, 36))}</b>{gaps[1]}{safe(cut(after, 24))}"
+    return f'<code title="{safe(template.replace("{input}", text))}">{squares}{words}</code>'
+
+
+def gallery(recordings: Sequence[Recording], shown: Recipe | None) -> str:
+    """The recorded runs to choose from, each with what it shows; the one whose recipe is shown is marked."""
+    if not recordings:
+        return ""
+    stories = "".join(
+        f'<button type="button" class="story" data-cell="{i}" aria-pressed="{"true" if one.recipe == shown else "false"}">'
+        f"<b>{safe(one.title)}</b><span>{safe(one.told)}</span></button>"
+        for i, one in enumerate(recordings)
+    )
+    return f'<p class="gallery-name">Recorded runs</p><div class="gallery" role="group" aria-label="Recorded runs">{stories}</div>'
+
+
+def _made(record: RunRecord) -> str:
+    """Where a recording comes from: its day and model, and the rest one click away."""
+    made, base = record.recorded, record.base
+    rest = f"weights {base['weights'][:12]}, {base['device']}, {base['dtype']}, {record.seconds:.0f} s of training, "
+    rest += f"{made['version']}, {made['libraries']}, {made['machine']}"
+    return (
+        f"A <b>recording</b> of a real run with {safe(short_name(base['name']))}, {safe(made['date'])} "
+        f'<details class="made"><summary>made with</summary>{safe(rest)}</details>'
+    )
+
+
+def short_name(model: str) -> str:
+    """A model's name without its owner or folder."""
+    return model.rsplit("/", 1)[-1]
+
+
 def progress(record: RunRecord, status: str, others: int, left: float | None, wait: float | None = None) -> str:
     """Where the run is, as a bar and words. others: sessions before this one, or that share the device with it. left: seconds
     to its end. wait: seconds to its beginning."""
     steps = record.recipe["steps"]
     done = record.step
     if record.recorded:
-        words = f"A recording of a real run ({safe(record.recorded)}). Press <b>Train</b> to run it live."
+        words = _made(record)
     elif record.loaded:
         words = f"Loaded from a file: {record.parameters:,} numbers."
     elif status == "waiting":

@@ -224,7 +224,7 @@ def read_words(text: Any) -> dict[str, str]:
 
 
 WELCOME = (
-    "<h3>Train on rows of your own</h3><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (fifty teach "
+    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (fifty teach "
     "something, two hundred are good), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
     "chosen by their content, and rows that repeat each other stay on one side. Rows stay on this server for as long as this page is open.</p>"
 )
@@ -235,7 +235,7 @@ def summary(task: Task) -> str:
     kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
     notes = "".join(f"<p class='note'>{show.safe(note)}</p>" for note in task.notes)
-    return f"<h3>{show.safe(task.name)}</h3><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
+    return f"<h2>{show.safe(task.name)}</h2><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
 
 
 def preview(lm: LanguageModel, task: Task) -> str:

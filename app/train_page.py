@@ -7,14 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from core import LabError, load_task
+from core import LabError, Recipe, load_task
 from core.recipe import default_of
+from core.recordings import recordings
 from core.task import Task, slugs
 
 from . import figures, show
-from .components import clicked_token, drawn, html, plot
+from .components import clicked, clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
-from .session import Lab, Run, Session, time_left
+from .session import Lab, Run, Session, recorded_run, time_left
 
 HEARTBEAT = 2.0  # seconds; Gradio notices that a visitor has left when something is sent
 PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
@@ -32,6 +33,7 @@ class TrainPage:
     def __init__(self, lab: Lab, recording: Run | None):
         self.lab, self.recording = lab, recording
         task = load_task(slugs()[0])
+        self.gallery = html(elem_id="gallery")
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
@@ -53,7 +55,9 @@ class TrainPage:
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
                 self.headline = html(elem_id="headline")
-                self.progress = html(elem_id="progress")
+                with gr.Row(elem_classes="where"):
+                    self.progress = html(elem_id="progress", scale=1, min_width=200)
+                    self.live = gr.Button("▶ Run it live", elem_id="run-live", size="sm", visible=False, scale=0, min_width=140)
                 with gr.Row(elem_classes="pair"):
                     self.curves = plot(elem_id="curves", min_width=320)
                     self.plane = plot(elem_id="plane", min_width=320)
@@ -68,7 +72,7 @@ class TrainPage:
                     self.samples = html(elem_id="samples", min_width=320, scale=3)
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
-            self.samples, self.train, self.step, self.pause, self.stop,
+            self.samples, self.train, self.step, self.pause, self.stop, self.gallery, self.live,
         ]  # fmt: skip
         self.restored = [self.task, self.examples, *self.controls.values()]
         self.chosen = [self.message, self.task, self.examples, *self.controls.values()]
@@ -79,6 +83,7 @@ class TrainPage:
                     component.value, component.maximum = recording.record.step, recording.record.step
                 else:
                     component.value = value
+            self.gallery.value, self.live.visible = first[-2], True
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -92,6 +97,8 @@ class TrainPage:
             gr.update(interactive=not busy or paused),
             gr.update(value="Resume" if paused else "Pause", interactive=busy),
             gr.update(interactive=busy),
+            show.gallery(recordings(), run.recipe if run and run.record.recorded else None),
+            gr.update(visible=run is not None and bool(run.record.recorded)),
         ]
         if run is None:
             return [show.message(message), *[gr.skip()] * 8, *buttons]
@@ -103,7 +110,7 @@ class TrainPage:
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return [
             show.message(problem),
-            f'<p class="headline">{show.headline(record)}</p>',
+            f'<p class="headline">{show.headline(record)}</p>{show.ladder(scores, run.task, record)}',
             show.progress(record, run.status, others, left, wait),
             show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + show.skipped(record),
             drawn(figures.curves(record, step if session.step is not None else None)),
@@ -188,6 +195,9 @@ class TrainPage:
             button.click(poke, [session], self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
         self.play.click(self._play, [session], self.outputs, **quiet)
+        picked = [*self.outputs, *self.chosen[1:]]  # the message is in both
+        self.gallery.click(self._pick_recording, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.live.click(self._live, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
@@ -217,6 +227,51 @@ class TrainPage:
             return
         async for update in self._train(session, *values, steps=1):
             yield update
+
+    def _pick_recording(self, session: Session, event: gr.EventData) -> list[Any]:
+        """Show a recorded run, with its task and settings in the controls: Train would run it again."""
+        number = clicked(event, "cell", len(recordings()))
+        if number is None:
+            return [gr.skip()] * (len(self.outputs) + len(self.chosen) - 1)
+        if session.shown and session.shown.busy:
+            return [
+                *self._only_message("A run is going on: stop it, or wait for its end, before looking at a recording."),
+                *[gr.skip()] * (len(self.chosen) - 1),
+            ]
+        run = recorded_run(recordings()[number].slug)
+        assert run is not None
+        session.following += 1  # a recording that plays ends
+        session.shown, session.step, session.chosen = run, None, None
+        return [*self.paint(session), *self._as_in(session, run)]
+
+    async def _live(self, session: Session) -> AsyncIterator[list[Any]]:
+        """Run the recording that is shown, as it was made."""
+        run = session.shown or self.recording
+        chosen = self._as_in(session, run) if run and run.record.recorded else [gr.skip()] * (len(self.chosen) - 1)
+        if run is None or not run.record.recorded:
+            yield [*self.paint(session), *chosen]
+            return
+        try:
+            self.lab.start(session, run.recipe)
+        except LabError as error:
+            yield [*self._only_message(str(error)), *chosen]
+            return
+        async for update in self.follow(session):
+            yield [*update, *chosen]
+            chosen = [gr.skip()] * len(chosen)
+
+    def _as_in(self, session: Session, run: Run) -> list[Any]:
+        """Take up a run's task and settings. Returns the values of `chosen` without the message."""
+        settings = run.recipe.to_dict()
+        first = self.take_task(session, lambda: run.task)[1:3]
+        return [*first, *(self._setting(name, settings[name], run.recipe) for name in self.controls)]
+
+    @staticmethod
+    def _setting(name: str, value: Any, recipe: Recipe) -> Any:
+        """A control's update, as `_for_method` and the choice of a start leave it."""
+        if name == "init":
+            return gr.update(choices=_starts(recipe.method), value=value)
+        return gr.update(value=value, visible=recipe.init == "text") if name == "init_text" else gr.update(value=value)
 
     async def _pause(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -275,13 +330,14 @@ class TrainPage:
         run, task = session.shown, session.task
         if run is None and not session.runs:
             return [gr.skip()] * len(self.restored)
-        own = [] if task.slug in slugs() else [(f"yours: {task.name}", task.slug)]
-        settings = run.recipe.to_dict() if run and not run.learned and run.task == task else {}
-        values = [gr.update(value=settings[name]) if name in settings else gr.skip() for name in self.controls]
-        return [gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *values]
+        known = run is not None and not run.learned and run.task == task
+        settings = run.recipe.to_dict() if run and known else {}
+        values = [self._setting(name, settings[name], run.recipe) if run and known else gr.skip() for name in self.controls]
+        return [gr.update(choices=self._choices(session), value=task.slug), task_summary(task), *values]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
-        return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)
+        own = session.own if session.own and session.own.slug == slug else session.task
+        return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else own)
 
     def take_task(self, session: Session, read: Callable[[], Task]) -> list[Any]:
         """Make the task that `read` brings the session's own. Returns the values of `chosen`."""
@@ -291,17 +347,26 @@ class TrainPage:
             return [show.message(str(error)), *[gr.skip()] * (2 + len(self.controls))]
         session.task = task
         self.lab.prepare(task)
-        own = [] if task.slug in slugs() else [(f"yours: {task.name}", task.slug)]
+        session.own = session.own if task.slug in slugs() else task
         changes = [gr.update(value=task.recipe[name]) if name in task.recipe else gr.skip() for name in self.controls]
-        return [show.message(""), gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *changes]
+        return [show.message(""), gr.update(choices=self._choices(session), value=task.slug), task_summary(task), *changes]
+
+    @staticmethod
+    def _choices(session: Session) -> list[tuple[str, str]]:
+        """The built-in tasks, and the visitor's own."""
+        own = session.own
+        return [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
 
     def _only_message(self, text: str) -> list[Any]:
         return [show.message(text), *[gr.skip()] * (len(self.outputs) - 1)]
 
 
 def _for_method(method: str) -> list[Any]:
-    starts = ["random", "vocab", "text"] + (["labels"] if method == "prompt" else [])
-    return [gr.update(value=default_of("learning_rate", method)), gr.update(choices=[(WORDS[s], s) for s in starts], value="vocab")]
+    return [gr.update(value=default_of("learning_rate", method)), gr.update(choices=_starts(method), value="vocab")]
+
+
+def _starts(method: str) -> list[tuple[str, str]]:
+    return [(WORDS[start], start) for start in ("random", "vocab", "text", *(("labels",) if method == "prompt" else ()))]
 
 
 def task_choices() -> list[tuple[str, str]]:
@@ -311,7 +376,7 @@ def task_choices() -> list[tuple[str, str]]:
 
 def task_summary(task: Task) -> str:
     """A task's first examples, what it teaches, and how its rows are parted."""
-    rows: Iterable[Any] = task.train[:6]
+    rows: Iterable[Any] = task.train[:4]
     if task.labels:  # one of each label first
         found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
         rows = [example for example in found if example][:6]

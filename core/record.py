@@ -6,7 +6,7 @@ A live run and a recorded one are the same thing to whoever looks at them.
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .prefix import Prefix, create
 from .reading import DRAWS, Reader, Reading, Vocabulary, reader_of
 from .recipe import Recipe
 from .run import Event, Finished, Scorebook, Scored, Skipped, run
-from .scoring import Score, compare
+from .scoring import Result, Score, compare
 from .storage import Learned
 from .task import Task
 from .training import StepEvent, Training
@@ -58,7 +58,7 @@ class RunRecord:
     stopped: str = ""
     loaded: bool = False  # from a file that somebody saved
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
-    recorded: str = ""  # when and with what a recording was made; empty for a live run
+    recorded: dict[str, str] = field(default_factory=dict)  # of a recording: its date, version, libraries and machine
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -71,8 +71,9 @@ class RunRecord:
         return self.vectors.get(-1, self.vectors.get(max(self.vectors)) if self.vectors else None)
 
     def to_json(self) -> str:
-        """Everything but single results and training state, as compact JSON; of the vectors, the first and the last."""
-        data = {name: value for name, value in self.__dict__.items() if name not in ("vectors", "held_out", "readings", "cloud", "usual")}
+        """Everything but training state, as compact JSON; of the vectors, the first and the last."""
+        apart = ("vectors", "held_out", "readings", "cloud", "usual")
+        data = {name: value for name, value in self.__dict__.items() if name not in apart}
         data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
         data["cloud"] = _compact(self.cloud)
         data["usual"] = {k: _compact(_thinned(v)) for k, v in asdict(self.usual).items()} if self.usual else None
@@ -80,6 +81,13 @@ class RunRecord:
         ends = {0: self.vectors.get(0), -1: end}
         data["vectors"] = {step: _packed(values) for step, values in ends.items() if values is not None and values.ndim == 2}
         data["losses"] = _compact(np.asarray(self.losses))
+        pairs = {(r.input, r.output): None for score in self.held_out.values() for r in score.results}
+        data["rows"] = list(pairs)
+        place = {pair: number for number, pair in enumerate(pairs)}
+        data["held_out"] = {
+            name: [[place[r.input, r.output], *(_compact(value) for value in list(asdict(r).values())[2:])] for r in score.results]
+            for name, score in self.held_out.items()
+        }
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -95,6 +103,12 @@ class RunRecord:
         data["usual"] = Neighbours(**{k: np.asarray(v, np.float32) for k, v in usual.items()}) if usual else None
         data["vectors"] = {int(step): _unpacked(values) for step, values in data["vectors"].items()}
         data["texts"] = {int(token): words for token, words in data["texts"].items()}
+        pairs = data.pop("rows")
+        known = {row["name"]: row for row in data["scores"]}
+        data["held_out"] = {
+            name: score_of(known[name], [Result(*pairs[place], *values, tuple(shares)) for place, *values, shares in results])
+            for name, results in data["held_out"].items()
+        }
         return cls(**data)
 
 
@@ -114,7 +128,7 @@ def _unpacked(data: dict[str, Any]) -> np.ndarray:
 def _compact(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.round(value.astype(float), 4).tolist()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_compact(item) for item in value]
     return round(value, 4) if isinstance(value, float) else value
 
@@ -126,6 +140,12 @@ def score_row(score: Score, samples: bool) -> dict[str, Any]:
     if samples:
         row["samples"] = [[r.input, r.output, r.said, r.correct] for r in score.results]
     return row
+
+
+def score_of(row: Mapping[str, Any], results: Sequence[Result]) -> Score:
+    """The score that `score_row` made `row` of."""
+    same = {spec.name: row[spec.name] for spec in fields(Score) if spec.name in row}
+    return Score(**{**same, "interval": tuple(row["interval"]), "results": tuple(results)})
 
 
 def training_job(

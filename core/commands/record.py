@@ -1,40 +1,37 @@
-"""python -m core record: train a task's default recipe and write what the page shows of it, as a recording."""
+"""python -m core record: train the recipes of the recorded runs, and write what the page shows of them."""
 
 import argparse
-from collections import deque
+import sys
 from pathlib import Path
 from typing import Any
 
-from ..recipe import Recipe
+from ..errors import LabError, shown
 from .options import add_model, command, load
 
-EXAMPLES = "  python -m core record past-tense assets/recordings/past-tense.json --dtype float32"
+EXAMPLES = "  python -m core record --dtype float32\n  python -m core record past-tense --out my-recordings"
 
 
 def add(commands: Any) -> None:
-    made = command(commands, "record", "train a task's default recipe and write what the page shows of it, as JSON", EXAMPLES)
-    made.add_argument("task", help="a built-in task")
-    made.add_argument("out", metavar="FILE.json")
+    made = command(commands, "record", "make the recorded runs that the page shows, from assets/recordings/recipes.json", EXAMPLES)
+    made.add_argument("slug", nargs="*", help="the recordings to make (default: all)")
+    made.add_argument("--out", metavar="DIR", help="where to write them (default: assets/recordings)")
     add_model(made)
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    import datetime
+    from ..recordings import FOLDER, listed, make
 
-    from ..reading import Vocabulary
-    from ..record import new_record, training_job
-    from ..run import Scorebook, lines
-    from ..task import load_task
-
-    task = load_task(options.task)
-    recipe = Recipe.from_dict({**task.recipe, "task": task.slug})
+    recipes = {one.slug: one.recipe for one in listed()}
+    unknown = [slug for slug in options.slug if slug not in recipes]
+    if unknown:
+        raise LabError(f"There is no recording {shown(unknown[0])}: choose from {', '.join(recipes)}.")
     lm = load(options)
-    record = new_record(task, recipe)
-    book = Scorebook()
-    deque(lines(lm, task, book), maxlen=0)  # as on the page, where they are scored while nobody trains
-    deque(training_job(lm, task, recipe, Vocabulary(lm), book, record, lambda: False), maxlen=0)
-    today = datetime.date.today().isoformat()
-    record.recorded = f"{today}, {lm.name.rsplit('/', 1)[-1]}, {lm.device.type}, {lm.dtype_name}"
-    Path(options.out).write_text(record.to_json(), "utf-8")
-    size = Path(options.out).stat().st_size
-    return {"out": options.out, "bytes": size}, f"{options.out}: {size / 1000:.0f} kB"
+    folder = Path(options.out) if options.out else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {}
+    for slug in options.slug or recipes:
+        text = make(lm, recipes[slug]).to_json()
+        (folder / f"{slug}.json").write_text(text, "utf-8")
+        sizes[slug] = len(text.encode())
+        print(f"{slug}: {sizes[slug] / 1000:.0f} kB", file=sys.stderr)
+    return {"out": str(folder), "bytes": sizes}, f"{len(sizes)} recordings in {folder}"

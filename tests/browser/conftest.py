@@ -78,6 +78,12 @@ def real_app() -> Iterator[str]:
     yield from serve()
 
 
+@pytest.fixture(scope="module")
+def no_model_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app where the model can't be had."""
+    yield from serve("--model", str(tmp_path_factory.mktemp("nothing") / "no-such-model"))
+
+
 class Visitor:
     """A page with its console and its requests."""
 

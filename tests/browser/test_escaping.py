@@ -250,7 +250,7 @@ def test_columns_names_of_files_and_pasted_rows_stay_texts(visit, tiny_app, tmp_
         assert_clean(page)
         page.click(f"ul[role=listbox] li >> nth={place}")
     visitor.settle("#task-preview", "training rows as tokens")
-    assert "img" in visitor.text("#task-preview h3")
+    assert "img" in visitor.text("#task-preview h2")
     for number, label in enumerate(TEXTS[:3]):  # refused, by a name that is markup
         visitor.bring(f"{label.replace('/', '')}.csv", (quoted(label, f"{number}") + "a,b\n").encode(), tmp_path)
         visitor.settle("#task-message", "column")

@@ -15,6 +15,7 @@ from core import storage
 from core.__main__ import main
 from core.commands import COMMANDS
 from core.recipe import Recipe
+from core.record import RunRecord
 from core.table import read_table
 from core.task import load_task, task_to_json
 
@@ -444,3 +445,11 @@ def test_names_on_the_hub_get_a_sentence_without_a_network(capsys, csv, saved):
         assert "'some/one' is not on this machine, and the Hub can't be reached" in error(capsys, *arguments)
     assert main(["push", saved, "me/prompt"]) == 2
     assert "The Hub can't be reached, so nothing was uploaded" in capsys.readouterr().err
+
+
+def test_a_recording_is_made_from_its_recipe_and_an_unknown_one_is_named(tmp_path, capsys):
+    assert "choose from past-tense" in error(capsys, "record", "nothing")
+    told = call(capsys, "record", "past-tense", "--out", tmp_path / "made")
+    record = RunRecord.from_json((tmp_path / "made" / "past-tense.json").read_text("utf-8"))
+    assert told["bytes"]["past-tense"] == (tmp_path / "made" / "past-tense.json").stat().st_size
+    assert record.finished and record.recorded and record.step == 60

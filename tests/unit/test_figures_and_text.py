@@ -124,14 +124,3 @@ def test_a_controls_bad_value_is_named(name, value):
     values = {setting: control(setting).value for setting in SETTINGS} | {name: value}
     with pytest.raises(LabError, match=Recipe.__dataclass_fields__[name].metadata["label"]):
         recipe_from(values, answer_task())
-
-
-@pytest.mark.parametrize("name", ["past-tense"])
-def test_the_recording_on_the_page_is_whole(name):
-    from app.session import recorded_run
-
-    run = recorded_run(name)
-    assert run is not None and run.record.finished and run.record.recorded
-    assert len(run.record.readings) == run.record.step + 1 == run.recipe.steps + 1
-    assert {row["kind"] for row in run.record.scores} == {"soft", "none", "handcrafted", "majority"}
-    assert len(run.record.lines) == 1 + len(run.task.handcrafted)

@@ -1,0 +1,29 @@
+"""A recording is what it says: its run, begun again, goes the same way, and its vectors get the same answers right."""
+
+import numpy as np
+import pytest
+
+from core.prefix import from_snapshot
+from core.recordings import recorded, recordings
+from core.scoring import Contender, score
+from core.task import load_task
+from core.training import Training
+
+pytestmark = pytest.mark.real
+STEPS = 4
+
+
+def test_the_first_recordings_numbers_are_found_again(real):
+    first = recordings()[0]
+    record, task = recorded(first.slug), load_task(first.recipe.task)
+    assert record.base["weights"] == real.weights_hash
+    training = Training(real, task, first.recipe)
+    state = training.start()
+    np.testing.assert_array_equal(training.prefix.snapshot(), record.vectors[0])
+    events, _ = training.advance(state, STEPS)
+    assert [event.loss for event in events] == pytest.approx(record.losses[:STEPS], rel=0.01)
+    learned = Contender("learned", "soft", task.template, from_snapshot(record.vectors[-1]))
+    again, told = score(real, learned, task.held_out), record.scores[0]
+    assert told["name"] == "learned" and again.n == told["n"]
+    assert again.accuracy == pytest.approx(told["accuracy"], abs=1.5 / again.n)  # a row on the edge may fall over
+    assert again.loss == pytest.approx(told["loss"], rel=0.01)
