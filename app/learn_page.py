@@ -262,11 +262,10 @@ class LearnPage:
         progress = session.lessons
         progress.running = None
         progress.take(kept)
-        asked = dict(request.query_params or {})
-        wanted = str(asked.get("lesson", ""))
+        wanted = str(dict(request.query_params or {}).get("lesson", ""))
         found = progress.go(wanted)
         message = "" if found or not wanted else f"There is no lesson {shown(wanted)}: choose one from the list."
-        tab = gr.Tabs(selected="learn") if wanted or asked.get("page") == "learn" else gr.skip()
+        tab = gr.Tabs(selected="learn") if wanted else gr.skip()
         return [tab, *self.paint(session, message)]
 
     def take_bet(self, session: Session, bet: Any) -> None:
