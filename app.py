@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from starlette.middleware import Middleware
 
     from app import server
+    from app.links import HEAD
     from app.page import ASSETS, THEME, build
     from app.session import Lab
     from core import LabError
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             auth=auth,
             theme=THEME,
             css_paths=[Path(ASSETS) / "style.css"],
+            head=HEAD,
             app_kwargs={"middleware": [edge]},
             **server.LAUNCH,
         )

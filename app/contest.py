@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from core import LabError
+from core.model import LanguageModel
 from core.prefix import Prefix, from_snapshot
-from core.record import best_handcrafted
+from core.record import best_handcrafted, score_row
 from core.run import rivals
 from core.scoring import Contender, Score, written
+from core.storage import record_of, to_files
 from core.task import Handcrafted, Task
 
 from .session import Run, Session
@@ -55,6 +57,20 @@ def prefix_of(run: Run) -> Prefix | None:
         return run.learned.prefix
     vectors = run.record.final_vectors()
     return None if vectors is None else from_snapshot(vectors)
+
+
+def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
+    """What a run learned, as the files of a PEFT adapter folder with its recipe. LabError where there is nothing to save."""
+    prefix = prefix_of(run)
+    if prefix is None or run.busy:
+        raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
+    if run.learned:
+        record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
+    else:
+        scores = [score_row(score, samples=False) for score in run.record.held_out.values()]
+        template = run.recipe.template or run.task.template
+        record = record_of(lm, run.task, run.recipe, template, seconds=run.record.seconds, steps=run.record.step, scores=scores)
+    return to_files(lm, prefix, record)
 
 
 def learned_contender(run: Run) -> Contender:

@@ -68,6 +68,7 @@ class Session:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of Inspect's panels, by their names
     look: str = ""  # the contender that pairs, calibration and confusion are shown of; "": the newest learned one
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
+    lesson: str = ""  # that a link opened
     side_job: Ticket | None = None
     count: int = 0  # runs so far, for their names
     following: int = 0  # grows when a new handler takes over streaming, so that an older one ends

@@ -9,9 +9,9 @@ import gradio as gr
 
 from core import LabError, load_task
 from core.recipe import default_of
-from core.task import Task, slugs
+from core.task import Task, slugs, task_to_json
 
-from . import figures, show
+from . import code, figures, show, tables
 from .components import clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, time_left
@@ -41,7 +41,7 @@ class TrainPage:
                 for names in IN_SIGHT:
                     with gr.Row(elem_classes="settings"):
                         self.controls |= {name: control(name) for name in names}
-                with gr.Accordion("more", open=False):
+                with gr.Accordion("more", open=False, elem_id="more"):
                     self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
@@ -59,9 +59,13 @@ class TrainPage:
                 with gr.Row(elem_classes="pair"):
                     self.bars = html(elem_id="bars", min_width=420, scale=4)
                     self.samples = html(elem_id="samples", min_width=320, scale=3)
+                with gr.Accordion("Show me the code", open=False, elem_id="code"):
+                    self.code = html()
+                    self.get_task = gr.Button("Get the task file", visible=False, elem_id="get-task", size="sm")
+                    self.task_file = html(elem_id="task-file")
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
-            self.samples, self.train, self.step, self.pause, self.stop,
+            self.samples, self.train, self.step, self.pause, self.stop, self.code, self.get_task,
         ]  # fmt: skip
         self.restored = [self.task, self.examples, *self.controls.values()]
         self.chosen = [self.message, self.task, self.examples, *self.controls.values()]
@@ -72,6 +76,7 @@ class TrainPage:
                     component.value, component.maximum = recording.record.step, recording.record.step
                 else:
                     component.value = value
+            self.code.value = code.view(recording)
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -86,8 +91,10 @@ class TrainPage:
             gr.update(value="Resume" if paused else "Pause", interactive=busy),
             gr.update(interactive=busy),
         ]
+        own = run is not None and run.learned is None and run.task.slug not in slugs()
+        again = [code.view(run), gr.update(visible=own)]
         if run is None:
-            return [show.message(message), *[gr.skip()] * 8, *buttons]
+            return [show.message(message), *[gr.skip()] * 8, *buttons, *again]
         record, done = run.record, max(len(run.record.readings) - 1, 0)
         step = done if session.step is None else min(session.step, done)
         problem = message or (run.ticket.message if run.ticket else "")
@@ -105,6 +112,7 @@ class TrainPage:
             show.chips(record, step, session.chosen),
             show.samples(record, step),
             *buttons,
+            *again,
         ]
 
     async def follow(self, session: Session) -> AsyncIterator[list[Any]]:
@@ -181,6 +189,7 @@ class TrainPage:
             button.click(poke, [session], self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
         self.play.click(self._play, [session], self.outputs, **quiet)
+        self.get_task.click(self._give_task, [session], [self.task_file], **quiet)
         self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
@@ -257,6 +266,12 @@ class TrainPage:
             yield self.paint(session)
             await asyncio.sleep(0.12)
 
+    def _give_task(self, session: Session) -> str:
+        if session.shown is None:
+            return ""
+        task = session.shown.task
+        return f"<p>{tables.download(code.file_name(task), task_to_json(task), code.file_name(task), 'application/json')}</p>"
+
     def choose(self, session: Session, event: gr.EventData) -> list[Any]:
         """Light a virtual token up, everywhere; the same one again: none."""
         token = clicked_token(event)
@@ -269,10 +284,17 @@ class TrainPage:
         run, task = session.shown, session.task
         if run is None and not session.runs:
             return [gr.skip()] * len(self.restored)
+        return self.set_up(task, run.recipe.to_dict() if run and not run.learned and run.task == task else {})
+
+    def set_up(self, task: Task, settings: dict[str, Any]) -> list[Any]:
+        """The values of `restored` for a task and settings by their names; controls that these don't name stay as they are."""
         own = [] if task.slug in slugs() else [(f"yours: {task.name}", task.slug)]
-        settings = run.recipe.to_dict() if run and not run.learned and run.task == task else {}
-        values = [gr.update(value=settings[name]) if name in settings else gr.skip() for name in self.controls]
-        return [gr.update(choices=[*task_choices(), *own], value=task.slug), task_summary(task), *values]
+        values = {name: {"value": settings[name]} if name in settings else {} for name in self.controls}
+        if "init" in settings:
+            values["init"]["choices"] = _starts(settings["method"])
+            values["init_text"]["visible"] = settings["init"] == "text"
+        chosen = gr.update(choices=[*task_choices(), *own], value=task.slug)
+        return [chosen, task_summary(task), *(gr.update(**value) if value else gr.skip() for value in values.values())]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
         return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else session.task)
@@ -294,8 +316,11 @@ class TrainPage:
 
 
 def _for_method(method: str) -> list[Any]:
-    starts = ["random", "vocab", "text"] + (["labels"] if method == "prompt" else [])
-    return [gr.update(value=default_of("learning_rate", method)), gr.update(choices=[(WORDS[s], s) for s in starts], value="vocab")]
+    return [gr.update(value=default_of("learning_rate", method)), gr.update(choices=_starts(method), value="vocab")]
+
+
+def _starts(method: str) -> list[tuple[str, str]]:
+    return [(WORDS[start], start) for start in ("random", "vocab", "text", *(("labels",) if method == "prompt" else ()))]
 
 
 def task_choices() -> list[tuple[str, str]]:
