@@ -1,6 +1,7 @@
 """Soft Prompt Lab: arguments and environment -> model -> page -> launch."""
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
+    options.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools (needs gradio[mcp])")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     options.add_argument(
         "--auth",
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from core import LabError
     from core.weights import DEFAULT_MODEL
 
+    if chosen.mcp and importlib.util.find_spec("mcp") is None:
+        print("error: --mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.", file=sys.stderr)
+        sys.exit(2)
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     try:
         auth = server.read_auth(chosen.auth or (given.split(",") if given else []))
@@ -86,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             css_paths=[Path(ASSETS) / "style.css"],
             head=HEAD,
             app_kwargs={"middleware": [edge]},
+            mcp_server=chosen.mcp,
             **server.LAUNCH,
         )
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken

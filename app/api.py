@@ -30,7 +30,7 @@ from core.model import LanguageModel
 from core.recipe import check_template
 from core.record import score_row
 from core.run import Scored, Skipped, common_rows, contest, rivals
-from core.scoring import Contender, bare, majority, written
+from core.scoring import bare, majority, written
 from core.storage import pack
 from core.task import Handcrafted, Task, read_task, slugs
 
@@ -47,10 +47,16 @@ MOST_NEAREST = 50
 MOST_TOKENS = 64  # of an answer
 MOST_PLACES = 100  # steps of a path
 GAP, BEAT = 0.1, 2.0  # seconds at least, and at most, between two words on a job; Gradio notices by them that a program has left
-CAVEAT = "Nearest tokens mostly tell where a prompt started: `control` is the start moved as far in a random direction, which learned nothing."
+CAVEAT = (
+    "Nearest tokens mostly tell where a prompt started: `control` is the start moved as far in a random direction, which learned nothing."
+)
 UNKNOWN = "There is no run under this handle: /train gives one, and keeps the run for half an hour after it was last asked for."
 
-File = TypedDict("File", {"path": str})
+
+class File(TypedDict):
+    """A file as Gradio passes it on."""
+
+    path: str
 
 
 @dataclass
@@ -155,7 +161,11 @@ class Api:
         if asked is not None and task not in ("", asked.task.slug):
             raise LabError(f"This run belongs to the task {shown(asked.task.slug)}: leave the other one out.")
         rows = asked.task if asked else _task(task, "")
-        contenders = [*([learned_contender(asked)] if asked else []), *(written(rows, prompt) for prompt in _prompts(prompts)), *rivals(rows)]
+        contenders = [
+            *([learned_contender(asked)] if asked else []),
+            *(written(rows, prompt) for prompt in _prompts(prompts)),
+            *rivals(rows),
+        ]
         held_out = common_rows(rows.held_out, contenders)
         if not held_out:
             raise LabError("Every held-out row stands in a prompt, so none is left to score on: leave some examples out.")
@@ -258,10 +268,11 @@ class Api:
             for contender in filter(None, asked_of):
                 labels = asked.task.labels
                 shares = dict(zip(labels, label_probabilities(lm, contender, text, labels), strict=True)) if labels else None
-                said = ""
-                for said in answer(lm, contender, text, most):
+                words = ""
+                for so_far in answer(lm, contender, text, most):
+                    words = so_far
                     yield None
-                yield {"name": contender.name, "kind": contender.kind, "answer": said, "labels": shares}
+                yield {"name": contender.name, "kind": contender.kind, "answer": words, "labels": shares}
 
         return {"text": text, "answers": await self._results(request, job)}
 
@@ -452,7 +463,9 @@ def _describe_train(train: Any) -> None:
             default = " or ".join(f"{value} ({method})" for method, value in by_method.items()) if by_method else repr(spec.default)
             lines.append(f"{spec.name}: {facts['help']}; left out: the task's own, or {default}")
             parameters.append(inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
-    train.__func__.__signature__ = inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict])
+    train.__func__.__signature__ = inspect.Signature(
+        [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict]
+    )
     train.__func__.__doc__ = "\n".join(
         [
             "Train a soft prompt or K/V prefix on the frozen model, and score it on held-out rows beside handcrafted prompts.",

@@ -47,7 +47,7 @@ HIDEABLE = {**{name: f"#set-{name}" for name in SETTINGS}, **PARTS}
 
 # Runs before the page is drawn, so that nothing flashes up first. Only names of the table get into the style.
 HEAD = """<script>(() => {
-  const parts = %s;
+  const parts = PARTS;
   const query = new URLSearchParams(location.search);
   const names = (query.get('hide') || '').split(',').map((name) => name.trim());
   if (query.get('embed') === 'true') names.push('header', 'footer');
@@ -56,7 +56,7 @@ HEAD = """<script>(() => {
   const style = document.createElement('style');
   style.textContent = chosen.join(', ') + ' { display: none !important; }';
   document.head.append(style);
-})();</script>""" % json.dumps(HIDEABLE)
+})();</script>""".replace("PARTS", json.dumps(HIDEABLE))
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ def settings(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     return usual(task, given.get("method", "")) | {name: value for name, value in given.items() if name in SETTINGS}
 
 
-def write(
-    task: Task, values: Mapping[str, Any], page: str = "", token: int | None = None, step: int | None = None
-) -> str:
+def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | None = None, step: int | None = None) -> str:
     """The link's end, from the ? on. values: what the controls hold, by field. LabError for a value that no recipe takes.
 
     A task of one's own stands behind the # where it is small (`small`), and is only told of where it isn't.

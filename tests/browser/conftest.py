@@ -55,14 +55,18 @@ def serve(*arguments: str) -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
-def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
-    folder = tmp_path_factory.mktemp("tiny-model")
+def save_tiny(folder: Path) -> Path:
+    """A tiny random model in `folder`."""
     lm = tiny_models.make("llama", max_position_embeddings=2048)
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
-    yield from serve("--model", str(folder), "--dtype", "float32")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
+    yield from serve("--model", str(save_tiny(tmp_path_factory.mktemp("tiny-model"))), "--dtype", "float32")
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ CASES = [
     (answer_task(recipe={"steps": 9, "learning_rate": 0.5}), {"method": "prefix", "virtual_tokens": 2, "steps": 60, "learning_rate": 0.01}),
     (
         label_task(name='pets & "co" $HOME <b>', recipe={"steps": 3, "batch_size": 4}),
-        {"init": "text", "init_text": "it's -- $HOME `x` \"y\"", "template": "{input}\n\\Label:", "virtual_tokens": 2, "schedule": "cosine"},
+        {"init": "text", "init_text": 'it\'s -- $HOME `x` "y"', "template": "{input}\n\\Label:", "virtual_tokens": 2},
     ),
 ]
 
@@ -90,7 +90,7 @@ def test_only_what_differs_is_said():
     assert code.command(task, recipe) == "python -m core train --task news --out my-prompt"
     assert "lm = load_model()\n" in code.python(task, recipe)
     assert "Recipe(task='news')" in code.python(task, recipe)
-    assert "--dtype fast --device cpu" in code.command(task, recipe.but(dtype="fast"), "cpu").replace("--device cpu --dtype fast", "--dtype fast --device cpu")
+    assert "--device cpu --dtype fast" in code.command(task, recipe.but(dtype="fast"), "cpu")
 
 
 @given(some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40))
@@ -104,7 +104,10 @@ def test_any_text_is_quoted(text):
 
 def test_a_shell_reads_signs_that_are_spelled_out():
     text = "a\u202eb'c\\d\n\x07é\U000e0041"
-    said = subprocess.run(["bash", "-c", f"printf %s {code._quoted(text)}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
+    line = f"printf %s {code._quoted(text)}"
+    said = subprocess.run(["bash", "-c", line], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
+        ["bash", "-c", f"printf %s {code._quoted(text)}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True
+    ).stdout
     assert said.decode() == text
 
 

@@ -39,7 +39,13 @@ def values_of(name: str) -> some.SearchStrategy:
 controls = some.fixed_dictionaries({name: values_of(name) for name in SETTINGS})
 
 
-@given(some.sampled_from(TASKS), controls, some.sampled_from(PAGES), some.none() | some.integers(0, 199), some.none() | some.integers(0, 10_000))
+@given(
+    some.sampled_from(TASKS),
+    controls,
+    some.sampled_from(PAGES),
+    some.none() | some.integers(0, 199),
+    some.none() | some.integers(0, 10_000),
+)
 def test_what_is_written_is_read_again(task, values, page, token, step):
     link = links.read(links.write(task, values, page, token, step), PAGES)
     assert not link.problems
@@ -132,7 +138,13 @@ def test_a_small_task_travels_behind_the_sign():
 
 
 def test_a_large_task_does_not():
-    task = answer_task(train=tuple(replace(row, input=hashlib.sha256(bytes([i % 256, i // 256])).hexdigest()) for i in range(3000) for row in answer_task().train[:1]))
+    task = answer_task(
+        train=tuple(
+            replace(row, input=hashlib.sha256(bytes([i % 256, i // 256])).hexdigest())
+            for i in range(3000)
+            for row in answer_task().train[:1]
+        )
+    )
     link = links.write(task, links.usual(task))
     assert link == "?task=own"
 
