@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -30,7 +30,7 @@ from core.model import LanguageModel
 from core.recipe import check_template
 from core.record import score_row
 from core.run import Scored, Skipped, common_rows, contest, rivals
-from core.scoring import bare, majority, written
+from core.scoring import Contender, bare, majority, written
 from core.storage import pack
 from core.task import Handcrafted, Task, read_task, slugs
 
@@ -262,7 +262,7 @@ class Api:
         most = _whole(tokens, "tokens", 1, MOST_TOKENS)
         if not isinstance(text, str) or not 0 < len(text.strip()) <= len(text) <= MOST_TEXT:
             raise LabError(f"text is {shown(text)}: give an input of 1 to {MOST_TEXT:,} characters.")
-        asked_of = [learned_contender(asked), bare(asked.task), best_written(asked)]
+        asked_of = [_learned(asked), bare(asked.task), best_written(asked)]
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
             for contender in filter(None, asked_of):
@@ -332,6 +332,10 @@ class Api:
 def _caller(request: gr.Request) -> str:
     """Whose turns a call takes: a program's, by Gradio's hash of its connection, from which nobody can tell the hash."""
     return "api " + hashlib.sha256(str(request.session_hash).encode()).hexdigest()
+
+
+def _learned(run: Run) -> Contender:
+    return replace(learned_contender(run), name="learned")
 
 
 def _about(task: Task) -> dict[str, Any]:
