@@ -162,7 +162,7 @@ class Api:
             raise LabError(f"This run belongs to the task {shown(asked.task.slug)}: leave the other one out.")
         rows = asked.task if asked else _task(task, "")
         contenders = [
-            *([learned_contender(asked)] if asked else []),
+            *([_learned(asked)] if asked else []),
             *(written(rows, prompt) for prompt in _prompts(prompts)),
             *rivals(rows),
         ]
