@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--host", default=own_host(), help="address to listen on (default 127.0.0.1; on a Space 0.0.0.0)")
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
+    options.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools (needs gradio[mcp])")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     options.add_argument(
         "--auth",
@@ -63,12 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from starlette.middleware import Middleware
 
     from app import server
+    from app.links import HEAD
     from app.page import build
     from app.session import Lab
     from app.theme import STYLE, THEME
     from core import LabError
     from core.weights import DEFAULT_MODEL
 
+    if chosen.mcp and importlib.util.find_spec("mcp") is None:
+        print("error: --mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.", file=sys.stderr)
+        sys.exit(2)
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     try:
         auth = server.read_auth(chosen.auth or (given.split(",") if given else []))
@@ -102,7 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             auth=auth,
             theme=THEME,
             css_paths=[STYLE],
+            head=HEAD,
             app_kwargs={"middleware": [edge]},
+            mcp_server=chosen.mcp,
             prevent_thread_lock=True,
             **server.LAUNCH,
         )

@@ -213,9 +213,23 @@ const csv = (table) => {
 };
 paint();
 watch('value', paint);
+// The text beside a button of this class; where the browser forbids that, it is selected, to be copied by hand.
+const copy = async (button) => {
+  const text = button.closest('.code').querySelector('pre');
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    button.textContent = 'Copied';
+  } catch {
+    getSelection().selectAllChildren(text);
+    button.textContent = 'Selected';
+  }
+  setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+};
 element.addEventListener('click', (event) => {
   const button = event.target.closest('.as-csv');
   if (button) return csv(button.closest('table'));
+  const copier = event.target.closest('.copy');
+  if (copier) return copy(copier);
   const chip = event.target.closest('[data-token]');
   if (chip) trigger('click', {token: Number(chip.dataset.token)});
   const cell = event.target.closest('[data-cell]');

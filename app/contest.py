@@ -4,10 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from core import LabError
+from core.model import LanguageModel
 from core.prefix import Prefix, from_snapshot
 from core.record import best_handcrafted
+from core.result import run_files
 from core.run import rivals
 from core.scoring import Contender, Score, written
+from core.storage import to_files
 from core.task import Handcrafted, Task
 
 from .session import Run, Session, recorded_run
@@ -73,6 +76,17 @@ def prefix_of(run: Run) -> Prefix | None:
         return run.learned.prefix
     vectors = run.record.final_vectors()
     return None if vectors is None else from_snapshot(vectors)
+
+
+def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
+    """What a run learned, as the files of a PEFT adapter folder with its recipe, card and record. LabError where there is nothing to save."""
+    prefix = prefix_of(run)
+    if prefix is None or run.busy:
+        raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
+    if run.learned:
+        record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
+        return to_files(lm, prefix, record)
+    return run_files(lm, run.task, run.recipe, run.record)
 
 
 def learned_contender(run: Run) -> Contender:

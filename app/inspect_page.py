@@ -17,14 +17,13 @@ from core.projector import projector_files
 from core.recipe import check_template
 from core.record import loaded_record, score_row
 from core.recordings import recordings
-from core.result import run_files
 from core.run import Scored, Skipped, contest
-from core.storage import load, pack, to_files
+from core.storage import load, pack
 from core.task import slugs
 
 from . import show
 from .components import clicked_token, html
-from .contest import learned_contender, prefix_of
+from .contest import adapter_files, learned_contender, prefix_of
 from .jobs import side_job
 from .panel import SLOTS, Panel, Shelf
 from .panels import PANELS
@@ -228,17 +227,12 @@ class InspectPage:
 
     async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
-        prefix = prefix_of(run) if run else None
-        if run is None or prefix is None or run.busy:
+        if run is None or prefix_of(run) is None or run.busy:
             yield [show.message("There is nothing to save yet: train a prompt to its end, or stop it."), gr.skip()]
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
-            if run.learned:
-                record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
-                yield pack(to_files(lm, prefix, record))
-            else:
-                yield pack(run_files(lm, run.task, run.recipe, run.record))
+            yield pack(adapter_files(lm, run))
 
         async for update in self._give(session, job, "soft-prompt.zip"):
             yield update

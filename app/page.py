@@ -7,10 +7,12 @@ from typing import Any
 import gradio as gr
 
 from . import show
+from .api import Api
 from .compare_page import ComparePage
 from .components import PLOTLY, counters, html, switch
 from .inspect_page import InspectPage
 from .learn_page import READ, LearnPage
+from .link_bar import LinkBar, says_something
 from .returning import KEEP_TOKEN, READ_TOKENS, Visitors
 from .server import KEEP_FILES, MOST_QUEUED
 from .session import Lab, Session, recorded_run
@@ -33,8 +35,10 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")
                 counters()
+                bar = LinkBar()
                 switch()
         token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
+        link, last_link = gr.Textbox(visible=False), gr.Textbox(visible=False)
         with gr.Row(visible=False, elem_classes="offer", elem_id="offer") as offer:
             offered = html()
             back = gr.Button("Bring it back", elem_id="bring-back", scale=0, min_width=140)
@@ -66,6 +70,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], show_progress="hidden", queue=False, api_visibility="private")
         inspect.wire(session, train)
         learn.wire(session)
+        bar.wire(session, train, tabs)
 
         async def watch(session: Session) -> AsyncIterator[str]:
             while lab.engine.lm is None and not lab.engine.problem:
@@ -74,33 +79,40 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             lab.prepare(session.task)
             yield _status(lab)
 
-        async def arrive(fresh: Session, own: str, last: str, request: gr.Request) -> list[object]:
-            """A page was opened. own: the token of this very tab, after a reload; last: of a tab that may be closed."""
+        async def arrive(fresh: Session, own: str, last: str, end: Any, before: Any, request: gr.Request) -> list[object]:
+            """A page was opened. own: the token of this very tab, after a reload; last: of a tab that may be closed.
+
+            end, before: the end of its address, and of the one that this tab was opened with before.
+            """
             session = visitors.arrive(fresh, str(request.session_hash), str(own))
             waits = visitors.waiting(str(last)) if session is fresh else None
-            return [session, session.token, str(last) if waits else "", gr.update(visible=waits is not None), _left(waits)]
+            reloaded = bool(session.runs) and end == before  # then what was done since counts, not what the link began with
+            opens = end if says_something(end) and not reloaded else ""
+            return [session, session.token, str(last) if waits else "", gr.update(visible=waits is not None), _left(waits), opens]
 
         async def come_back(session: Session, last: str, request: gr.Request) -> list[object]:
             if visitors.waiting(str(last)) is None:
-                return [session, session.token, "", gr.update(visible=False), ""]
+                return [session, session.token, "", gr.update(visible=False), "", ""]
             session = visitors.arrive(session, str(request.session_hash), str(last))
-            return [session, session.token, "", gr.update(visible=False), ""]
+            return [session, session.token, "", gr.update(visible=False), "", ""]
 
         private: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        arrival = [session, token, last_token, offer, offered]
-        everything = [*train.restored, *train.outputs, *compare.outputs, *inspect.outputs]
+        arrival = [session, token, last_token, offer, offered, link]
+        everything = [*train.restored, *bar.outputs, *train.outputs, *compare.outputs, *inspect.outputs]
 
-        def repaint(session: Session) -> list[object]:
-            return [*train.restore(session), *train.paint(session), *elsewhere(session)]
+        def repaint(session: Session, link: Any) -> list[object]:
+            restored, told = bar.open(session, link) if says_something(link) else (train.restore(session), [gr.skip(), ""])
+            return [*restored, *told, *train.paint(session), *elsewhere(session)]
 
-        page.load(arrive, [session, token, last_token], arrival, js=READ_TOKENS, **private).then(
+        page.load(arrive, [session, token, last_token, link, last_link], arrival, js=READ_TOKENS, **private).then(
             None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
-        ).then(repaint, [session], everything, **private).then(
+        ).then(repaint, [session, link], everything, **private).then(
             learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js=READ, **private
         ).then(watch, [session], [status], **private)
         back.click(come_back, [session, last_token], arrival, **private).then(
             None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
-        ).then(repaint, [session], everything, **private)
+        ).then(repaint, [session, link], everything, **private)
+        Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     return page
 

@@ -57,7 +57,6 @@ LAUNCH: dict[str, Any] = {
     "state_session_capacity": 200,
     "max_threads": 400,  # places for open streams: each visitor who watches a run holds one
     "pwa": False,
-    "mcp_server": False,
 }
 MOST_QUEUED = 400  # events that wait for one of those places
 KEEP_FILES = (3600, 3600)  # seconds: how often files of visitors are looked through, and how old one must be to go
@@ -211,7 +210,7 @@ class Edge:
                 await self.app(scope, receive, send)
             return
         if method in ("GET", "HEAD", "OPTIONS"):
-            await self.app(scope, receive, send)
+            await self.app(scope if inside else {**scope, "query_string": without_gradios(scope["query_string"])}, receive, send)
             return
         uploading = inside == "upload"
         most = LARGEST_UPLOAD + 2**16 if uploading else LARGEST_BODY  # a file comes with a few lines around it
@@ -255,6 +254,16 @@ FAILED = "Something went wrong on the server; nothing else was touched: please t
 FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 # No X-Frame-Options: Spaces shows the page in a frame.
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+def without_gradios(query: bytes) -> bytes:
+    """A page's query without the two names that Gradio takes for its own: it would look for a page or a state of that name, and
+    fail. The browser still has them, and so has our link.
+
+    >>> without_gradios(b"task=news&page=inspect&deep_link=x")
+    b'task=news'
+    """
+    return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[0] not in (b"page", b"deep_link"))
 
 
 def _too_large(most: int) -> Refused:

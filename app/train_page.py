@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from core import LabError, Recipe, load_task
+from core import LabError, load_task
 from core.recipe import default_of
 from core.recordings import recordings
-from core.task import Task, slugs
+from core.task import Task, slugs, task_to_json
 
-from . import figures, show
+from . import code, figures, show, tables
 from .components import clicked, clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, recorded_run, time_left
@@ -50,7 +50,7 @@ class TrainPage:
                         self.controls |= {name: control(name) for name in names}
                     if names[0] in LESSONS:
                         html(show.lesson_link(*LESSONS[names[0]]))
-                with gr.Accordion("more", open=False):
+                with gr.Accordion("more", open=False, elem_id="more"):
                     self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
@@ -70,9 +70,13 @@ class TrainPage:
                 with gr.Row(elem_classes="pair"):
                     self.bars = html(elem_id="bars", min_width=420, scale=4)
                     self.samples = html(elem_id="samples", min_width=320, scale=3)
+                with gr.Accordion("Show me the code", open=False, elem_id="code"):
+                    self.code = html()
+                    self.get_task = gr.Button("Get the task file", visible=False, elem_id="get-task", size="sm")
+                    self.task_file = html(elem_id="task-file")
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.curves, self.plane, self.scrubber, self.chips,
-            self.samples, self.train, self.step, self.pause, self.stop, self.gallery, self.live,
+            self.samples, self.train, self.step, self.pause, self.stop, self.gallery, self.live, self.code, self.get_task,
         ]  # fmt: skip
         self.restored = [self.task, self.examples, *self.controls.values()]
         self.chosen = [self.message, self.task, self.examples, *self.controls.values()]
@@ -83,7 +87,7 @@ class TrainPage:
                     component.value, component.maximum = recording.record.step, recording.record.step
                 else:
                     component.value = value
-            self.gallery.value, self.live.visible = first[-2], True
+            self.gallery.value, self.live.visible, self.code.value = first[-4], True, first[-2]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -100,8 +104,10 @@ class TrainPage:
             show.gallery(recordings(), run.recipe if run and run.record.recorded else None),
             gr.update(visible=run is not None and bool(run.record.recorded)),
         ]
+        own = run is not None and run.learned is None and run.task.slug not in slugs()
+        again = [code.view(run), gr.update(visible=own)]
         if run is None:
-            return [show.message(message), *[gr.skip()] * 8, *buttons]
+            return [show.message(message), *[gr.skip()] * 8, *buttons, *again]
         record, done = run.record, max(len(run.record.readings) - 1, 0)
         step = done if session.step is None else min(session.step, done)
         problem = message or (run.ticket.message if run.ticket else "")
@@ -119,6 +125,7 @@ class TrainPage:
             show.chips(record, step, session.chosen),
             show.samples(record, step),
             *buttons,
+            *again,
         ]
 
     async def follow(self, session: Session) -> AsyncIterator[list[Any]]:
@@ -198,6 +205,7 @@ class TrainPage:
         picked = [*self.outputs, *self.chosen[1:]]  # the message is in both
         self.gallery.click(self._pick_recording, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.live.click(self._live, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.get_task.click(self._give_task, [session], [self.task_file], **quiet)
         self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
         self.controls["init"].input(
             lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
@@ -264,14 +272,15 @@ class TrainPage:
         """Take up a run's task and settings. Returns the values of `chosen` without the message."""
         settings = run.recipe.to_dict()
         first = self.take_task(session, lambda: run.task)[1:3]
-        return [*first, *(self._setting(name, settings[name], run.recipe) for name in self.controls)]
+        return [*first, *(self._setting(name, settings) for name in self.controls)]
 
     @staticmethod
-    def _setting(name: str, value: Any, recipe: Recipe) -> Any:
+    def _setting(name: str, settings: dict[str, Any]) -> Any:
         """A control's update, as `_for_method` and the choice of a start leave it."""
+        value = settings[name]
         if name == "init":
-            return gr.update(choices=_starts(recipe.method), value=value)
-        return gr.update(value=value, visible=recipe.init == "text") if name == "init_text" else gr.update(value=value)
+            return gr.update(choices=_starts(settings["method"]), value=value)
+        return gr.update(value=value, visible=settings["init"] == "text") if name == "init_text" else gr.update(value=value)
 
     async def _pause(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown
@@ -318,6 +327,12 @@ class TrainPage:
             yield self.paint(session)
             await asyncio.sleep(0.12)
 
+    def _give_task(self, session: Session) -> str:
+        if session.shown is None:
+            return ""
+        task = session.shown.task
+        return f"<p>{tables.download(code.file_name(task), task_to_json(task), code.file_name(task), 'application/json')}</p>"
+
     def choose(self, session: Session, event: gr.EventData) -> list[Any]:
         """Light a virtual token up, everywhere; the same one again: none."""
         token = clicked_token(event)
@@ -331,9 +346,12 @@ class TrainPage:
         if run is None and not session.runs:
             return [gr.skip()] * len(self.restored)
         known = run is not None and not run.learned and run.task == task
-        settings = run.recipe.to_dict() if run and known else {}
-        values = [self._setting(name, settings[name], run.recipe) if run and known else gr.skip() for name in self.controls]
-        return [gr.update(choices=self._choices(session), value=task.slug), task_summary(task), *values]
+        return self.set_up(session, run.recipe.to_dict() if run and known else {})
+
+    def set_up(self, session: Session, settings: dict[str, Any]) -> list[Any]:
+        """The values of `restored` for a session's task and settings by their names; controls that these don't name stay as they are."""
+        values = [self._setting(name, settings) if name in settings else gr.skip() for name in self.controls]
+        return [gr.update(choices=self._choices(session), value=session.task.slug), task_summary(session.task), *values]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
         own = session.own if session.own and session.own.slug == slug else session.task

@@ -56,14 +56,18 @@ def serve(*arguments: str, command: tuple[str, ...] = ("app.py",), folder: Path 
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder that holds a tiny random model."""
-    folder = tmp_path_factory.mktemp("tiny-model")
+def save_tiny(folder: Path) -> Path:
+    """A tiny random model in `folder`."""
     lm = tiny_models.make("llama", max_position_embeddings=2048)
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
-    return str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder that holds a tiny random model."""
+    return str(save_tiny(tmp_path_factory.mktemp("tiny-model")))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,84 @@
+"""Handles of runs that programs made: how long, how many, and whose."""
+
+import inspect
+from types import SimpleNamespace
+
+import pytest
+
+from app.api import MOST_KEPT, Api, Handles, _told
+from app.controls import SETTINGS
+from app.returning import KEPT_SECONDS
+from app.session import MOST_RUNS
+from core import LabError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(busy: bool = False):
+    return SimpleNamespace(busy=busy, record=SimpleNamespace(readings=[1]))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def handles(clock: Clock) -> Handles:
+    return Handles(None, clock)
+
+
+@pytest.mark.parametrize("wrong", [None, "", "nobody", 1, 1.5, [], {}, ["a"], True])
+def test_only_the_handle_finds_a_run(handles, wrong):
+    mine = run()
+    handle = handles.add(mine, "ada")
+    assert len(handle) >= 32
+    assert handles.get(handle).run is mine
+    with pytest.raises(LabError, match="no run under this handle"):
+        handles.get(wrong)
+
+
+def test_half_an_hour_after_it_was_last_asked_for(handles, clock):
+    kept, forgotten = handles.add(run(), "ada"), handles.add(run(), "ada")
+    clock.now = KEPT_SECONDS - 1
+    handles.get(kept)
+    clock.now = KEPT_SECONDS + 1
+    handles.get(kept)
+    with pytest.raises(LabError):
+        handles.get(forgotten)
+
+
+def test_the_oldest_of_one_program_and_of_all_go_first(handles):
+    mine = [handles.add(run(), "ada") for _ in range(MOST_RUNS + 2)]
+    with pytest.raises(LabError):
+        handles.get(mine[1])
+    assert handles.get(mine[2])
+    others = [handles.add(run(), f"other {i}") for i in range(MOST_KEPT)]
+    with pytest.raises(LabError):
+        handles.get(mine[-1])
+    assert handles.get(others[0])
+
+
+def test_what_still_goes_on_stays_and_is_not_looked_at(handles, clock):
+    handle = handles.add(run(busy=True), "ada")
+    clock.now = 2 * KEPT_SECONDS
+    for _ in range(MOST_RUNS + 2):
+        handles.add(run(), "ada")
+    assert handles.get(handle)
+    with pytest.raises(LabError, match="still going on"):
+        handles.done(handle)
+
+
+def test_train_takes_every_setting_of_a_recipe_by_its_name():
+    api = Api(None)
+    from app.api import _describe_train
+
+    _describe_train(api.train)
+    told = _told(api.train)
+    assert list(inspect.signature(told).parameters) == ["request", "task", "rows", *SETTINGS]
+    assert all(f"{name}: " in told.__doc__ for name in SETTINGS)
