@@ -6,15 +6,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-# Starts app.py with `spaces` as on ZeroGPU, all but what needs a build of PyTorch with CUDA and a driver.
-START = """
+# `spaces` as on ZeroGPU, all but what needs a build of PyTorch with CUDA and a driver.
+ON = """
 import runpy, sys, torch
 here, torch.version.cuda = torch.version.cuda, torch.version.cuda or "12.8"
-torch._C._cuda_init = getattr(torch._C, "_cuda_init", None)
+if not torch.backends.cuda.is_built():
+    torch._C._cuda_init, torch.cuda._is_in_bad_fork = None, bool
 import spaces.zero.torch as cuda
 torch.version.cuda = here
 cuda.init = lambda uuid: None
 cuda.move = lambda callback=None: None
+"""
+# The same, and then a Python file with its arguments.
+START = f"""{ON}
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

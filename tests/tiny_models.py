@@ -73,7 +73,7 @@ def make(arch: str = "llama", bos: bool = False, **changes: object) -> LanguageM
     config = _config(arch, len(words) + 12)  # rows that no token has, as in many real models
     for name, value in changes.items():
         setattr(config, name, value)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     return LanguageModel(model, words, f"tiny-{arch}")

@@ -1,12 +1,17 @@
 """Slices through the real `spaces` package where there is no GPU to lend: it calls a decorated function as it is."""
 
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
 import pytest
 from gradio.context import LocalContext
+from lender import ON, Lender
 from tiny_models import answer_task, make
 
 from core.errors import LabError
@@ -19,6 +24,7 @@ pytest.importorskip("spaces", reason="the spaces package is not installed (requi
 
 from app import zerogpu
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPE = Recipe(steps=12, batch_size=4, virtual_tokens=3)
 
 
@@ -96,3 +102,48 @@ def test_a_sentence_for_people_comes_back_from_the_worker_and_is_no_reason_to_tr
     with visit("four"), pytest.raises(LabError, match="positions"):
         list(Scorebook().score(lm, bare(task), task.held_out, None))
     assert len(asked) == 1
+
+
+IN_A_FORK = """
+from types import SimpleNamespace
+from gradio.context import LocalContext
+from starlette.datastructures import Headers
+from app import zerogpu
+import numpy as np
+from tiny_models import answer_task, make
+from core.recipe import Recipe
+from core.run import run
+from core.training import StepEvent
+
+def vectors(lm):
+    return [e.vectors for e in run(lm, answer_task(), Recipe(steps=12, batch_size=4, virtual_tokens=3)) if isinstance(e, StepEvent)]
+
+torch.set_num_threads(1)
+lent = make("llama")
+zerogpu.lend(lent)
+LocalContext.request.set(SimpleNamespace(headers=Headers({"x-ip-token": "a.e30.c"})))
+found = vectors(lent)
+assert zerogpu._there is None, "no worker was forked"
+assert all(np.array_equal(a, b) for a, b in zip(found, vectors(make("llama")), strict=True)), "other vectors"
+print("the same vectors")
+"""
+
+
+def test_the_real_package_forks_pickles_and_uses_the_worker_again(tmp_path):
+    lender = Lender(spent="")
+    (tmp_path / "cgroup").write_text("0::/a-space\n", "utf-8")
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "SPACES_ZERO_GPU": "true",
+        "SPACES_ZERO_DEVICE_API_URL": lender.address,
+        "ZEROGPU_PROC_SELF_CGROUP_PATH": str(tmp_path / "cgroup"),
+        "NO_PROXY": "127.0.0.1",
+    }
+    done = subprocess.run([sys.executable, "-c", ON + IN_A_FORK], env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.stdout.endswith("the same vectors\n"), done.stderr
+    asked = lender.asked("/schedule")
+    assert len(asked) >= 3, done.stderr
+    assert {call["token"] for call in asked} == {"a.e30.c"}
+    assert all(0 < int(call["durationSeconds"]) <= 60 for call in asked)
+    assert len(lender.asked("/allow")) == 1  # the one worker that was forked
+    assert [call["fail"] for call in lender.asked("/release")] == ["false"] * len(asked)
