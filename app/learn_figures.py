@@ -92,12 +92,17 @@ def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
     colour = [INKS[(len(shown) - 1 - number) % len(INKS)] for number in range(len(shown))]
     trace = {
         "type": "bar", "orientation": "h", "x": [size.numbers for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
-        "text": [f"{size.numbers:,}" for size in shown], "textposition": "auto", "hoverinfo": "text",
+        "text": [f"{size.numbers:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
         "hovertext": [plain(f"{size.method}: {size.sum}") for size in shown],
     }  # fmt: skip
     layout = framed(
         height=90 + 46 * len(shown),
-        xaxis={"type": "log", "title": {"text": "trained numbers (each mark is ten times the one before)"}, "exponentformat": "SI"},
+        xaxis={
+            "type": "log",
+            "title": {"text": "trained numbers (each mark is ten times the one before)"},
+            "exponentformat": "SI",
+            "dtick": 1,
+        },
         yaxis={"tickvals": list(range(len(shown))), "ticktext": [plain(size.method) for size in shown], "automargin": True},
     )
     full = sizes[-1].numbers
