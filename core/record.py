@@ -106,7 +106,7 @@ class RunRecord:
         pairs = data.pop("rows")
         known = {row["name"]: row for row in data["scores"]}
         data["held_out"] = {
-            name: score_of(known[name], [Result(*pairs[place], *values, tuple(shares)) for place, *values, shares in results])
+            name: score_of(known[name], [_result([*pairs[place], *values, tuple(shares)]) for place, *values, shares in results])
             for name, results in data["held_out"].items()
         }
         return cls(**data)
@@ -140,6 +140,11 @@ def score_row(score: Score, samples: bool) -> dict[str, Any]:
     if samples:
         row["samples"] = [[r.input, r.output, r.said, r.correct] for r in score.results]
     return row
+
+
+def _result(values: Sequence[Any]) -> Result:
+    """A result from its fields' values, in their order."""
+    return Result(**{spec.name: value for spec, value in zip(fields(Result), values, strict=True)})
 
 
 def score_of(row: Mapping[str, Any], results: Sequence[Result]) -> Score:

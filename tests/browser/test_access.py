@@ -76,14 +76,12 @@ def test_run_it_live_starts_exactly_the_recording_that_is_shown(visit, tiny_app)
     assert page.input_value("#set-init_text textarea, #set-init_text input").startswith("Write a short poem")
     visitor.set("steps", "3")  # the recording's recipe counts, not what the controls hold
     page.click("#run-live")
-    visitor.settle("#progress", "of 60")
-    page.wait_for_selector("#run-live", state="hidden")
-    page.click("#stop")
     visitor.run_ends()
+    assert "60 steps" in visitor.text("#progress") and not page.is_visible("#run-live")
     assert page.input_value("#set-steps input") == "60"
     assert page.locator("#gallery .story[aria-pressed=true]").count() == 0
     visitor.tab("Inspect")
-    assert "Capital cities, soft prompt ×9" in page.input_value("#inspect-run input")
+    assert "Past tense, soft prompt ×9" in page.input_value("#inspect-run input")
     assert visitor.errors == []
 
 
@@ -94,7 +92,7 @@ def test_the_keyboard_alone_reaches_a_token_a_recording_and_a_plots_table(visit,
     page.keyboard.press("Tab")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    visitor.settle("#headline", "Capital cities")
+    page.wait_for_selector("#gallery .story[data-cell='1'][aria-pressed=true]")
     assert page.evaluate("document.activeElement.dataset.cell") == "1"  # whoever pressed it is still there
     page.focus("#chips .chip >> nth=2")
     page.keyboard.press("Space")
