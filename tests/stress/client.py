@@ -177,6 +177,7 @@ class Client:
         try:
             while any(not end.done() for end in self._ends.values()):
                 async with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.hash}) as stream:
+                    stream.raise_for_status()
                     async for line in stream.aiter_lines():
                         if line.startswith("data:"):
                             self._hear(line)

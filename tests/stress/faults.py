@@ -76,11 +76,9 @@ def full_disk(folder: Path) -> Answer:
     lm = tiny_models.make()
     with small_disk(folder) as real:
         storage.save(folder / "kept", _files(lm, "soft"))
-        with open(folder / "ballast", "wb") as ballast, suppress(OSError):
-            if real:
-                while True:
-                    ballast.write(b"\0" * 4096)
-                    ballast.flush()
+        with open(folder / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
+            while real:
+                ballast.write(b"\0" * 4096)
         said = ""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
