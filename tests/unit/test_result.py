@@ -168,7 +168,8 @@ def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(soft, prefi
     evil = "<script>hit()</script>"
     for made in (soft, prefix):
         good = json.loads(run_file(made.record)[RUN])
-        good["readings"], good["losses"] = [good["readings"][0], good["readings"][-1]], good["losses"]
+        good["readings"] = [good["readings"][0], good["readings"][-1]]
+        good["usual"] = good["usual"] and {name: values[:5] for name, values in good["usual"].items()}
         refused = 0
         for path in paths(good):
             for value in (evil, {}) if len(path) > 2 else (evil, None, -1e400, [], {}, True, 10**30):
@@ -185,7 +186,7 @@ def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(soft, prefi
                     continue
                 for row in (*record.scores, *record.lines, *record.validation):
                     assert all(isinstance(row[name], int | float) for name in ("accuracy", "n", "positions", "parameters"))
-        assert refused > 80
+        assert refused > 60
     for data in (b"", b"[]", b"{}", b"null", b"\xff", b"[" * 100_000, b'{"losses": NaN}'):
         with pytest.raises(LabError, match="not one that this program wrote"):
             read_run(data, "x")
@@ -194,7 +195,7 @@ def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(soft, prefi
 def paths(value, at=()):
     """The first of every kind of place in nested data."""
     if isinstance(value, dict):
-        for name, item in list(value.items())[:30]:
+        for name, item in list(value.items())[: 9 if at else None]:
             yield (*at, name)
             yield from paths(item, (*at, name))
     elif isinstance(value, list) and value:
