@@ -176,7 +176,7 @@ def _recipe(record: RunRecord) -> str:
         ("numbers learned", f"{record.parameters:,}"),
         ("seconds of training", f"{record.seconds:.1f}" if record.seconds else "not known"),
         ("ended", record.stopped or ("after its last step" if record.step else "not known")),
-        *((("recorded", record.recorded),) if record.recorded else ()),
+        *((("recorded", ", ".join(record.recorded.values())),) if record.recorded else ()),
     ]
     head = "".join(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(value)}</td><td></td></tr>" for name, value in facts if value)
     rows = "".join(
