@@ -6,7 +6,7 @@ Every value is checked before a `RunRecord` is made of it, so that whoever shows
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def run_file(record: RunRecord) -> dict[str, bytes]:
         named = [row for reading in ends for row in (*reading.ids, *reading.control_ids, reading.by_l2)]
         kept = {token for row in [*named, record.cloud_ids, record.gaussian_ids] for token in row}
         record = replace(record, readings=ends, texts={token: text for token, text in record.texts.items() if token in kept})
-    data = json.loads(record.to_json())
+    data = json.loads(replace(record, held_out={}).to_json())  # the report needs no single results
     return {RUN: json.dumps(_without_nan(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")}
 
 
@@ -46,8 +46,7 @@ def read_run(data: bytes, name: str) -> RunRecord:
     if len(data) > LARGEST_RUN:
         raise bad
     try:
-        value = json.loads(data)
-        _check(value)
+        value = _checked(json.loads(data))
         value["losses"] = [math.nan if loss is None else loss for loss in value["losses"]]
         value["recipe"] = Recipe.from_dict(value["recipe"]).to_dict()
         record = RunRecord.from_json(json.dumps(value))
@@ -171,15 +170,15 @@ FIELDS: dict[str, Check] = {
 }  # fmt: skip
 
 
-def _check(value: Any) -> None:
-    """ValueError unless `value` is what `to_json` writes. Fields that a newer version has are dropped."""
+def _checked(value: Any) -> dict[str, Any]:
+    """The fields of `value` that are known, found sane; what else a record has is as in an empty one. ValueError for others."""
     if not isinstance(value, dict):
         raise ValueError
-    for name in value.keys() - {spec.name for spec in fields(RunRecord)}:
-        del value[name]
     for name, check in FIELDS.items():
         if name not in value or not check(value[name]):
             raise ValueError(name)
+    empty: dict[str, Any] = json.loads(RunRecord({}, {}, {}, "soft").to_json())
+    return empty | {name: value[name] for name in FIELDS}
 
 
 def _check_shapes(record: RunRecord) -> None:

@@ -4,6 +4,7 @@ import copy
 import html
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind)
     folder = made.save(tmp_path / "run")
     assert {path.name for path in folder.iterdir()} == {*made.files()}
     record = saved_run(folder)
-    assert record is not None and record.to_json() == made.record.to_json() and record.step == 3
+    assert record is not None and record.to_json() == replace(made.record, held_out={}).to_json() and record.step == 3
     (tmp_path / "run.zip").write_bytes(storage.pack(made.files()))
     assert saved_run(tmp_path / "run.zip").to_json() == record.to_json()
     told = json.loads((folder / "recipe.json").read_text())
