@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from stress.client import Client, visitors
 
@@ -84,8 +85,8 @@ def run(sessions: int = 200, batches: int = 4, at_once: int = 5) -> dict[str, An
 
     # What is kept of closed pages on purpose is limited to a few, so that it is full after the warm-up: sessions for their
     # return (60), Gradio's states (200), scores (512), turns of sessions that were here (500).
-    returning.MOST_KEPT = engine.MOST_REMEMBERED = at_once
-    with tempfile.TemporaryDirectory() as folder, inside(Path(folder), capacity=at_once * 2) as (address, lab):
+    few = mock.patch.object(returning, "MOST_KEPT", at_once), mock.patch.object(engine, "MOST_REMEMBERED", at_once)
+    with tempfile.TemporaryDirectory() as folder, few[0], few[1], inside(Path(folder), capacity=at_once * 2) as (address, lab):
         lab.book._most = 8
         each = sessions // batches
         asyncio.run(batch(address, each, at_once))  # warm-up
