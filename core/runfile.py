@@ -165,7 +165,7 @@ FIELDS: dict[str, Check] = {
     "stopped": _text,
     "loaded": _is(bool),
     "start_known": _is(bool),
-    "recorded": _text,
+    "recorded": _map(_text, _text),
     "vectors": _map(_place, _packed),
 }  # fmt: skip
 

@@ -102,7 +102,9 @@ def test_generate(client, trained):
 
 def test_download(client, trained):
     path = client.predict(run=trained["run"], api_name="/download")
-    assert {"adapter_config.json", "adapter_model.safetensors", "recipe.json", "README.md", "run.json"} == set(zipfile.ZipFile(path).namelist())
+    assert {"adapter_config.json", "adapter_model.safetensors", "recipe.json", "README.md", "run.json"} == set(
+        zipfile.ZipFile(path).namelist()
+    )
     assert load(path, tiny_models.make(max_position_embeddings=2048)).prefix.virtual_tokens == 2
 
 

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core"
 TOP_TO_BOTTOM = (
-    "errors printed weights model recipe table split taskfile task hub prefix rows measures scoring contenders answering training "
-    "memory run reading card storage record runfile result remote paths projector probes engine bench commands __main__"
+    "errors printed weights model sizes mistakes recipe table split taskfile task hub prefix rows measures scoring contenders answering "
+    "training memory slices run race reading card storage record recordings runfile result remote paths projector probes engine bench "
+    "commands __main__"
 )
 FILES = sorted(CORE.rglob("*.py"))
 

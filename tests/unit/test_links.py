@@ -164,7 +164,7 @@ def test_opening_a_link_sets_the_session_and_says_what_it_could_not(monkeypatch)
 
     bar = LinkBar.__new__(LinkBar)
     bar.pages = PAGES
-    bar.train = SimpleNamespace(set_up=lambda task, values: [task, values], restore=lambda session: "untouched")
+    bar.train = SimpleNamespace(set_up=lambda session, values: [session.task, values], restore=lambda session: "untouched")
     session, task = Session(), small_task()
     (opened, values), (tab, message) = bar.open(session, f"?task=own&token=2&step=7&page=inspect&seed=x#own={links.pack(task)}")
     assert opened == session.task == task

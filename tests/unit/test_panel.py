@@ -343,7 +343,7 @@ def test_a_run_that_goes_on_is_not_looked_into(lab, runs):
 
 def test_a_recording_of_other_weights_is_not_looked_into(lab, runs):
     panel = Fake(lab)
-    record = replace(runs[0].record, recorded="then", base={**runs[0].record.base, "weights": "others"})
+    record = replace(runs[0].record, recorded={"date": "then"}, base={**runs[0].record.base, "weights": "others"})
     last = press(panel, Session(), [replace(runs[0], record=record)])[-1]
     assert panel.done == 0 and "other weights" in part(panel, last, "message")
 

@@ -1,6 +1,5 @@
 """A whole run: what comes in which order, which rows are used for what, how much time scoring takes, and how it ends."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from tiny_models import answer_task, label_task, make
 
-from core import scoring
+from core import scoring, slices
 from core.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
 from core.run import Finished, Scorebook, Scored, common_rows, rivals, run
@@ -250,7 +249,7 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
             *_, latest = score_steps(lm, contender, examples[: row + 1], labels)
             yield latest
 
-    monkeypatch.setattr(sys.modules["core.run"], "score_steps", slow)
+    monkeypatch.setattr(slices, "score_steps", slow)
     book, rival = Scorebook(), bare(task)
     jobs = [book.score(lm, replace(rival, name=name), task.held_out, None) for name in ("one", "two", "three")]
     parts = [[next(job)] for job in jobs]
