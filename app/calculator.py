@@ -8,7 +8,7 @@ from core import LabError
 from core.sizes import Shape, shape_of, spectrum
 
 from . import learn_figures, show
-from .components import drawn, html, plot
+from .components import QUIET, drawn, html, plot
 from .session import Lab
 
 LOADED = "the loaded model"
@@ -82,11 +82,10 @@ class Calculator:
         return [*chosen, *self.count(*chosen)]
 
     def wire(self) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         fields, shown = list(self.fields.values()), [self.message, self.plot, self.table]
-        self.preset.input(self.choose, [self.preset, *fields], [*fields, *shown], **quiet)
+        self.preset.input(self.choose, [self.preset, *fields], [*fields, *shown], **QUIET)
         for field in fields:
-            field.input(self.count, fields, shown, trigger_mode="always_last", **quiet)
+            field.input(self.count, fields, shown, trigger_mode="always_last", **QUIET)
 
 
 def _whole(name: str, value: Any) -> int:

@@ -20,7 +20,7 @@ from core.scoring import Contender, Score, majority, written
 from core.task import Handcrafted, Task, shuffled
 
 from . import figures, show, tables
-from .components import clicked, drawn, html, plot
+from .components import QUIET, clicked, drawn, html, plot
 from .contest import (
     all_prompts,
     entrants,
@@ -199,7 +199,6 @@ class ComparePage:
     # --- events -----------------------------------------------------------------------------------------------------
 
     def wire(self, session: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         for button, handler, inputs in (
             (self.add, self._add, [self.prompt]),
             (self.all, self._all, []),
@@ -210,18 +209,18 @@ class ComparePage:
             (self.seeds, self._seeds, [self.run]),
             (self.shuffle, self._shuffle, [self.run]),
         ):
-            button.click(handler, [session, *inputs], self.outputs, **quiet)
-        self.base.input(lambda session, name: setattr(session, "base", str(name)), [session, self.base], None, **quiet)
-        self.run.input(lambda session, name: setattr(session, "control_run", str(name)), [session, self.run], None, **quiet)
-        self.export.click(self._export, [session], [self.exported], **quiet)
-        self.cancel.click(self._cancel, [session], self.outputs, **quiet)
-        self.look.input(self._look, [session, self.look], self.closer, **quiet)
+            button.click(handler, [session, *inputs], self.outputs, **QUIET)
+        self.base.input(lambda session, name: setattr(session, "base", str(name)), [session, self.base], None, **QUIET)
+        self.run.input(lambda session, name: setattr(session, "control_run", str(name)), [session, self.run], None, **QUIET)
+        self.export.click(self._export, [session], [self.exported], **QUIET)
+        self.cancel.click(self._cancel, [session], self.outputs, **QUIET)
+        self.look.input(self._look, [session, self.look], self.closer, **QUIET)
         filters = [self.label, self.disputed, self.only]
         for control in filters:
-            control.input(self._grid, [session, *filters], [self.grid], trigger_mode="always_last", **quiet)
-        self.grid.click(self._cell, [session], [self.message, self.cell], **quiet)
+            control.input(self._grid, [session, *filters], [self.grid], trigger_mode="always_last", **QUIET)
+        self.grid.click(self._cell, [session], [self.message, self.cell], **QUIET)
         for trigger in (self.ask.click, self.text.submit):
-            trigger(self._ask, [session, self.text], [self.message, self.answers], **quiet)
+            trigger(self._ask, [session, self.text], [self.message, self.answers], **QUIET)
 
     def _export(self, session: Session) -> str:
         return tables.download("row-by-row.csv", tables.grid_csv(list(scores_in_sight(session).values())), "save row-by-row.csv")

@@ -22,7 +22,7 @@ from core.storage import load, pack
 from core.task import slugs
 
 from . import show
-from .components import clicked_token, html
+from .components import QUIET, clicked_token, html
 from .contest import adapter_files, learned_contender, prefix_of
 from .jobs import side_job
 from .panel import SLOTS, Panel, Shelf
@@ -122,36 +122,35 @@ class InspectPage:
     def wire(self, session: gr.State, train: Any) -> None:
         """train: the Train page, whose plots show the same run."""
         self.train_paint, self.train_outputs = train.paint, train.outputs
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
         def choose(session: Session, event: gr.EventData) -> list[Any]:
             self.choose(session, clicked_token(event))
             return self.paint_panels(session)
 
         for control in (self.run, self.beside):
-            control.input(self._pick, [session, self.run, self.beside], self.outputs, **quiet).then(
-                train.paint, [session], train.outputs, **quiet
+            control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET).then(
+                train.paint, [session], train.outputs, **QUIET
             )
-        self.numbers.click(choose, [session], self.panel_outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+        self.numbers.click(choose, [session], self.panel_outputs, **QUIET).then(train.paint, [session], train.outputs, **QUIET)
         for source in (train.chips, train.plane):  # a token that is chosen there is lit here
-            source.click(train.choose, [session], [train.plane, train.chips], **quiet).then(
-                self.paint_panels, [session], self.panel_outputs, **quiet
+            source.click(train.choose, [session], [train.plane, train.chips], **QUIET).then(
+                self.paint_panels, [session], self.panel_outputs, **QUIET
             )
-        self.scrubber.input(self._scrub, [session, self.scrubber], self.scrub_outputs, trigger_mode="always_last", **quiet)
-        self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **quiet).then(
-            train.paint, [session], train.outputs, **quiet
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.scrub_outputs, trigger_mode="always_last", **QUIET)
+        self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET).then(
+            train.paint, [session], train.outputs, **QUIET
         )
-        train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **quiet)
-        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs], **quiet).then(
-            self.paint_panels, [session], self.panel_outputs, **quiet
-        ).then(train.paint, [session], train.outputs, **quiet)
+        train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET)
+        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs], **QUIET).then(
+            self.paint_panels, [session], self.panel_outputs, **QUIET
+        ).then(train.paint, [session], train.outputs, **QUIET)
         for panel in self.panels:
             panel.wire(session, self)
-        self.save.click(self._save, [session], [self.message, self.file], **quiet)
-        self.report.click(self._report, [session], [self.message, self.file], **quiet)
-        self.vectors.click(self._vectors, [session], [self.message, self.file], **quiet)
+        self.save.click(self._save, [session], [self.message, self.file], **QUIET)
+        self.report.click(self._report, [session], [self.message, self.file], **QUIET)
+        self.vectors.click(self._vectors, [session], [self.message, self.file], **QUIET)
         for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
-            event(self._load, inputs, self.outputs, **quiet).then(train.paint, [session], train.outputs, **quiet)
+            event(self._load, inputs, self.outputs, **QUIET).then(train.paint, [session], train.outputs, **QUIET)
 
     @staticmethod
     def choose(session: Session, token: int | None) -> None:

@@ -14,7 +14,7 @@ from core.model import LanguageModel
 
 from . import lesson, show
 from .calculator import Calculator
-from .components import clicked, drawn, html, plot
+from .components import QUIET, SILENT, clicked, drawn, html, plot
 from .jobs import BEAT, side_job
 from .lesson import Part
 from .lessons import EXPERIMENTS, Experiment
@@ -233,10 +233,9 @@ class LearnPage:
     # --- events -----------------------------------------------------------------------------------------------------
 
     def wire(self, session: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
         def keep(event: Any) -> None:
-            event.then(None, [self.kept], None, js=KEEP, show_progress="hidden")
+            event.then(None, [self.kept], None, js=KEEP, **SILENT)
 
         def choose(session: Session, event: gr.EventData) -> list[Any]:
             number = clicked(event, "cell", len(lesson.lessons()))
@@ -248,13 +247,13 @@ class LearnPage:
             number = clicked(event, "cell", len(session.lessons.lesson.parts))
             return self.move(session, session.lessons.part.number if number is None else number)
 
-        keep(self.contents.click(choose, [session], self.outputs, **quiet))
-        keep(self.head.click(turn, [session], self.outputs, **quiet))
-        keep(self.bet.input(self.predict, [session, self.bet], self.live, **quiet))
-        keep(self.go.click(self.run, [session, self.bet], self.outputs, **quiet))
-        self.halt.click(self.stop, [session], None, **quiet)
-        keep(self.back.click(lambda s: self.move(s, s.lessons.part.number - 1), [session], self.outputs, **quiet))
-        keep(self.next.click(lambda s: self.move(s, s.lessons.part.number + 1), [session], self.outputs, **quiet))
+        keep(self.contents.click(choose, [session], self.outputs, **QUIET))
+        keep(self.head.click(turn, [session], self.outputs, **QUIET))
+        keep(self.bet.input(self.predict, [session, self.bet], self.live, **QUIET))
+        keep(self.go.click(self.run, [session, self.bet], self.outputs, **QUIET))
+        self.halt.click(self.stop, [session], None, **QUIET)
+        keep(self.back.click(lambda s: self.move(s, s.lessons.part.number - 1), [session], self.outputs, **QUIET))
+        keep(self.next.click(lambda s: self.move(s, s.lessons.part.number + 1), [session], self.outputs, **QUIET))
         self.calculator.wire()
 
     def arrive(self, session: Session, kept: Any, request: gr.Request) -> list[Any]:

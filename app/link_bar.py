@@ -12,7 +12,7 @@ from core import LabError, Recipe, load_task
 from core.task import slugs
 
 from . import links, show
-from .components import html
+from .components import QUIET, html
 from .controls import recipe_from
 from .session import Session
 from .train_page import TrainPage
@@ -61,8 +61,7 @@ class LinkBar:
         self.train, self.pages = train, [str(tab.id) for tab in tabs.children]
         self.outputs = [tabs, self.message]
         inputs = [session, self.tab, *train.controls.values()]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-        self.button.click(self._copy, inputs, [self.copied], js=READ_TAB, **quiet)
+        self.button.click(self._copy, inputs, [self.copied], js=READ_TAB, **QUIET)
 
     def _copy(self, session: Session, tab: Any, *values: Any) -> str:
         try:

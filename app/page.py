@@ -9,7 +9,7 @@ import gradio as gr
 from . import show
 from .api import Api
 from .compare_page import ComparePage
-from .components import PLOTLY, counters, html, switch
+from .components import PLOTLY, QUIET, SILENT, counters, html, switch
 from .inspect_page import InspectPage
 from .learn_page import READ, LearnPage
 from .link_bar import LinkBar, says_something
@@ -67,7 +67,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         train.wire(session, elsewhere, [*compare.outputs, *inspect.outputs])
         compare.wire(session)
         own.wire(session, train, tabs, elsewhere, [*compare.outputs, *inspect.outputs])
-        train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], show_progress="hidden", queue=False, api_visibility="private")
+        train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
         learn.wire(session)
         bar.wire(session, train, tabs)
@@ -96,7 +96,6 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             session = visitors.arrive(session, str(request.session_hash), str(last))
             return [session, session.token, "", gr.update(visible=False), "", ""]
 
-        private: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         arrival = [session, token, last_token, offer, offered, link]
         everything = [*train.restored, *bar.outputs, *train.outputs, *compare.outputs, *inspect.outputs]
 
@@ -104,14 +103,14 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             restored, told = bar.open(session, link) if says_something(link) else (train.restore(session), [gr.skip(), ""])
             return [*restored, *told, *train.paint(session), *elsewhere(session)]
 
-        page.load(arrive, [session, token, last_token, link, last_link], arrival, js=READ_TOKENS, **private).then(
-            None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
-        ).then(repaint, [session, link], everything, **private).then(
-            learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js=READ, **private
-        ).then(watch, [session], [status], **private)
-        back.click(come_back, [session, last_token], arrival, **private).then(
-            None, [token], None, js=KEEP_TOKEN, show_progress="hidden"
-        ).then(repaint, [session, link], everything, **private)
+        page.load(arrive, [session, token, last_token, link, last_link], arrival, js=READ_TOKENS, **QUIET).then(
+            None, [token], None, js=KEEP_TOKEN, **SILENT
+        ).then(repaint, [session, link], everything, **QUIET).then(
+            learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js=READ, **QUIET
+        ).then(watch, [session], [status], **QUIET)
+        back.click(come_back, [session, last_token], arrival, **QUIET).then(None, [token], None, js=KEEP_TOKEN, **SILENT).then(
+            repaint, [session, link], everything, **QUIET
+        )
         Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     return page

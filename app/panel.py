@@ -25,7 +25,7 @@ from core.task import Task
 from core.training import StepEvent
 
 from . import show
-from .components import clicked_token, drawn, html, plot
+from .components import QUIET, clicked_token, drawn, html, plot
 from .contest import contender_at
 from .jobs import side_job
 from .session import Lab, Run, Session
@@ -375,7 +375,6 @@ class Panel(ABC):
 
     def wire(self, session: gr.State, page: Any) -> None:
         """page: the Inspect page, which knows which runs are laid side by side, and paints all panels."""
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
         def keep(session: Session, *values: Any) -> list[Any]:
             self._take(session, values)
@@ -389,17 +388,17 @@ class Panel(ABC):
         inputs = [session, *self.controls.values()]
         for control in self.controls.values():
             event = control.change if isinstance(control, gr.Textbox) else control.input
-            event(go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **quiet)
+            event(go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **QUIET)
 
         def choose(session: Session, event: gr.EventData) -> list[Any]:
             page.choose(session, clicked_token(event))
             return page.paint_panels(session)
 
         for source in (*self.texts, *self.plots):
-            source.click(choose, [session], page.panel_outputs, **quiet).then(page.train_paint, [session], page.train_outputs, **quiet)
+            source.click(choose, [session], page.panel_outputs, **QUIET).then(page.train_paint, [session], page.train_outputs, **QUIET)
         if self.button:
-            self.go.click(go, inputs, self.outputs, **quiet)
-            self.halt.click(self.stop, [session], None, **quiet)
+            self.go.click(go, inputs, self.outputs, **QUIET)
+            self.halt.click(self.stop, [session], None, **QUIET)
 
     def _take(self, session: Session, values: Sequence[Any]) -> None:
         """Keep what the controls hold. In place of a list where none belongs, or a table, which a browser may send: the default."""

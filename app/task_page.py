@@ -14,7 +14,7 @@ from core.table import Table, read_bytes, read_table
 from core.task import Columns, Task, guess_columns, table_or_task, task_from_table, task_to_json
 
 from . import show, tables
-from .components import html
+from .components import QUIET, html
 from .session import Lab, Session
 
 NONE = "(none)"
@@ -79,21 +79,20 @@ class TaskPage:
 
     def wire(self, session: gr.State, train: Any, tabs: gr.Tabs, elsewhere: Any, elsewhere_outputs: list[Any]) -> None:
         """train: the Train page, which takes the task up. elsewhere: what the other pages paint then."""
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         everything = [*self.choices[:5], *self.result]
-        self.read.click(self._paste, [session, self.pasted], everything, **quiet)
-        self.upload.upload(self._file, [session, self.upload], everything, **quiet)
+        self.read.click(self._paste, [session, self.pasted], everything, **QUIET)
+        self.upload.upload(self._file, [session, self.upload], everything, **QUIET)
         if self.allow_hub:  # a hidden button could still be pressed by hand
-            self.fetch.click(self._hub, [session, self.hub], everything, **quiet)
+            self.fetch.click(self._hub, [session, self.hub], everything, **QUIET)
         for control in (self.input, self.output, self.kind, self.split):
             # Other outputs have other labels: their words begin anew.
             handler = self._anew if control in (self.output, self.kind) else self._change
-            control.input(handler, [session, *self.choices], self.result, trigger_mode="always_last", **quiet)
+            control.input(handler, [session, *self.choices], self.result, trigger_mode="always_last", **QUIET)
         for text in (self.template, self.words):  # change, since a text that is put in at once counts as no input
-            text.change(self._typed, [session, *self.choices], self.result, trigger_mode="always_last", **quiet)
-        self.use.click(self._use, [session], [tabs, self.message, self.saved], **quiet).success(
-            lambda session: train.take_task(session, lambda: session.draft or session.task), [session], train.chosen, **quiet
-        ).then(elsewhere, [session], elsewhere_outputs, **quiet)
+            text.change(self._typed, [session, *self.choices], self.result, trigger_mode="always_last", **QUIET)
+        self.use.click(self._use, [session], [tabs, self.message, self.saved], **QUIET).success(
+            lambda session: train.take_task(session, lambda: session.draft or session.task), [session], train.chosen, **QUIET
+        ).then(elsewhere, [session], elsewhere_outputs, **QUIET)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

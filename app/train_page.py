@@ -13,7 +13,7 @@ from core.recordings import recordings
 from core.task import Task, slugs, task_to_json
 
 from . import code, figures, show, tables
-from .components import clicked, clicked_token, drawn, html, plot
+from .components import QUIET, clicked, clicked_token, drawn, html, plot
 from .controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from .session import Lab, Run, Session, recorded_run, time_left
 
@@ -195,23 +195,22 @@ class TrainPage:
     def wire(self, session: gr.State, after_run: Any, after_run_outputs: list[Any]) -> None:
         """Connect events. after_run: what other pages do once a run is over or a task was chosen."""
         settings = [session, *self.controls.values()]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
         for button, handler in ((self.train, self._train), (self.step, self._step)):
-            button.click(handler, settings, self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+            button.click(handler, settings, self.outputs, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
         for button, poke in ((self.pause, self._pause), (self.stop, self._stop)):
-            button.click(poke, [session], self.outputs, **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **quiet)
-        self.play.click(self._play, [session], self.outputs, **quiet)
+            button.click(poke, [session], self.outputs, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **QUIET)
+        self.play.click(self._play, [session], self.outputs, **QUIET)
         picked = [*self.outputs, *self.chosen[1:]]  # the message is in both
-        self.gallery.click(self._pick_recording, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        self.live.click(self._live, [session], picked, **quiet).then(after_run, [session], after_run_outputs, **quiet)
-        self.get_task.click(self._give_task, [session], [self.task_file], **quiet)
-        self.task.input(self._pick_task, [session, self.task], self.chosen, **quiet).then(after_run, [session], after_run_outputs, **quiet)
+        self.gallery.click(self._pick_recording, [session], picked, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
+        self.live.click(self._live, [session], picked, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
+        self.get_task.click(self._give_task, [session], [self.task_file], **QUIET)
+        self.task.input(self._pick_task, [session, self.task], self.chosen, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
         self.controls["init"].input(
-            lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **quiet
+            lambda init: gr.update(visible=init == "text"), [self.controls["init"]], [self.controls["init_text"]], **QUIET
         )
         self.controls["method"].input(
-            _for_method, [self.controls["method"]], [self.controls["learning_rate"], self.controls["init"]], **quiet
+            _for_method, [self.controls["method"]], [self.controls["learning_rate"], self.controls["init"]], **QUIET
         )
 
     async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[list[Any]]:

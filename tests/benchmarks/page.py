@@ -88,7 +88,7 @@ def steps_seen(page: Page, log: Path) -> list[float]:
     page.click("button[role=tab]:has-text('Train')")
     page.evaluate(WATCH_STEPS)
     page.click("#train")
-    page.wait_for_function("document.querySelector('#progress').innerText.includes('s of training')", timeout=300_000)
+    page.wait_for_function("document.querySelector('#progress').innerText.includes('numbers learned')", timeout=300_000)
     seen = {int(step): at for step, at in page.evaluate("window.steps").items()}
     made = [json.loads(line) for line in log.read_text().splitlines()[before:]]
     missing = [step for step, _ in made if step not in seen]
@@ -149,15 +149,16 @@ def main() -> None:
             with sync_playwright() as playwright:
                 arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
-                page.goto(address)
-                page.wait_for_selector("#curves .main-svg")
-                page.wait_for_selector("#status .ok", timeout=120_000)
-                time.sleep(IDLE)
                 steps, moved = [], []
                 for _ in range(wanted.rounds):
+                    page = browser.new_page(viewport={"width": 1280, "height": 900})
+                    page.goto(address)
+                    page.wait_for_selector("#curves .main-svg")
+                    page.wait_for_selector("#status .ok", timeout=120_000)
+                    time.sleep(IDLE)
                     steps.append(steps_seen(page, log))
                     moved.append(scrubs(page))
+                    page.close()
                 browser.close()
         finally:
             server.terminate()
