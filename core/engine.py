@@ -16,6 +16,7 @@ import contextlib
 import contextvars
 import logging
 import math
+import os
 import statistics
 import threading
 import time
@@ -40,10 +41,11 @@ KNOWN = 4  # pieces; of a session that has done fewer, each counts as one turn
 HEAD_START = 2.0  # turns that a session which was never here has before the others
 ALIKE = 2.0  # times as long, or as short, still counts as one turn
 SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured length is mostly noise
+NICE = 10  # the worker's threads give way to the server's own, and to a browser on the same machine
 # After a training step on a CPU, nobody else waiting, the worker leaves the cores to whoever shows the step: for this share of
 # the step's time, and no longer than so many seconds. docs/server.md says what it costs and what it brings.
-REST_SHARE = 0.08
-REST_SECONDS = 0.05
+REST_SHARE = 0.1
+REST_SECONDS = 0.06
 MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
@@ -340,6 +342,10 @@ class Engine:
     # --- in the worker ----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        with contextlib.suppress(
+            AttributeError, OSError
+        ):  # of this thread and those that it starts, on Linux; elsewhere there is no such call
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             self.lm = self._load()
         except LabError as error:

@@ -38,8 +38,7 @@ def pick_dtype(dtype: str | None, device: torch.device, parameters: int) -> torc
     fast: as auto, but bfloat16 on a CPU that multiplies it in hardware (a step takes about half the time there).
     """
     if dtype == "fast" and device.type == "cpu":
-        able = torch.cpu.get_capabilities()
-        return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
     if dtype and dtype not in ("auto", "fast"):
         if dtype not in DTYPES:
             raise LabError(f"The dtype {shown(dtype)} is unknown: choose one of auto, fast, {', '.join(DTYPES)}.")
@@ -47,6 +46,12 @@ def pick_dtype(dtype: str | None, device: torch.device, parameters: int) -> torc
     if device.type == "cuda" and 4 * parameters > torch.cuda.get_device_properties(device).total_memory / 4:
         return torch.bfloat16
     return torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether this is a CPU that multiplies bfloat16 in hardware."""
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def load_model(name: str | None = None, device: str | None = None, dtype: str | None = None) -> "LanguageModel":

@@ -7,7 +7,7 @@ from jaxtyping import TypeCheckError
 from tiny_models import answer_task, make
 
 from core.inspection.control import moved_at_random
-from core.inspection.nearest import nearest, neighbours, share_farther, share_less_alike, share_shorter
+from core.inspection.nearest import _among_likely, nearest, neighbours, share_farther, share_less_alike, share_shorter
 from core.inspection.plane import explained_by, fit, random_walk
 from core.inspection.snap import retention, snap
 from core.prefix import create
@@ -303,3 +303,22 @@ def test_a_cloud_of_one_point_or_of_equal_points_is_no_error():
     plane = fit(np.ones((4, 3), dtype=np.float32))
     assert np.isfinite(plane.explained).all() and np.isfinite(plane.project(np.ones((2, 3), dtype=np.float32))).all()
     assert np.isfinite(plane.hidden_share(np.ones((2, 3), dtype=np.float32))).all()
+
+
+def test_a_rough_search_finds_what_the_whole_one_finds():
+    generator = torch.Generator().manual_seed(0)
+    words = torch.randn(3000, 48, generator=generator) * torch.rand(3000, 1, generator=generator)
+    vectors = torch.cat([words[:8], torch.randn(8, 48, generator=generator), 9 * words[8:12], 0.01 * words[12:16]])
+    whole, rough = nearest(vectors, words, 3), nearest(vectors, words, 3, rough=words.bfloat16())
+    assert torch.equal(rough.ids, whole.ids) and torch.equal(rough.by_l2, whole.by_l2)
+    for name in ("cosine", "l2", "distance", "norm"):
+        torch.testing.assert_close(getattr(rough, name), getattr(whole, name), atol=1e-5, rtol=1e-5)
+
+
+def test_a_rough_search_that_is_not_certain_is_done_again():
+    word = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    words = word + 1e-4 * torch.arange(200)[:, None]  # in bfloat16 they are all one
+    vectors = words[[7, 150]]
+    lengths, norms = torch.linalg.vector_norm(words, dim=1), torch.linalg.vector_norm(vectors, dim=1)
+    assert _among_likely(vectors, words, 3, lengths, norms, words.bfloat16()) is None
+    assert nearest(vectors, words, 3, rough=words.bfloat16()).by_l2.tolist() == [7, 150]
