@@ -55,6 +55,9 @@ class LinkBar:
             self.copied = gr.HTML(html_template=FIELD, js_on_load=COPY, apply_default_css=False, elem_id="copied", min_width=100)
             self.button = gr.Button("Copy link", elem_id="copy-link", size="sm", scale=0, min_width=110)
         self.tab = gr.Textbox(visible=False)
+
+    def place_message(self) -> None:
+        """Where a link's sentence goes: apart from the header, which a link may hide."""
         self.message = html(elem_id="link-message")
 
     def wire(self, session: gr.State, train: TrainPage, tabs: gr.Tabs) -> None:

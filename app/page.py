@@ -37,6 +37,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 counters()
                 bar = LinkBar()
                 switch()
+        bar.place_message()
         token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
         link, last_link = gr.Textbox(visible=False), gr.Textbox(visible=False)
         with gr.Row(visible=False, elem_classes="offer", elem_id="offer") as offer:

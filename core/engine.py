@@ -44,7 +44,7 @@ SHORTEST = 0.005  # seconds; what is shorter counts as this, since its measured 
 NICE = 10  # the worker's threads give way to the server's own, and to a browser on the same machine
 # After a training step on a CPU, nobody else waiting, the worker leaves the cores to whoever shows the step: for this share of
 # the step's time, and no longer than so many seconds. docs/server.md says what it costs and what it brings.
-REST_SHARE = 0.1
+REST_SHARE = 0.12
 REST_SECONDS = 0.06
 MOST_REMEMBERED = 500  # sessions whose count is kept after their last job
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
@@ -342,9 +342,8 @@ class Engine:
     # --- in the worker ----------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        with contextlib.suppress(
-            AttributeError, OSError
-        ):  # of this thread and those that it starts, on Linux; elsewhere there is no such call
+        # On Linux this is for the present thread and those that it starts; elsewhere there may be no such call.
+        with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             self.lm = self._load()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTENT = ("app", "core", "assets", "app.py", "LICENSE")
+CONTENT = ("app", "core", "assets", "docs", "app.py", "LICENSE")
 JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 # What ZeroGPU takes, as documented in August 2026. Any other version fails there, at the first call of CUDA.
@@ -41,10 +41,9 @@ def front_matter(readme: str) -> tuple[str, str]:
     return (found[0], readme[found.end() :].lstrip("\n")) if found else ("", readme)
 
 
-def readme(text: str, default: str, space: str) -> str:
-    """The Space's README: front matter (`default` where `text` has none), whose thumbnail has an address of `space`."""
+def readme(text: str, space: str) -> str:
+    """The Space's README: the front matter's thumbnail has an address of `space`."""
     matter, rest = front_matter(text)
-    matter = matter or default
     if space:
         matter = re.sub(r"^thumbnail: (?!http)", f"thumbnail: https://huggingface.co/spaces/{space}/resolve/main/", matter, flags=re.M)
     return f"{matter}\n{rest}"
@@ -59,8 +58,7 @@ def build(folder: Path, space: str = "") -> None:
             shutil.copytree(ROOT / name, folder / name, ignore=JUNK)
         else:
             shutil.copy2(ROOT / name, folder / name)
-    default = ROOT / "assets" / "space" / "front-matter.yaml"
-    words = readme((ROOT / "README.md").read_text("utf-8"), default.read_text("utf-8") if default.is_file() else "", space)
+    words = readme((ROOT / "README.md").read_text("utf-8"), space)
     (folder / "README.md").write_text(words, "utf-8")
     (folder / "requirements.txt").write_text(requirements((ROOT / "requirements.txt").read_text("utf-8")), "utf-8")
 
