@@ -126,7 +126,7 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     page.fill("#ask-text textarea, #ask-text input", " ".join(TEXTS))
     page.click("#ask")
     visitor.settle("#answers", TEXTS[0])
-    page.wait_for_selector(idle, timeout=60_000)
+    page.wait_for_selector(idle, timeout=180_000)
     visitor.tab("Rows")
     visitor.settle("#grid", TEXTS[0])
     assert_shown(visitor, "#grid", [*SHOWN, *LABELS])

@@ -95,7 +95,16 @@ def test_files_that_the_documents_name_are_there(name):
 
 
 def test_a_space_holds_what_it_needs_and_no_more(space):
-    assert {path.name for path in space.iterdir()} == {"app", "core", "assets", "docs", "app.py", "LICENSE", "README.md", "requirements.txt"}
+    assert {path.name for path in space.iterdir()} == {
+        "app",
+        "core",
+        "assets",
+        "docs",
+        "app.py",
+        "LICENSE",
+        "README.md",
+        "requirements.txt",
+    }
     assert not list(space.rglob("__pycache__")) and (space / "assets" / "tasks" / "capitals.json").is_file()
     assert sum(path.stat().st_size for path in space.rglob("*") if path.is_file()) < 20 * 2**20
 
