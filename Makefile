@@ -31,7 +31,7 @@ recordings: setup
 	$(RUN) -m core record --dtype float32
 
 picture: $(VENV)/.ready-for-tests
-	$(RUN) tests/browser/picture.py
+	PYTHONPATH=.:tests $(RUN) tests/browser/picture.py
 
 bench: $(VENV)/.ready-for-tests
 	$(RUN) -m core bench

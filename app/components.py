@@ -302,10 +302,10 @@ def counters() -> gr.HTML:
     return gr.HTML(html_template=template, js_on_load=COUNT, apply_default_css=False, elem_id="counters")
 
 
-def switch() -> gr.HTML:
+def switch(**options: Any) -> gr.HTML:
     """The button for light and dark."""
     template = '<button type="button" class="switch" aria-pressed="false">dark</button>'
-    return gr.HTML(html_template=template, js_on_load=SWITCH, apply_default_css=False, elem_id="switch")
+    return gr.HTML(html_template=template, js_on_load=SWITCH, apply_default_css=False, elem_id="switch", **options)
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:

@@ -47,13 +47,12 @@ READ_TAB = "(...given) => { given[1] = document.querySelector('[role=tab][aria-s
 
 
 class LinkBar:
-    """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
+    """Layout first (`__init__`, inside a row of the header), then events (`wire`)."""
 
     def __init__(self) -> None:
         self.home = links.home(os.environ.get("SPACE_ID", ""))
-        with gr.Row(elem_classes="link-bar"):
-            self.copied = gr.HTML(html_template=FIELD, js_on_load=COPY, apply_default_css=False, elem_id="copied", min_width=100)
-            self.button = gr.Button("Copy link", elem_id="copy-link", size="sm", scale=0, min_width=110)
+        self.copied = gr.HTML(html_template=FIELD, js_on_load=COPY, apply_default_css=False, elem_id="copied", min_width=100)
+        self.button = gr.Button("Copy link", elem_id="copy-link", size="sm", scale=0, min_width=110)
         self.tab = gr.Textbox(visible=False)
 
     def place_message(self) -> None:

@@ -35,8 +35,9 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")
                 counters()
-                bar = LinkBar()
-                switch()
+                with gr.Row(elem_classes="link-bar"):
+                    bar = LinkBar()
+                    switch(scale=0, min_width=60)
         bar.place_message()
         token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
         link, last_link = gr.Textbox(visible=False), gr.Textbox(visible=False)
