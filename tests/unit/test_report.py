@@ -49,7 +49,7 @@ def test_no_text_in_it_is_markup(made):
     record.recipe |= {"init": "text", "init_text": EVIL, "template": EVIL}
     record.base = dict.fromkeys(record.base, EVIL)
     record.texts = dict.fromkeys(record.texts, EVIL)
-    record.stopped = record.recorded = EVIL
+    record.stopped, record.recorded = EVIL, {EVIL: EVIL}
     record.skipped = {EVIL: EVIL}
     for row in (*record.scores, *record.lines, *record.validation):
         row["name"] = EVIL
