@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     server.start_logs(chosen.log_level)
 
+    serving = threading.Event()
+
     def load() -> "LanguageModel":
+        serving.wait()  # the page first: both at once would take turns
         import transformers
 
         from core import load_model
@@ -113,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             prevent_thread_lock=True,
             **server.LAUNCH,
         )
+        serving.set()
         server.notice_lost(page)
         page.block_thread()
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken

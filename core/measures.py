@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import confusion_matrix
 
 from .errors import LabError, shown
 
@@ -104,6 +103,8 @@ def confusion(truth: Sequence[str], said: Sequence[str], labels: Sequence[str]) 
         raise LabError(f"{shown(strange[0])} is none of the labels: give all labels that occur.")
     if not truth:
         return np.zeros((len(labels), len(labels)), dtype=int)
+    from sklearn.metrics import confusion_matrix  # here: it takes a second that the page's start hasn't
+
     counts: np.ndarray = confusion_matrix(truth, said, labels=labels)
     return counts
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import block_diag, csr_array, vstack
 from scipy.sparse.csgraph import connected_components
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 HELD_OUT_SHARE = 0.3
 VALIDATION_SHARE = 0.2
@@ -85,6 +84,8 @@ def near_repeats(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def _vectors(texts: Sequence[str]) -> csr_array:
+    from sklearn.feature_extraction.text import TfidfVectorizer  # here: it takes a second that the page's start hasn't
+
     try:
         weights = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), dtype=np.float32).fit_transform(texts)
     except ValueError:  # nothing but spaces in all of them

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ def fit(cloud: Float[np.ndarray, "n d"], k: int = 3) -> Plane:
     >>> plane.components.round(6).tolist(), plane.explained.round(6).tolist()
     ([[1.0, 0.0]], [1.0])
     """
+    from sklearn.decomposition import PCA  # here: it takes a second that the page's start hasn't
+
     k = min(k, *cloud.shape)
     found = PCA(n_components=k, svd_solver="covariance_eigh" if len(cloud) > cloud.shape[1] else "full").fit(cloud)
     signs = np.sign(found.components_[np.arange(k), np.abs(found.components_).argmax(axis=1)])
