@@ -26,8 +26,9 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     from stress.client import tiny_model
 
     from app import server
-    from app.page import THEME, build
+    from app.page import build
     from app.session import Lab
+    from app.theme import THEME
     from core import load_model
 
     arguments = tiny_model(folder)
