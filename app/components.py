@@ -4,12 +4,13 @@ A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as 
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import plotly
+
+from core.runfile import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data"
 
@@ -313,16 +314,7 @@ def drawn(figure: dict[str, Any], caption: str = "") -> str:
 
     caption: what stands below it once it has left the page, as a file.
     """
-    return json.dumps(_finite({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null in place of NaN and infinity (of a run that diverged), which a browser can't read."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(without_nan({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
 
 
 def html(value: str = "", **options: Any) -> gr.HTML:

@@ -4,7 +4,6 @@ Tables and figures are the page's own (app.show, app.figures); plotly.js stands 
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import plotly
 from core.inspection.nearest import share_less_alike, share_shorter
 from core.recipe import Recipe
 from core.record import RunRecord
+from core.runfile import without_nan
 
 from . import figures, show
 from .show import percent, safe, token
@@ -74,7 +74,7 @@ def _missing(text: str) -> str:
 
 def _figure(figure: dict[str, Any], name: str) -> str:
     """A figure with its title and note, and its data where the script finds them. No text ends the element that holds it."""
-    data = json.dumps(_finite({"data": figure["data"], "layout": figure["layout"]}), separators=(",", ":"), allow_nan=False)
+    data = json.dumps(without_nan({"data": figure["data"], "layout": figure["layout"]}), separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         data = data.replace(sign, f"\\u{ord(sign):04x}")
     height = int(figure["layout"].get("height", 380))
@@ -83,14 +83,6 @@ def _figure(figure: dict[str, Any], name: str) -> str:
         f"aria-label=\"{safe(figure['title'])}\"></div><p class='note'>{safe(figure['note'])}</p>"
         f"<script type='application/json' data-for='plot-{name}'>{data}</script></figure>"
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _comparison(record: RunRecord) -> str:

@@ -29,14 +29,15 @@ def run_file(record: RunRecord) -> dict[str, bytes]:
         kept = {token for row in [*named, record.cloud_ids, record.gaussian_ids] for token in row}
         record = replace(record, readings=ends, texts={token: text for token, text in record.texts.items() if token in kept})
     data = json.loads(replace(record, held_out={}).to_json())  # the report needs no single results
-    return {RUN: json.dumps(_without_nan(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")}
+    return {RUN: json.dumps(without_nan(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")}
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """`value` with null in place of NaN and infinity (of a run that diverged), which JSON doesn't have."""
     if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
