@@ -126,6 +126,14 @@ class Visitor:
             timeout=1000 * seconds,
         )
 
+    def value(self, selector: str, wanted: str, seconds: float = 60) -> None:
+        """Wait until what a field holds contains `wanted` (what a page paints comes one output after another)."""
+        self.page.wait_for_function(
+            "([selector, wanted]) => document.querySelector(selector)?.value.includes(wanted)",
+            arg=[selector, wanted],
+            timeout=1000 * seconds,
+        )
+
     def run_ends(self, seconds: float = 120) -> None:
         self.settle("#progress", "s of training", seconds)
         self.page.wait_for_selector("#train:not([disabled])")

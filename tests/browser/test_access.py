@@ -56,7 +56,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     visitor.settle("#contenders", "recording:")
     visitor.settle("#verdict", "against")
     visitor.tab("Inspect")
-    assert page.input_value("#inspect-run input").startswith("recording:")
+    visitor.value("#inspect-run input", "recording:")
     visitor.tab("Train")
     page.click("#run-live")
     visitor.settle("#message", "no-such-model")
@@ -73,15 +73,15 @@ def test_run_it_live_starts_exactly_the_recording_that_is_shown(visit, tiny_app)
     assert page.input_value("#task input") == "Capital cities" and page.is_checked("#set-method label:has-text('K/V prefix') input")
     page.click("#gallery .story:has-text('from a sentence')")
     page.wait_for_selector("#set-init_text", state="visible")
-    assert page.input_value("#set-init_text textarea, #set-init_text input").startswith("Write a short poem")
+    visitor.value("#set-init_text textarea, #set-init_text input", "Write a short poem")
     visitor.set("steps", "3")  # the recording's recipe counts, not what the controls hold
     page.click("#run-live")
     visitor.run_ends()
     assert "60 steps" in visitor.text("#progress") and not page.is_visible("#run-live")
-    assert page.input_value("#set-steps input") == "60"
+    visitor.value("#set-steps input", "60")
     assert page.locator("#gallery .story[aria-pressed=true]").count() == 0
     visitor.tab("Inspect")
-    assert "Past tense, soft prompt ×9" in page.input_value("#inspect-run input")
+    visitor.value("#inspect-run input", "Past tense, soft prompt ×9")
     assert visitor.errors == []
 
 

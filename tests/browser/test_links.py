@@ -40,9 +40,9 @@ def test_a_link_opens_the_set_up_that_it_was_copied_from(visit, tiny_app):
         second = opened(visit, link, width)
         second.page.wait_for_selector("[role=tab][data-tab-id=inspect][aria-selected=true]", state="attached")
         second.tab("Train") if width > 400 else second.page.evaluate("document.querySelector('[data-tab-id=train]').click()")
-        assert second.page.input_value("#set-virtual_tokens input") == "4"
-        assert second.page.input_value("#set-seed input") == "7"
-        assert second.page.input_value("#set-learning_rate input") == "0.01"
+        second.value("#set-virtual_tokens input", "4")
+        second.value("#set-seed input", "7")
+        second.value("#set-learning_rate input", "0.01")
         assert second.page.is_checked("#set-method label:has-text('K/V prefix') input")
         assert second.text("#link-message").strip() == ""
         assert not second.errors
@@ -87,12 +87,12 @@ def test_a_reload_goes_on_and_another_link_opens(visit, tiny_app):
     visitor.train(1)
     visitor.page.reload()
     visitor.settle("#progress", "s of training")
-    assert visitor.page.input_value("#set-seed input") == "5"
+    visitor.value("#set-seed input", "5")
     visitor.page.goto(tiny_app + "/?task=news&virtual_tokens=2")
     visitor.page.wait_for_function("document.querySelector('#set-virtual_tokens input')?.value === '2'")
-    assert visitor.page.input_value("#set-seed input") == "0"
+    visitor.value("#set-seed input", "0")
     visitor.tab("Inspect")
-    assert "run 1" in visitor.page.input_value("#inspect-run input")  # the run is still there
+    visitor.value("#inspect-run input", "run 1")  # the run is still there
 
 
 def test_parts_are_hidden_and_what_cannot_be_read_is_told(visit, tiny_app):
@@ -103,7 +103,7 @@ def test_parts_are_hidden_and_what_cannot_be_read_is_told(visit, tiny_app):
     said = visitor.text("#link-message")
     assert "steps is 0: choose a whole number" in said
     assert "<img" in said
-    assert visitor.page.input_value("#set-virtual_tokens input") == "6"
+    visitor.value("#set-virtual_tokens input", "6")
     for selector in ("#set-seed", "#more", ".top", "[data-tab-id=compare]"):
         assert not visitor.page.locator(selector).first.is_visible(), selector
     assert visitor.page.locator("#set-steps").is_visible()

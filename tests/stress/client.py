@@ -121,14 +121,14 @@ class Client:
         """As a browser that opens the page: the connection that says so, and what the page asks for at first."""
         self._presence = asyncio.create_task(self._be_there())
         for event in self.page.loads:
-            await self._run(event, [None, "", ""][: len(event["inputs"])])
+            await self._run(event, [None, *[""] * (len(event["inputs"]) - 1)])  # no session yet, and a browser that keeps nothing
 
-    async def press(self, name: str, kind: str = "click", alone: bool = False, **changes: Any) -> bool:
-        """Start an event, and (unless alone) those that the page starts after it; True if all of them went well."""
+    def press(self, name: str, kind: str = "click", alone: bool = False, **changes: Any) -> asyncio.Task[bool]:
+        """Start an event, and (unless alone) those that the page starts after it; to await: True if all of them went well."""
         event = self.page.event(name, kind)
-        if name == "train":  # until now its page may have shown a recording
+        if name == "train":  # at once, not in the task: until now the page may have shown the steps of a recording
             self.step, self.first, self.pressed = 0, None, time.monotonic()
-        return await self._run(event, self.page.data(event, **changes), alone)
+        return asyncio.create_task(self._run(event, self.page.data(event, **changes), alone))
 
     async def join(self, name: str, kind: str = "click", **changes: Any) -> str:
         """Start an event and read nothing; its number, or "" where the server didn't take it."""

@@ -22,7 +22,7 @@ Leave = Callable[[Client], Awaitable[None]]
 
 
 async def stop(client: Client) -> None:
-    training = asyncio.create_task(client.press("train", set__steps=STEPS))
+    training = client.press("train", set__steps=STEPS)
     await client.until(1)
     await client.press("stop")
     await client.press("stop")
@@ -30,20 +30,20 @@ async def stop(client: Client) -> None:
 
 
 async def stop_twice(client: Client) -> None:
-    training = asyncio.create_task(client.press("train", set__steps=STEPS))
+    training = client.press("train", set__steps=STEPS)
     await client.until(1)
     await asyncio.gather(client.press("stop"), client.press("stop"), training)
 
 
 async def kill(client: Client) -> None:
-    training = asyncio.create_task(client.press("train", set__steps=STEPS))
+    training = client.press("train", set__steps=STEPS)
     await client.until(1)
     await client.vanish()
     await asyncio.gather(training, return_exceptions=True)
 
 
 async def kill_before_it_began(client: Client) -> None:
-    training = asyncio.create_task(client.press("train", set__steps=STEPS))
+    training = client.press("train", set__steps=STEPS)
     await asyncio.sleep(0.05)
     await client.vanish()
     await asyncio.gather(training, return_exceptions=True)

@@ -45,13 +45,13 @@ async def classroom(address: str, clients: int, steps: int, within: float, most:
 
         async def visit(client: Client, number: int) -> None:
             await asyncio.sleep(within * number / clients)
-            training = asyncio.create_task(client.press("train", set__seed=number))
+            training = client.press("train", set__seed=number)
             reached = asyncio.create_task(client.until(steps))
             await asyncio.wait([training, reached], timeout=began + most - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
             shown.append(client.step)
             reached.cancel()
             if not training.done():
-                stops = [asyncio.create_task(client.press("stop")) for _ in range(2)]
+                stops = [client.press("stop") for _ in range(2)]
                 await asyncio.gather(training, *stops)
 
         async def watch() -> None:

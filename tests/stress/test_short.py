@@ -13,7 +13,7 @@ def test_whoever_leaves_in_whatever_way_frees_the_device():
 
 
 def test_sessions_leave_nothing_behind():
-    assert_held(soak.run(sessions=12, batches=2, at_once=3))
+    assert_held(soak.run(sessions=8, batches=2, at_once=2))
 
 
 def test_everybody_gets_what_they_would_get_alone():
