@@ -14,8 +14,8 @@ setup: $(VENV)/.ready
 
 test: $(VENV)/.ready-for-tests check
 	RUN="$(RUN)" sh tests/get_chromium.sh
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
-	$(RUN) -m pytest tests/integration tests/browser
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal tests/integration core tests/unit tests/stress
+	$(RUN) -m pytest tests/browser
 
 check: $(VENV)/.ready-for-tests
 	$(RUN) -m ruff check .

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -83,9 +84,10 @@ def real_app() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def no_model_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app where the model can't be had."""
-    yield from serve("--model", str(tmp_path_factory.mktemp("nothing") / "no-such-model"))
+def no_model_app() -> Iterator[str]:
+    """The app where the model can't be had. Its folder's name is short: the page cuts long ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from serve("--model", str(Path(folder) / "no-such-model"))
 
 
 class Visitor:
