@@ -6,9 +6,10 @@ Whose turn it is follows start-time fair queueing (Goyal, Vin & Cheng 1996). Eac
 has had; the session with the lowest count is next, and of equals the one that has waited longest. A piece counts as one
 turn where the session's pieces take between half and twice as long as other sessions' do: then turns simply go round, and
 noise in the measured seconds changes nothing. Pieces ten times as long as the others' count as ten turns, so sharing is
-fair in time. Whoever comes back starts at the count of whoever is served then: no credit is saved up, a debt stays, and nobody waits for
-a session that has had its share. Who was never here starts two turns before that, one for what a job has to prepare and one
-to see its first step: so a class that comes within seconds stays in step. A session's own jobs share its turns.
+fair in time; a piece that only hands on what is known already is none. Whoever comes back starts at the count of whoever is
+served then: no credit is saved up, a debt stays, and nobody waits for a session that has had its share. Who was never here
+starts two turns before that, one for what a job has to prepare and one to see its first step: so a class that comes within
+seconds stays in step. A session's own jobs share its turns.
 """
 
 import asyncio
@@ -123,10 +124,12 @@ class _Share:
     """What a session has had of the device. last: when its turn was, or when it arrived, as a number that only grows.
 
     length: seconds of its usual piece, the mean of the recent ones without the longest; None where too few are known.
+    before: what `last` was before the present turn.
     """
 
     turns: float = 0.0
     last: int = 0
+    before: int = 0
     length: float | None = None
     pieces: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))  # seconds
 
@@ -286,7 +289,7 @@ class Engine:
         ticket, share, own = wanting[session][0], self._shares[session], self._tickets[session]
         own.remove(ticket)
         own.append(ticket)
-        share.last = self._count()
+        share.before, share.last = share.last, self._count()
         if not ticket.idle:
             self._turn = share.turns
         if ticket.status != "running":
@@ -295,11 +298,14 @@ class Engine:
         self._began = self._clock()
         return ticket
 
-    def _charge(self, ticket: Ticket, seconds: float) -> None:
-        """A piece of `ticket` is done: count its seconds, and the turns that it is worth."""
+    def _charge(self, ticket: Ticket, seconds: float, known: bool) -> None:
+        """A piece of `ticket` is done: count its seconds, and the turns that it is worth. known: it gave what was known."""
         ticket.seconds += seconds
-        self._pieces.append(seconds)
         share = self._shares.get(ticket.session)
+        if known and share:
+            share.last = share.before  # it is still its turn
+            return
+        self._pieces.append(seconds)
         if share is None or ticket.idle:
             return
         share.add(seconds)
@@ -398,7 +404,7 @@ class Engine:
             log.debug("step %d took %.3f s", event.step, seconds)
         with self._change:
             self._began = None
-            self._charge(ticket, seconds)
+            self._charge(ticket, seconds, getattr(event, "known", False))
             if status:
                 self._end(ticket, status, message)
             elif ticket.seconds > MOST_SECONDS:

@@ -115,10 +115,13 @@ class Timed:
         yield None
 
     def submit(self, session, lengths, then=None):
-        """A job with a piece for each of `lengths` (seconds); `then` is called after the last one."""
+        """A job with a piece for each of `lengths` (seconds; None: known already); `then` is called after the last one."""
 
         def job(lm, ticket):
             for length in lengths:
+                if length is None:
+                    yield Scored("validation", score=None, known=True)
+                    continue
                 self.clock.now += length
                 self.log.append(session)
                 self.used[session] = self.used.get(session, 0.0) + length
@@ -222,6 +225,16 @@ def test_a_class_that_comes_within_seconds_stays_in_step(prepare, step):
     assert len(counts) == 30 and most <= 2
 
 
+@pytest.mark.parametrize("told_after", [(1, 1, 1, 1), (1, 3, 5, 2)])
+def test_what_is_handed_on_is_no_turn(told_after):
+    """Eight scores that somebody else made reach each run after some step, at no cost: all stay in step, before and after."""
+    timed = Timed()
+    for number, after in enumerate(told_after):
+        timed.submit(f"run {number}", [*[0.3] * after, *[None] * 8, *[0.3] * (20 - after)])
+    timed.go()
+    assert len(timed.log) == 4 * 20 and apart(timed.log) <= 1
+
+
 def test_many_short_jobs_are_no_way_around_the_turns():
     timed = Timed()
 
@@ -299,6 +312,7 @@ def test_the_status_tells_what_the_worker_does(engine):
         opened.wait(PATIENCE)
         yield 1
 
+    until(lambda: engine.status()["model"])
     idle = engine.status()
     ticket, behind = engine.submit("one", stuck), engine.submit("two", counting([], "x", 1))
     began.wait(PATIENCE)
