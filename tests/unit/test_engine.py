@@ -25,7 +25,7 @@ from core.engine import (
 from core.errors import LabError
 from core.model import hash_weights
 from core.recipe import Recipe
-from core.run import Finished, run
+from core.run import Finished, Scored, run
 from core.training import StepEvent
 
 PATIENCE = 30.0  # seconds; nothing here takes one
