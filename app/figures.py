@@ -17,6 +17,7 @@ from core.record import RunRecord, best_handcrafted
 from .show import CONTROL, LEARNED, PLAIN, colours, cut, in_order, percent, token
 
 MOST_PLACES = 4000  # points of all paths together: a page is painted after every step
+STILL = {"automargin": False}  # an axis whose margin is not measured anew at each step: its labels fit
 NUMBERED = 40  # more vectors than this are drawn without their number
 
 
@@ -82,9 +83,9 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
         here = [{"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "paper", "line": line}]
     layout = framed(
         height=380,
-        xaxis={"range": [0, steps * 1.01], "title": {"text": "step"}, "anchor": "y2"},
-        yaxis={"range": [-4, 108], "title": {"text": "% right"}, "domain": [0.42, 1]},
-        yaxis2={"title": {"text": "loss (nats)"}, "rangemode": "tozero", "domain": [0, 0.36]},
+        xaxis={"range": [0, steps * 1.01], "title": {"text": "step"}, "anchor": "y2", **STILL},
+        yaxis={"range": [-4, 108], "title": {"text": "% right"}, "domain": [0.42, 1], **STILL},
+        yaxis2={"title": {"text": "loss (nats)"}, "rangemode": "tozero", "domain": [0, 0.36], **STILL},
         shapes=here,
     )
     written = best_handcrafted(lines)
@@ -146,7 +147,7 @@ def plane(
     shares = [100 * share for share in record.explained]
     axes = [{"title": {"text": f"component {i + 1} ({share:.1f} %)"}} for i, share in enumerate(shares)]
     if flat:
-        layout = framed(height=380, **dict(zip(("xaxis", "yaxis"), axes, strict=False)))
+        layout = framed(height=380, **{name: {**axis, **STILL} for name, axis in zip(("xaxis", "yaxis"), axes, strict=False)})
     else:
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}
         layout = framed(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})

@@ -26,6 +26,7 @@ from core.errors import LabError
 from core.model import hash_weights
 from core.recipe import Recipe
 from core.run import Finished, Scored, run
+from core.scoring import Score
 from core.training import StepEvent
 
 PATIENCE = 30.0  # seconds; nothing here takes one
@@ -88,6 +89,9 @@ def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, g
     assert [ticket.status for ticket in greedy] == ["done"] * 3
 
 
+NOTHING = Score("none", "none", 0.0, (0.0, 1.0), 0.5, 1, None, 0.5, 3, 10, ())
+
+
 class Clock:
     """A clock that stands still, but for what jobs (and tests) add to it."""
 
@@ -120,7 +124,7 @@ class Timed:
         def job(lm, ticket):
             for length in lengths:
                 if length is None:
-                    yield Scored("validation", score=None, known=True)
+                    yield Scored("validation", score=NOTHING, known=True)
                     continue
                 self.clock.now += length
                 self.log.append(session)
