@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import html
 import json
 import re
 import secrets
@@ -22,14 +23,29 @@ STEP = re.compile(r"Step (\d+) of|Paused at step (\d+)|(\d+) steps, ")
 ALERT = re.compile(r'role=\\"alert\\">([^<]+)')
 
 
+# What is kept of closed pages on purpose (sessions for their return, Gradio's states) is limited to a few here, so that it is full
+# after a few visitors, and memory that grows still is a leak.
+FORGETFUL = """
+import runpy, sys
+sys.path.insert(0, ".")
+from app import returning, server
+from core import engine
+returning.MOST_KEPT = engine.MOST_REMEMBERED = 4
+server.LAUNCH["state_session_capacity"] = 8
+sys.argv[0] = "app.py"
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
 @contextlib.contextmanager
-def serve(*arguments: str) -> Iterator["Server"]:
-    """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards."""
+def serve(*arguments: str, forgetful: bool = False) -> Iterator["Server"]:
+    """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards. forgetful: see FORGETFUL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen([sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT, stderr=log, stdout=log)
+        app = ["-c", FORGETFUL] if forgetful else ["app.py"]
+        process = subprocess.Popen([sys.executable, *app, "--port", str(port), *arguments], cwd=ROOT, stderr=log, stdout=log)
         server = Server(f"http://127.0.0.1:{port}", process)
         try:
             for _ in range(1200):
@@ -191,7 +207,7 @@ class Client:
 
     def _hear(self, line: str) -> None:
         self.bytes += len(line)
-        self.said += ALERT.findall(line)
+        self.said += map(html.unescape, ALERT.findall(line))
         found = [int(part) for groups in STEP.findall(line) for part in groups if part]
         if found and max(found) > self.step:
             self.step = max(found)

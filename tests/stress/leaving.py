@@ -161,7 +161,7 @@ def _family(parent: int) -> list[int]:
 
 
 def run(count: int = 100, browsers: int = 5, rest: float = 30.0) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, serve(*tiny_model(Path(folder))) as server:
+    with tempfile.TemporaryDirectory() as folder, serve(*tiny_model(Path(folder)), forgetful=True) as server:
         figures = asyncio.run(cycles(server, count, WAYS, rest))
         if browsers:
             figures["free after a killed Chromium, s"] = [round(value, 2) for value in asyncio.run(killed_browsers(server, browsers))]
