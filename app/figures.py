@@ -147,7 +147,8 @@ def plane(
     shares = [100 * share for share in record.explained]
     axes = [{"title": {"text": f"component {i + 1} ({share:.1f} %)"}} for i, share in enumerate(shares)]
     if flat:
-        layout = framed(height=380, **{name: {**axis, **STILL} for name, axis in zip(("xaxis", "yaxis"), axes, strict=False)})
+        margin = {"l": 64, "r": 12, "t": 8, "b": 40}  # room for "-0.25" beside the title
+        layout = framed(height=380, margin=margin, **{k: {**axis, **STILL} for k, axis in zip(("xaxis", "yaxis"), axes, strict=False)})
     else:
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}
         layout = framed(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})
