@@ -37,7 +37,8 @@ def test_axe_finds_nothing_serious_and_nothing_comes_from_elsewhere(visit, tiny_
 def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     visitor = visit(no_model_app)
     page = visitor.page
-    visitor.settle("#status", "no-such-model")
+    page.wait_for_selector("#status .bad")  # all that opening the page brings has come
+    assert "no-such-model" in visitor.text("#status")
     assert page.locator("#headline .rung").count() == 4 and page.locator("#chips .chip").count() == 10
     assert page.locator("#samples tbody tr").count() > 3 and "recording" in visitor.text("#progress")
     page.fill("#scrubber input[type=number]", "7")
