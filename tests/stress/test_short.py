@@ -1,11 +1,19 @@
 """The stress tests' short versions, over a tiny model: `make stress` runs the long ones (docs/stress.md)."""
 
 import pytest
-from stress import faults, isolation, leaving, soak
+from stress import faults, isolation, leaving, load, soak
+from stress.client import tiny_model
 
 
 def assert_held(result):
     assert all(result["held"].values()), result
+
+
+def test_a_class_that_presses_train_loses_nobody(tmp_path):
+    """Only what no machine's speed decides: seconds, and steps shown apart, are for the real model (`make stress`)."""
+    result = load.run(clients=6, steps=5, within=1.0, most=120.0, app=tuple(tiny_model(tmp_path)))
+    assert result["held"]["0 lost"] and result["held"]["0 errors"], result
+    assert result["figures"]["fewest and most steps shown"][0] >= 5
 
 
 def test_whoever_leaves_in_whatever_way_frees_the_device():
