@@ -88,6 +88,7 @@ def test_run_it_live_starts_exactly_the_recording_that_is_shown(visit, tiny_app)
 
 def test_the_keyboard_alone_reaches_a_token_a_recording_and_a_plots_table(visit, tiny_app):
     visitor = visit(tiny_app)
+    visitor.ready()
     page = visitor.page
     page.focus("#gallery .story >> nth=0")
     page.keyboard.press("Tab")
