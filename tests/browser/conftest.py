@@ -109,6 +109,8 @@ class Visitor:
     def open(self, query: str = "") -> None:
         self.page.goto(self.address + "/" + query)
         self.page.wait_for_selector("#curves .main-svg")
+        # The status is the last thing that opening the page brings: whoever scrubs before is painted over.
+        self.page.wait_for_selector("#status .ok, #status .bad", timeout=120_000)
 
     def ready(self) -> None:
         """Wait until the model is there."""
