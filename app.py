@@ -55,9 +55,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start the page; the model loads behind it."""
     chosen = parser().parse_args(arguments)
-    # A million objects that stay come with the libraries. To look through them again and again took 2 of the 9 seconds to the
-    # page, and half a second each time later; so this waits until all is loaded, and then leaves them out.
-    gc.disable()
     lent = zero_gpu()
     if lent:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
@@ -91,13 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def load() -> "LanguageModel":
         serving.wait()  # the page first: both at once would take turns
-        import transformers
-
-        from core import load_model
-
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
         try:
+            import transformers
+
+            from core import load_model
+
+            transformers.logging.set_verbosity_error()
+            transformers.logging.disable_progress_bar()
             lm = load_model(chosen.model, chosen.device, chosen.dtype)
         finally:
             gc.freeze()
@@ -133,4 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # A million objects that stay come with the libraries. To look through them again and again took 2 of the 9 seconds to the
+    # page, and half a second each time later; so this waits until the model is loaded, and then leaves them out.
+    gc.disable()
     main()

@@ -17,6 +17,7 @@ from core.record import RunRecord, best_handcrafted
 from .show import CONTROL, LEARNED, PLAIN, colours, cut, in_order, percent, token
 
 MOST_PLACES = 4000  # points of all paths together: a page is painted after every step
+MARGIN = {"l": 48, "r": 12, "t": 8, "b": 40}
 STILL = {"automargin": False}  # an axis whose margin is not measured anew at each step: its labels fit
 NUMBERED = 40  # more vectors than this are drawn without their number
 
@@ -39,7 +40,7 @@ def plain(text: str) -> str:
 
 def framed(**more: Any) -> dict[str, Any]:
     return {
-        "margin": {"l": 48, "r": 12, "t": 8, "b": 40},
+        "margin": MARGIN,
         "showlegend": False,
         "uirevision": "keep",  # zoom and hidden traces survive an update
         "hovermode": "closest",
@@ -147,7 +148,7 @@ def plane(
     shares = [100 * share for share in record.explained]
     axes = [{"title": {"text": f"component {i + 1} ({share:.1f} %)"}} for i, share in enumerate(shares)]
     if flat:
-        margin = {"l": 64, "r": 12, "t": 8, "b": 40}  # room for "-0.25" beside the title
+        margin = {**MARGIN, "l": 64}  # room for "-0.25" beside the title
         layout = framed(height=380, margin=margin, **{k: {**axis, **STILL} for k, axis in zip(("xaxis", "yaxis"), axes, strict=False)})
     else:
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}

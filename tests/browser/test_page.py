@@ -71,7 +71,6 @@ def test_zoom_survives_training_and_every_step_is_painted_without_a_new_plot(vis
 
 def test_scrub_back_and_a_click_on_a_token_lights_it_everywhere(visit, tiny_app):
     visitor = visit(tiny_app)
-    visitor.ready()  # all that opening the page brings has come
     page = visitor.page
     page.evaluate(
         "() => { const bar = document.querySelector('#scrubber input[type=range]'); bar.value = 20;"
