@@ -150,7 +150,7 @@ class InspectPage:
         self.report.click(self._report, [session], [self.message, self.file], **QUIET)
         self.vectors.click(self._vectors, [session], [self.message, self.file], **QUIET)
         for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
-            event(self._load, inputs, self.outputs, **QUIET).then(train.paint, [session], train.outputs, **QUIET)
+            event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET).then(train.paint, [session], train.outputs, **QUIET)
 
     @staticmethod
     def choose(session: Session, token: int | None) -> None:

@@ -196,12 +196,14 @@ class TrainPage:
         """Connect events. after_run: what other pages do once a run is over or a task was chosen."""
         settings = [session, *self.controls.values()]
         # "multiple": the answer to a press follows the run, and until it ends Gradio's page would drop the next press of that button.
-        presses = ((self.step, self._step, settings), (self.pause, self._pause, [session]), (self.stop, self._stop, [session]))
+        presses = (
+            (self.train, self._train, settings), (self.step, self._step, settings),
+            (self.pause, self._pause, [session]), (self.stop, self._stop, [session]),
+        )  # fmt: skip
         for button, handler, inputs in presses:
             button.click(handler, inputs, self.outputs, trigger_mode="multiple", **QUIET).then(
                 after_run, [session], after_run_outputs, **QUIET
             )
-        self.train.click(self._train, settings, self.outputs, **QUIET).then(after_run, [session], after_run_outputs, **QUIET)
         self.scrubber.input(self._scrub, [session, self.scrubber], self.outputs, trigger_mode="always_last", **QUIET)
         self.play.click(self._play, [session], self.outputs, **QUIET)
         picked = [*self.outputs, *self.chosen[1:]]  # the message is in both
