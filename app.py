@@ -65,8 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from starlette.middleware import Middleware
 
-    from app import server
-    from app.links import HEAD
+    from app import components, links, server
     from app.page import build
     from app.session import Lab
     from app.theme import STYLE, THEME
@@ -116,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             auth=auth,
             theme=THEME,
             css_paths=[STYLE],
-            head=HEAD,
+            head=links.HEAD + components.HEAD,
             app_kwargs={"middleware": [edge]},
             mcp_server=chosen.mcp,
             prevent_thread_lock=True,

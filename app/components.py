@@ -1,6 +1,7 @@
 """The components of our own, each a gr.HTML with a constant template: a plot that keeps its zoom, trusted HTML, counters.
 
-A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one.
+A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one. What they do in
+the browser is in assets/page.js, which the page brings once in its head: each component's own copy made the page twice as large.
 """
 
 import json
@@ -13,6 +14,9 @@ import plotly
 from core.runfile import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data"
+SCRIPT = Path(__file__).resolve().parent.parent / "assets" / "page.js"
+# Plotly takes the browser as long to read as all the rest, so that begins at once and beside it.
+HEAD = f'<script>{SCRIPT.read_text("utf-8")}</script><script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
 
 # How this page's events are told to Gradio. Progress is shown by the page itself. `show_progress_on` matters more than it looks:
 # without it Gradio's page walks, at every message of every event, through all outputs that any event ever had, which took the
@@ -20,272 +24,20 @@ PLOTLY = Path(plotly.__file__).parent / "package_data"
 SILENT: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
 QUIET: dict[str, Any] = {**SILENT, "concurrency_limit": None, "api_visibility": "private"}
 
-DRAW = """
-const host = element.querySelector('.plot-host');
-const figure = element.querySelector('.plot');
-let drawn = '';
-const draw = (quick) => {
-  figure.hidden = !props.value;
-  if (!props.value || !window.Plotly || !host.offsetParent) return;  // out of sight: drawn once it is seen
-  const value = JSON.parse(props.value);
-  host.caption = value.caption || '';
-  element.querySelector('.plot-title').textContent = value.title || '';
-  element.querySelector('.plot-note').textContent = value.note || '';
-  host.setAttribute('aria-label', (value.title || 'plot') + '. ' + (value.note || ''));
-  const style = getComputedStyle(document.body);
-  const ink = style.getPropertyValue('--body-text-color').trim() || '#444';
-  const grid = style.getPropertyValue('--border-color-primary').trim() || '#ddd';
-  const layout = value.layout;
-  layout.font = {...layout.font, color: ink, family: style.getPropertyValue('--font') || 'sans-serif'};
-  layout.paper_bgcolor = 'rgba(0,0,0,0)'; layout.plot_bgcolor = 'rgba(0,0,0,0)'; layout.autosize = true;
-  layout.hoverlabel = {bgcolor: style.getPropertyValue('--background-fill-primary').trim() || '#fff', font: {color: ink}};
-  const axis = (a) => ({gridcolor: grid, zerolinecolor: grid, linecolor: grid, automargin: true, ...a});
-  if (layout.scene) for (const k of ['xaxis', 'yaxis', 'zaxis']) layout.scene[k] = axis(layout.scene[k]);
-  else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((k) => /^[xy]axis\\d/.test(k))]) layout[k] = axis(layout[k]);
-  const data = value.data;
-  // Scrubbing moves a line in a figure that stays as it is: a tenth of the time that a whole figure takes.
-  const rest = JSON.stringify([data, {...layout, shapes: null}]);
-  if (quick === true && rest === drawn) return Plotly.relayout(host, {shapes: layout.shapes || []});
-  drawn = rest;
-  Plotly.react(host, data, layout, config)
-    .then(() => {
-      if (host.dataset.wired) return;
-      host.dataset.wired = '1';
-      host.on('plotly_click', (event) => {
-        const point = event.points.find((p) => Number.isInteger(p.customdata));
-        if (point) trigger('click', {token: point.customdata});
-      });
-    });
-};
-// Buttons of plotly's own bar: the figure as a picture, and as one page that opens anywhere; both with title, note and recipe.
-const words = () => [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent, host.caption];
-const give = (href, name) => { const link = document.createElement('a'); link.href = href; link.download = name; link.click(); };
-const plain = {paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}};
-const wrap = (text, most) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').split(' ').reduce((lines, word) => {
-  if ((lines.at(-1) + ' ' + word).length > most) lines.push(word); else lines[lines.length - 1] += ' ' + word;
-  return lines;
-}, ['']);
-const picture = {
-  name: 'png', title: 'Download as PNG', icon: {width: 1000, height: 1000, path: 'M80 200h220l60-100h280l60 100h220v640H80zM500 340a180 180 0 1 0 .1 0z'},
-  click: async (gd) => {
-    const [title, note, caption] = words();
-    const width = Math.max(gd.clientWidth, 700), most = Math.floor(width / 6.6);
-    const above = wrap(title, most), below = [...wrap(note, most), ...wrap(caption, most)];
-    const margin = gd.layout.margin || {};
-    const bottom = (margin.b || 40) + 24, top = 18 * above.length + 20;
-    const line = (text, y, shift, anchor, size) => ({text, x: 0, xref: 'paper', xanchor: 'left', y, yref: 'paper', yanchor: anchor, yshift: shift, showarrow: false, align: 'left', font: {size, color: '#222'}});
-    const layout = {
-      ...gd.layout, ...plain, width, height: gd.clientHeight + top + 16 * below.length + 24,
-      margin: {...margin, t: (margin.t || 8) + top, b: bottom + 16 * below.length},
-      annotations: [...(gd.layout.annotations || []), line('<b>' + above.join('<br>') + '</b>', 1, 10, 'bottom', 14), line(below.join('<br>'), 0, -bottom, 'top', 11)],
-    };
-    give(await Plotly.toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
-  },
-};
-const save = {
-  name: 'html', title: 'Download as HTML', icon: {width: 1000, height: 1000, path: 'M400 100h200v350h180L500 750 220 450h180zM150 800h700v100H150z'},
-  click: async (gd) => {
-    const source = await (await fetch(document.querySelector('script[src*="plotly.min.js"]').src)).text();
-    const data = JSON.stringify({data: gd.data, layout: {...gd.layout, ...plain}}).replaceAll('<', '\\u003c');
-    const page = document.implementation.createHTMLDocument(words()[0]);
-    page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p><p style="font:12px sans-serif"></p>';
-    [page.querySelector('h1'), ...page.querySelectorAll('p')].forEach((place, i) => { place.textContent = words()[i]; });
-    const script = (text) => { const made = page.createElement('script'); made.textContent = text; page.body.append(made); };
-    script(source);
-    script(`const figure = ${data}; Plotly.newPlot('plot', figure.data, figure.layout, {responsive: true});`);
-    const href = URL.createObjectURL(new Blob(['<!doctype html>' + page.documentElement.outerHTML], {type: 'text/html'}));
-    give(href, 'figure.html');
-    URL.revokeObjectURL(href);
-  },
-};
-const config = {
-  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'toImage'], modeBarButtonsToAdd: [picture, save],
-};
-const ready = () => (window.Plotly ? draw() : setTimeout(ready, 50));
-ready();
-// Values may come faster than they can be drawn: then only the newest is.
-let due = false;
-watch('value', () => {
-  if (due) return;
-  due = true;
-  setTimeout(() => { due = false; draw(true); }, 0);
-});
-new MutationObserver(() => draw()).observe(document.body, {attributes: true, attributeFilter: ['class']});
-// A plot drawn in a hidden tab has no width yet: draw again once it is seen.
-new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) ready(); }).observe(host);
-"""
-
-# The figure's own numbers as tables, for whoever can't see it. Made only while they are open: training paints ten times a second.
-TABLES = """
-{
-  const details = element.querySelector('.plot-data'), place = details.querySelector('div'), most = 500;
-  const text = document.createElement('textarea');  // reads what `plain` has escaped; nothing in it becomes an element
-  const read = (words) => { text.innerHTML = String(words ?? '').replaceAll('<br>', '; ').replace(/<[^>]*>/g, ''); return text.value; };
-  const short = (value) => (typeof value === 'number' ? String(Math.round(value * 1e4) / 1e4) : read(value));
-  const named = (axis, value) => { const i = (axis.tickvals || []).indexOf(value); return i >= 0 && axis.ticktext ? read(axis.ticktext[i]) : short(value); };
-  const axisOf = (trace, letter) => {
-    const key = (trace[letter + 'axis'] || letter).replace(letter, letter + 'axis');
-    return (host.layout.scene && trace.type === 'scatter3d' ? host.layout.scene[letter + 'axis'] : host.layout[key]) || {};
-  };
-  const title = (axis, letter) => read(axis.title?.text || letter);
-  const at = (values, i) => (Array.isArray(values) ? values[i] : values);
-  const row = (cells, kind, head) => {
-    const line = document.createElement('tr');
-    cells.forEach((cell, i) => {
-      const made = document.createElement(kind === 'head' || (head && i === 0) ? 'th' : 'td');
-      if (made.tagName === 'TH') made.scope = kind === 'head' ? 'col' : 'row';
-      made.textContent = cell;
-      line.append(made);
-    });
-    return line;
-  };
-  const table = (caption, heads, rows) => {
-    const made = document.createElement('table'), head = made.createTHead(), body = made.createTBody();
-    made.createCaption().textContent = caption + (rows.length > most ? ` (the first ${most} of ${rows.length} rows)` : '');
-    head.append(row(heads, 'head'));
-    body.append(...rows.slice(0, most).map((cells) => row(cells, 'body', true)));
-    return made;
-  };
-  const points = (trace) => {
-    const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')], wide = trace.z ? axisOf(trace, 'z') : null;
-    const bars = trace.error_y?.array ? [trace.error_y, trace.y] : trace.error_x?.array ? [trace.error_x, trace.x] : null;
-    return (trace.x || []).map((_, i) => i).filter((i) => trace.x[i] != null && trace.y?.[i] != null).map((i) => [
-      read(trace.name || ''), named(x, trace.x[i]), named(y, trace.y[i]), ...(wide ? [named(wide, trace.z[i])] : []),
-      bars ? short(bars[1][i] - at(bars[0].arrayminus ?? bars[0].array, i)) + ' to ' + short(bars[1][i] + at(bars[0].array, i)) : '',
-      read(at(trace.hovertext ?? trace.text, i)),
-    ]);
-  };
-  const fill = () => {
-    if (!details.open || !host.data) return;
-    const groups = new Map(), made = [];
-    for (const trace of host.data) {
-      const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')];
-      if (trace.type === 'heatmap') {
-        const across = trace.x || trace.z[0].map((_, i) => i), down = trace.y || trace.z.map((_, i) => i);
-        made.push(table(`${title(y, 'row')} by ${title(x, 'column')}`, [title(y, 'row'), ...across.map((value) => named(x, value))],
-          trace.z.map((line, i) => [named(y, down[i]), ...line.map((value, j) => short(trace.text?.[i]?.[j] ?? value))])));
-        continue;
-      }
-      const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'what it is'];
-      const key = heads.join('|');
-      if (!groups.has(key)) groups.set(key, {heads, rows: []});
-      groups.get(key).rows.push(...points(trace));
-    }
-    for (const {heads, rows} of groups.values()) {
-      const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // a column with nothing in it says nothing
-      const only = (cells) => cells.filter((_, i) => kept[i]);
-      if (rows.length) made.push(table(`${heads[2]} by ${heads[1]}`, only(heads), rows.map(only)));
-    }
-    place.replaceChildren(...made);
-  };
-  let due = false;
-  const later = () => {
-    if (due || !details.open) return;
-    due = true;
-    setTimeout(() => { due = false; fill(); }, 1000);
-  };
-  details.addEventListener('toggle', fill);
-  watch('value', later);
-}
-"""
-
-PAINT = """
-const host = element.querySelector('.html-host');
-const paint = () => {
-  const {token, cell} = host.contains(document.activeElement) ? document.activeElement.dataset : {};
-  const html = props.value || '';
-  if (host.painted === html) return;
-  host.painted = html;
-  host.innerHTML = html;
-  for (const table of host.querySelectorAll('table.csv')) {
-    const button = document.createElement('button');
-    Object.assign(button, {type: 'button', className: 'as-csv', textContent: 'CSV', title: 'Download this table as CSV'});
-    (table.caption || table.createCaption()).append(' ', button);
-  }
-  // Whoever pressed a button with the keyboard stays on it.
-  if (token !== undefined) host.querySelector(`[data-token="${CSS.escape(token)}"]`)?.focus();
-  else if (cell !== undefined) host.querySelector(`[data-cell="${CSS.escape(cell)}"]`)?.focus();
-};
-// A table as a file, without its caption. What a spreadsheet would take for a formula gets an apostrophe.
-const cell = (text) => {
-  const safe = /^[=+\\-@\\t\\r]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
-  return '"' + safe.replaceAll('"', '""') + '"';
-};
-const csv = (table) => {
-  const lines = [...table.rows].map((row) => [...row.cells].map((one) => cell(one.innerText.trim())).join(','));
-  const href = URL.createObjectURL(new Blob([lines.join('\\r\\n') + '\\r\\n'], {type: 'text/csv'}));
-  const link = document.createElement('a');
-  link.href = href; link.download = 'table.csv'; link.click();
-  URL.revokeObjectURL(href);
-};
-paint();
-watch('value', paint);
-// The text beside a button of this class; where the browser forbids that, it is selected, to be copied by hand.
-const copy = async (button) => {
-  const text = button.closest('.code').querySelector('pre');
-  try {
-    await navigator.clipboard.writeText(text.textContent);
-    button.textContent = 'Copied';
-  } catch {
-    getSelection().selectAllChildren(text);
-    button.textContent = 'Selected';
-  }
-  setTimeout(() => { button.textContent = 'Copy'; }, 2000);
-};
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('.as-csv');
-  if (button) return csv(button.closest('table'));
-  const copier = event.target.closest('.copy');
-  if (copier) return copy(copier);
-  const chip = event.target.closest('[data-token]');
-  if (chip) trigger('click', {token: Number(chip.dataset.token)});
-  const cell = event.target.closest('[data-cell]');
-  if (cell) trigger('click', {cell: Number(cell.dataset.cell)});
-});
-"""
-
-
-# What the device does, asked of /healthz: no place in the queue is held for it. A page in the background doesn't ask.
-COUNT = """
-const line = element.querySelector('.status');
-const ask = async () => {
-  if (!element.isConnected) return clearInterval(timer);
-  if (document.hidden) return;
-  try {
-    const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
-    const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
-    line.textContent = memory + now.running + ' running, ' + now.waiting + ' waiting';
-  } catch (error) {
-    line.textContent = 'the server does not answer';
-  }
-};
-const timer = setInterval(ask, 5000);
-ask();
-"""
-
-# Light or dark: what the browser asks for, until somebody chooses; then that, as long as its storage may be used.
-SWITCH = """
-const button = element.querySelector('button');
-const set = (dark) => {
-  document.body.classList.toggle('dark', dark);
-  button.setAttribute('aria-pressed', String(dark));
-};
-let kept = null;
-try { kept = window.localStorage.getItem('soft-prompt-lab-theme'); } catch {}
-const asked = new URLSearchParams(location.search).get('__theme');
-set(asked ? asked === 'dark' : kept ? kept === 'dark' : document.body.classList.contains('dark'));
-button.addEventListener('click', () => {
-  const dark = !document.body.classList.contains('dark');
-  set(dark);
-  try { window.localStorage.setItem('soft-prompt-lab-theme', dark ? 'dark' : 'light'); } catch {}
-});
-"""
-
 FIGURE = (
     '<figure class="plot"><figcaption class="plot-title"></figcaption>'
     '<div class="plot-host" role="group"></div><p class="plot-note"></p>'
     '<details class="plot-data"><summary>Data as a table</summary><div></div></details></figure>'
 )
+COUNTERS = '<p class="status counters" aria-live="off"></p>'
+SWITCH = '<button type="button" class="switch" aria-pressed="false">dark</button>'
+LINK = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
+
+
+def _own(function: str, template: str, value: str = "", **options: Any) -> gr.HTML:
+    """A component made of a constant template, and a function of assets/page.js."""
+    script = f"lab.{function}(element, props, trigger, watch)"
+    return gr.HTML(value, html_template=template, js_on_load=script, apply_default_css=False, **options)
 
 
 def plot(**options: Any) -> gr.HTML:
@@ -293,20 +45,27 @@ def plot(**options: Any) -> gr.HTML:
 
     Its click event carries the number of the virtual token that was clicked (see `clicked_token`).
     """
-    script = f'<script src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
-    return gr.HTML(html_template=FIGURE, js_on_load=DRAW + TABLES, head=script, apply_default_css=False, **options)
+    return _own("plot", FIGURE, **options)
+
+
+def html(value: str = "", **options: Any) -> gr.HTML:
+    """HTML made by app.show, where every text is escaped. Its click event carries `data-token` of what was clicked."""
+    return _own("html", '<div class="html-host"></div>', value, **options)
 
 
 def counters() -> gr.HTML:
     """A line that says every five seconds what the server is doing; screen readers are spared it."""
-    template = '<p class="status counters" aria-live="off"></p>'
-    return gr.HTML(html_template=template, js_on_load=COUNT, apply_default_css=False, elem_id="counters")
+    return _own("counters", COUNTERS, elem_id="counters")
 
 
 def switch(**options: Any) -> gr.HTML:
     """The button for light and dark."""
-    template = '<button type="button" class="switch" aria-pressed="false">dark</button>'
-    return gr.HTML(html_template=template, js_on_load=SWITCH, apply_default_css=False, elem_id="switch", **options)
+    return _own("light", SWITCH, elem_id="switch", **options)
+
+
+def copied(**options: Any) -> gr.HTML:
+    """Where a link is put together, copied and told of. Its value: {link, home, said} as JSON."""
+    return _own("link", LINK, elem_id="copied", **options)
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:
@@ -315,11 +74,6 @@ def drawn(figure: dict[str, Any], caption: str = "") -> str:
     caption: what stands below it once it has left the page, as a file.
     """
     return json.dumps(without_nan({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
-
-
-def html(value: str = "", **options: Any) -> gr.HTML:
-    """HTML made by app.show, where every text is escaped. Its click event carries `data-token` of what was clicked."""
-    return gr.HTML(value, html_template='<div class="html-host"></div>', js_on_load=PAINT, apply_default_css=False, **options)
 
 
 def clicked(event: gr.EventData, what: str, most: int) -> int | None:

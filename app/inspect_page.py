@@ -90,7 +90,7 @@ class InspectPage:
             gr.update(choices=names, value=run.name if run else None),
             gr.update(choices=beside, value=[name for name in session.beside if name in beside], visible=bool(beside)),
             *self._bar(session),
-            gr.update(visible=False),
+            gr.update(visible=run is not None and session.offered is run),
             gr.update(interactive=free),  # a file that comes while something is scored would be dropped by Gradio without a word
             gr.update(visible=bool(session.untold)),
             gr.skip(),
@@ -131,7 +131,11 @@ class InspectPage:
             control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET).then(
                 train.paint, [session], train.outputs, **QUIET
             )
-        self.numbers.click(choose, [session], self.panel_outputs, **QUIET).then(train.paint, [session], train.outputs, **QUIET)
+        # One event for all that show tokens: Gradio's page walks through every event for every component as it opens.
+        tokens = [self.numbers, *(source for panel in self.panels for source in (*panel.texts, *panel.plots))]
+        gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET).then(
+            train.paint, [session], train.outputs, **QUIET
+        )
         for source in (train.chips, train.plane):  # a token that is chosen there is lit here
             source.click(train.choose, [session], [train.plane, train.chips], **QUIET).then(
                 self.paint_panels, [session], self.panel_outputs, **QUIET
@@ -161,6 +165,7 @@ class InspectPage:
     def _pick(self, session: Session, name: Any, beside: Any) -> list[Any]:
         found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))
         session.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
+        session.offered = None
         if found is session.shown or not (session.shown and session.shown.busy):
             if found is not session.shown:
                 session.shown, session.step, session.chosen = found, None, None
@@ -200,11 +205,10 @@ class InspectPage:
             if problem:
                 yield [show.message(problem), gr.skip()]
             if data:
-                for update in self._offer(data, name):
+                for update in self._offer(session, data, name):
                     yield update
 
-    @staticmethod
-    def _offer(data: bytes, name: str) -> Iterator[list[Any]]:
+    def _offer(self, session: Session, data: bytes, name: str) -> Iterator[list[Any]]:
         """What the page shows when a file is there to download."""
         try:
             folder = Path(tempfile.mkdtemp(prefix="prompt-"))
@@ -213,6 +217,7 @@ class InspectPage:
         except OSError:
             yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
             return
+        session.offered = session.shown or self.recording
         yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
         shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
@@ -222,7 +227,7 @@ class InspectPage:
         if run is None or run.busy or not run.record.readings:
             yield [show.message("There is nothing to report yet: train a prompt to its end, or stop it."), gr.skip()]
             return
-        yield from self._offer(report(run.record).encode("utf-8", "replace"), "report.html")
+        yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
 
     async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
         run = session.shown

@@ -12,35 +12,12 @@ from core import LabError, Recipe, load_task
 from core.task import slugs
 
 from . import links, show
-from .components import QUIET, html
+from .components import QUIET, copied, html
 from .controls import recipe_from
 from .session import Session
 from .train_page import TrainPage
 
 TOLD_FILE = "This task is too large for a link: send its file, too, which the page Your task gives and takes."
-
-# The link as the browser puts it together, since only it knows where the page stands. `value`: {link, home, said} as JSON.
-COPY = """
-const said = element.querySelector('.said'), field = element.querySelector('input');
-watch('value', async () => {
-  const value = JSON.parse(props.value || '{}');
-  said.textContent = value.said || '';
-  field.hidden = true;
-  if (!value.link) return;
-  const link = (value.home || location.origin + location.pathname) + value.link;
-  field.value = link;
-  try {
-    await navigator.clipboard.writeText(link);
-    said.textContent = 'Link copied. ' + said.textContent;
-  } catch {  // no secure address, or forbidden in this frame
-    said.textContent = 'Copy the link from here. ' + said.textContent;
-    field.hidden = false;
-    field.focus();
-    field.select();
-  }
-});
-"""
-FIELD = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
 
 # The open tab, which the server is not told of, goes in the second place.
 READ_TAB = "(...given) => { given[1] = document.querySelector('[role=tab][aria-selected=true]')?.dataset.tabId || ''; return given; }"
@@ -51,7 +28,7 @@ class LinkBar:
 
     def __init__(self) -> None:
         self.home = links.home(os.environ.get("SPACE_ID", ""))
-        self.copied = gr.HTML(html_template=FIELD, js_on_load=COPY, apply_default_css=False, elem_id="copied", min_width=100)
+        self.copied = copied(min_width=100)
         self.button = gr.Button("Copy link", elem_id="copy-link", size="sm", scale=0, min_width=110)
         self.tab = gr.Textbox(visible=False)
 

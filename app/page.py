@@ -87,6 +87,9 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             end, before: the end of its address, and of the one that this tab was opened with before.
             """
             session = visitors.arrive(fresh, str(request.session_hash), str(own))
+            session.offered = None  # the button with the file went with the page
+            if session is not fresh and session.shown is None:  # the Train page is as it was built
+                session.step = session.chosen = None
             waits = visitors.waiting(str(last)) if session is fresh else None
             reloaded = bool(session.runs) and end == before  # then what was done since counts, not what the link began with
             opens = end if says_something(end) and not reloaded else ""
@@ -102,8 +105,11 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         everything = [*train.restored, *bar.outputs, *train.outputs, *compare.outputs, *inspect.outputs]
 
         def repaint(session: Session, link: Any) -> list[object]:
-            restored, told = bar.open(session, link) if says_something(link) else (train.restore(session), [gr.skip(), ""])
-            return [*restored, *told, *train.paint(session), *elsewhere(session)]
+            opens = says_something(link)
+            restored, told = bar.open(session, link) if opens else (train.restore(session), [gr.skip(), ""])
+            # As it was built is how a new visitor's Train page stays: whoever scrubs at once isn't painted over.
+            painted = train.paint(session) if opens or session.shown or session.runs else [gr.skip()] * len(train.outputs)
+            return [*restored, *told, *painted, *elsewhere(session)]
 
         page.load(arrive, [session, token, last_token, link, last_link], arrival, js=READ_TOKENS, **QUIET).then(
             None, [token], None, js=KEEP_TOKEN, **SILENT

@@ -25,7 +25,7 @@ from core.task import Task
 from core.training import StepEvent
 
 from . import show
-from .components import QUIET, clicked_token, drawn, html, plot
+from .components import QUIET, drawn, html, plot
 from .contest import contender_at
 from .jobs import side_job
 from .session import Lab, Run, Session
@@ -386,18 +386,11 @@ class Panel(ABC):
                 yield painted
 
         inputs = [session, *self.controls.values()]
-        for control in self.controls.values():
-            event = control.change if isinstance(control, gr.Textbox) else control.input
-            event(go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **QUIET)
-
-        def choose(session: Session, event: gr.EventData) -> list[Any]:
-            page.choose(session, clicked_token(event))
-            return page.paint_panels(session)
-
-        for source in (*self.texts, *self.plots):
-            source.click(choose, [session], page.panel_outputs, **QUIET).then(page.train_paint, [session], page.train_outputs, **QUIET)
+        events = [part.change if isinstance(part, gr.Textbox) else part.input for part in self.controls.values()]
+        if events:
+            gr.on(events, go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **QUIET)
         if self.button:
-            self.go.click(go, inputs, self.outputs, **QUIET)
+            self.go.click(go, inputs, self.outputs, trigger_mode="multiple", **QUIET)
             self.halt.click(self.stop, [session], None, **QUIET)
 
     def _take(self, session: Session, values: Sequence[Any]) -> None:

@@ -68,6 +68,7 @@ class Session:
     control_run: str = ""
     filters: tuple[str, bool, bool] = ("", True, False)  # of the rows: a label, most disputed first, only learned is right
     beside: list[str] = field(default_factory=list)  # names of runs laid beside the one that is shown, on Inspect
+    offered: Run | None = None  # whose file lies ready to be downloaded, on Inspect
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of Inspect's panels, by their names
     look: str = ""  # the contender that pairs, calibration and confusion are shown of; "": the newest learned one
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender

@@ -1,9 +1,11 @@
-"""How soon the page shows what happens: a finished training step, and a scrubbed one. Real model, Chromium on the same machine.
+"""How soon the page shows what happens: its opening, a finished training step, a scrubbed one. Real model, Chromium on the same machine.
 
     python tests/benchmarks/page.py --rounds 3
 
-A step counts from the moment its vectors are there (before anything is read off them) to the frame that shows it, curves and
-plane drawn. Scrubbing counts from the slider's event to the frame with table, strip and plane. Prints milliseconds as JSON.
+Opening counts from the request to the frame with the recording, curves and plane drawn, in a browser that has not been here before;
+in turn with it a page of Gradio's own with one line of text, which is the least that any such page takes on this machine. A step
+counts from the moment its vectors are there (before anything is read off them) to the frame that shows it, curves and plane drawn.
+Scrubbing counts from the slider's event to the frame with table, strip and plane. Prints milliseconds as JSON.
 """
 
 import argparse
@@ -22,11 +24,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False"}
 LOG = "STEPS_LOG"  # the environment's name for the file that the server writes its steps' times to
 IDLE = 30.0  # seconds in which the server scores the handcrafted prompts, before anything is measured
+
+OPENINGS = 8  # of each page
+EMPTY = """import sys, gradio
+with gradio.Blocks(analytics_enabled=False) as page:
+    gradio.HTML('<p id="here">One line.</p>')
+page.launch(server_port=int(sys.argv[1]), ssr_mode=False)
+"""
+THERE = {"empty": ["#here"], "ours": ["#curves .main-svg .trace", "#plane .main-svg .trace"]}
+WATCH_OPENING = """(() => {
+  const look = () => {
+    if (%s.every((one) => document.querySelector(one))) setTimeout(() => { window.there = performance.now(); }, 0);
+    else requestAnimationFrame(look);
+  };
+  look();
+})()"""
 
 WATCH_STEPS = """() => {
   window.steps = {};
@@ -82,6 +100,49 @@ def serve(arguments: Sequence[str]) -> None:
         runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Until the address answers."""
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return
+        except OSError:
+            assert server.poll() is None, "the app ended by itself"
+            time.sleep(0.05)
+
+
+def openings(browser: Browser, ours: str) -> dict[str, list[float]]:
+    """Open an empty page and ours in turn. Milliseconds each."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-c", EMPTY, str(port)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={**os.environ, **QUIET}
+    )
+    addresses = {"empty": f"http://127.0.0.1:{port}", "ours": ours}
+    taken: dict[str, list[float]] = {name: [] for name in addresses}
+    try:
+        wait_for(addresses["empty"], server)
+        for _ in range(OPENINGS):
+            for name, address in addresses.items():
+                context = browser.new_context(viewport={"width": 1280, "height": 900})
+                page = context.new_page()
+                page.add_init_script(WATCH_OPENING % json.dumps(THERE[name]))
+                page.goto(address)
+                page.wait_for_function("window.there")
+                taken[name].append(page.evaluate("window.there"))
+                time.sleep(2)  # what opening brings after that is not in the way of the next one
+                context.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+    return taken
+
+
 def steps_seen(page: Page, log: Path) -> list[float]:
     """Train the default recipe. Milliseconds from each step to the frame that shows it."""
     before = len(log.read_text().splitlines())
@@ -126,9 +187,7 @@ def main() -> None:
     if wanted.serve:
         serve(wanted.app)
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "steps"
@@ -138,18 +197,18 @@ def main() -> None:
             command, cwd=ROOT, env={**os.environ, LOG: str(log)}, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         try:
-            while True:
-                try:
-                    urllib.request.urlopen(address, timeout=5)
-                    break
-                except OSError:
-                    assert server.poll() is None, "the app ended by itself"
-                    time.sleep(0.05)
+            wait_for(address, server)
             answers = time.monotonic() - began
             with sync_playwright() as playwright:
                 arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
                 steps, moved = [], []
+                page = browser.new_page()
+                page.goto(address)
+                page.wait_for_selector("#status .ok", timeout=120_000)
+                page.close()
+                time.sleep(IDLE)
+                opened = openings(browser, address)
                 for _ in range(wanted.rounds):
                     page = browser.new_page(viewport={"width": 1280, "height": 900})
                     page.goto(address)
@@ -163,7 +222,12 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait(20)
-    result = {"page_answers_after_s": round(answers, 1), "step": [summary(one) for one in steps], "scrub": [summary(one) for one in moved]}
+    result = {
+        "page_answers_after_s": round(answers, 1),
+        "opening": {name: summary(values) for name, values in opened.items()},
+        "step": [summary(one) for one in steps],
+        "scrub": [summary(one) for one in moved],
+    }
     print(json.dumps(result, indent=2))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -124,19 +124,22 @@ class Visitor:
 
     def settle(self, selector: str, wanted: str, seconds: float = 60) -> None:
         """Wait until the text of `selector` holds `wanted`."""
-        self.page.wait_for_function(
-            "([selector, wanted]) => document.querySelector(selector)?.innerText.includes(wanted)",
-            arg=[selector, wanted],
-            timeout=1000 * seconds,
-        )
+        self._holds(selector, "innerText", wanted, seconds)
 
     def value(self, selector: str, wanted: str, seconds: float = 60) -> None:
         """Wait until what a field holds contains `wanted` (what a page paints comes one output after another)."""
-        self.page.wait_for_function(
-            "([selector, wanted]) => document.querySelector(selector)?.value.includes(wanted)",
-            arg=[selector, wanted],
-            timeout=1000 * seconds,
-        )
+        self._holds(selector, "value", wanted, seconds)
+
+    def _holds(self, selector: str, what: str, wanted: str, seconds: float) -> None:
+        try:
+            self.page.wait_for_function(
+                "([selector, what, wanted]) => document.querySelector(selector)?.[what].includes(wanted)",
+                arg=[selector, what, wanted],
+                timeout=1000 * seconds,
+            )
+        except TimeoutError as error:
+            held = self.page.evaluate("([selector, what]) => document.querySelector(selector)?.[what]", [selector, what])
+            raise AssertionError(f"{selector} holds {held!r}, not {wanted!r}; the console: {self.errors}") from error
 
     def run_ends(self, seconds: float = 120) -> None:
         self.settle("#progress", "s of training", seconds)

@@ -26,10 +26,20 @@ def unfold(visitor, name):
     visitor.page.wait_for_selector(f"#panel-{name} .panel-controls", state="visible")
 
 
+WATCH = """(name) => {
+  window.wasOff = false;
+  const watcher = new MutationObserver(() => { window.wasOff = true; watcher.disconnect(); });
+  watcher.observe(document.querySelector(`#go-${name}`), {attributes: true, attributeFilter: ['disabled']});
+}"""
+
+
 def press(visitor, name):
     """Do a panel's experiment to its end."""
     unfold(visitor, name)
-    visitor.page.click(f"#go-{name}:not([disabled])")
+    visitor.page.wait_for_selector(f"#go-{name}:not([disabled])")
+    visitor.page.evaluate(WATCH, name)
+    visitor.page.click(f"#go-{name}")
+    visitor.page.wait_for_function("window.wasOff")  # else what an earlier press brought would be taken for this one's
     visitor.page.wait_for_function(
         """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
                      || document.querySelector(`#${name}-plot-1 .plot-title`).textContent""",

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -69,13 +70,33 @@ def test_zoom_survives_training_and_every_step_is_painted_without_a_new_plot(vis
     assert visitor.errors == []
 
 
+SCRUB = """() => {
+  const bar = document.querySelector('#scrubber input[type=range]');
+  bar.value = 20;
+  bar.dispatchEvent(new Event('input', {bubbles: true}));
+}"""
+
+
+def test_a_scrub_while_the_page_is_still_opening_stays(chromium, tiny_app):
+    context = chromium.new_context()
+    visitor = Visitor(context.new_page(), tiny_app)
+    visitor.page.goto(tiny_app)
+    visitor.page.wait_for_selector("#curves .main-svg")
+    assert visitor.page.query_selector("#status .ok") is None
+    visitor.page.evaluate(SCRUB)
+    visitor.ready()
+    visitor.settle("#plane .plot-note", "step 20")
+    assert visitor.page.input_value("#scrubber input[type=range]") == "20"
+    visitor.page.click("#chips .chip >> nth=3")
+    visitor.page.wait_for_function("document.querySelector('#plane .plot-host').data.at(-1).marker.size[3] === 16")
+    assert "step 20" in visitor.text("#plane .plot-note")
+    context.close()
+
+
 def test_scrub_back_and_a_click_on_a_token_lights_it_everywhere(visit, tiny_app):
     visitor = visit(tiny_app)
     page = visitor.page
-    page.evaluate(
-        "() => { const bar = document.querySelector('#scrubber input[type=range]'); bar.value = 20;"
-        " bar.dispatchEvent(new Event('input', {bubbles: true})); }"
-    )
+    page.evaluate(SCRUB)
     visitor.settle("#plane .plot-note", "step 20")
     page.click("#chips .chip >> nth=3")
     page.wait_for_selector("#chips .chip[aria-pressed=true][data-token='3']")
