@@ -14,7 +14,7 @@ setup: $(VENV)/.ready
 
 test: $(VENV)/.ready-for-tests check
 	RUN="$(RUN)" sh tests/get_chromium.sh
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal tests/integration core tests/unit tests/stress
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal tests/integration tests/server core tools tests/unit tests/stress
 	$(RUN) -m pytest tests/browser
 
 check: $(VENV)/.ready-for-tests

@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test waits for a network
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,8 @@ CORE = Path(__file__).resolve().parent.parent / "core"
 CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__")]
 install_import_hook(CHECKED, "beartype.beartype")
 
-from tiny_models import make  # noqa: E402  after the hook
+from serving import save_tiny, serve  # noqa: E402  after the hook
+from tiny_models import make  # noqa: E402
 
 from core.model import LanguageModel, load_model  # noqa: E402
 
@@ -36,3 +37,15 @@ def tiny() -> Callable[..., LanguageModel]:
 def real() -> LanguageModel:
     """The default model in float32 on the CPU."""
     return load_model(device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder that holds a tiny random model."""
+    return str(save_tiny(tmp_path_factory.mktemp("tiny-model")))
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tiny_folder: str) -> Iterator[str]:
+    """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
+    yield from serve("--model", tiny_folder, "--dtype", "float32")

@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
-from conftest import ARGUMENTS, ROOT, serve
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from serving import ROOT, serve
+from visitor import ARGUMENTS
 
 PICTURE = ROOT / "assets" / "images" / "page.png"
 

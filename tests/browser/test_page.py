@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Visitor
+from visitor import Visitor
 
 pytestmark = pytest.mark.browser
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, serve
 from lender import START, Lender
+from serving import ROOT, serve
 
 pytestmark = [
     pytest.mark.browser,

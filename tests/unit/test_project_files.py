@@ -57,6 +57,15 @@ def test_the_project_says_one_version_one_licence_and_one_python():
     assert project["requires-python"] == f">={matrix[0]}"
 
 
+def test_all_tests_can_be_run_at_once():
+    """`python -m pytest`, as the README says: names of test files and of what they import are unique over all folders."""
+    assert "python -m pytest\n" in read("README.md")
+    found = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q"], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout[-2000:]
+    folders = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert all(f"tests/{folder}/" in found.stdout for folder in folders)
+
+
 def test_the_citation_has_what_its_form_asks_for():
     citation = yaml.safe_load(read("CITATION.cff"))
     assert citation["cff-version"] == "1.2.0"

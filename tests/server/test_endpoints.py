@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import tiny_models
-from conftest import save_tiny, serve
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from serving import save_tiny, serve
 
 from core.storage import load
 
