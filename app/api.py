@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import gradio as gr
-import torch
+import numpy as np
 
 from core import LabError, Recipe, load_task
 from core.answering import answer, label_probabilities
 from core.engine import Ticket
 from core.errors import shown
-from core.inspection.control import moved_at_random
-from core.inspection.nearest import nearest
 from core.model import LanguageModel
 from core.recipe import check_template
 from core.record import score_row
@@ -198,10 +196,8 @@ class Api:
             raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[dict[str, Any]]:
-            learned = torch.from_numpy(contender_at(asked, asked.record.step).prefix.snapshot())
-            start = torch.from_numpy(asked.record.vectors[0])
-            both = torch.cat([learned, moved_at_random(start, learned)]).to(lm.device)
-            found = nearest(both, lm.vocabulary, most, self.lab.vocabulary(lm).lengths)
+            learned, start = contender_at(asked, asked.record.step).prefix.snapshot(), asked.record.vectors[0]
+            found = self.lab.vocabulary(lm).nearest_beside_control(learned, start, most)
             listed = [
                 [
                     {"token": lm.token_text(token), "id": token, "cosine": round(cosine, 4), "l2": round(l2, 4)}
@@ -209,7 +205,7 @@ class Api:
                 ]
                 for row in zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)
             ]
-            moved = torch.linalg.vector_norm(learned - start, dim=1).tolist()
+            moved = np.linalg.norm(learned - start, axis=1).tolist()
             yield {
                 "tokens": [
                     {"position": i, "nearest": listed[i], "control": listed[i + len(learned)], "moved": round(moved[i], 4)}

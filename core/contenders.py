@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from .errors import LabError, shown
-from .inspection.control import moved_at_random
+from .inspection.control import array_moved_at_random
 from .inspection.snap import snap
 from .model import LanguageModel
 from .prefix import NoPrefix, Prefix, SoftPrompt, from_snapshot
@@ -109,8 +109,7 @@ def started(lm: LanguageModel, learned: Contender, start: np.ndarray) -> Contend
 
 def moved(lm: LanguageModel, learned: Contender, start: np.ndarray, draw: int = 0) -> Contender:
     """The control of first choice: the start of a run, moved by the learned lengths in random directions."""
-    lengths = torch.from_numpy(learned.prefix.snapshot())
-    values = moved_at_random(torch.from_numpy(start), lengths, draw).numpy()
+    values = array_moved_at_random(start, learned.prefix.snapshot(), draw)
     name = f"control {draw + 1}: {learned.name} moved at random"
     return _untrained(learned, name, from_snapshot(values).to(lm.device))
 

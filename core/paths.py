@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from .errors import LabError
-from .inspection.control import moved_at_random
+from .inspection.control import array_moved_at_random
 from .inspection.plane import Plane, explained_by, fit, random_walk
 from .model import LanguageModel
 from .reading import Vocabulary
@@ -108,7 +108,7 @@ def view(
     ends = [_ends(other, which) for other in fitting.values()]
     plane = _plane(vocabulary, basis, path, cloud, ends, soft=end.ndim == 2)
     walk = random_walk(path)
-    control = np.stack([_moved(path[0], now) for now in path])
+    control = np.stack([array_moved_at_random(path[0], now) for now in path])
     marks = [
         Marks("run", name, _project(plane, pair[1]), tuple(str(i + 1) for i in range(len(pair[1]))))
         for name, pair in zip(fitting, ends, strict=True)
@@ -161,10 +161,6 @@ def _ends(record: RunRecord, which: Slice) -> Float[np.ndarray, "2 virtual_token
     end = record.final_vectors()
     assert end is not None
     return np.stack([which.of(record.vectors.get(0, end)), which.of(end)])
-
-
-def _moved(start: np.ndarray, now: np.ndarray) -> np.ndarray:
-    return moved_at_random(torch.from_numpy(np.ascontiguousarray(start)), torch.from_numpy(np.ascontiguousarray(now))).numpy()
 
 
 def _project(plane: Plane, vectors: np.ndarray) -> Float[np.ndarray, "*n 3"]:

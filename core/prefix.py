@@ -159,6 +159,11 @@ def in_peft_layout(values: Tensor) -> Float[Tensor, "virtual_tokens width"]:
     return values if values.ndim == 2 else values.permute(2, 0, 1, 3, 4).reshape(values.shape[2], -1)
 
 
+def array_in_peft_layout(snapshot: np.ndarray) -> Float[np.ndarray, "virtual_tokens width"]:
+    """`in_peft_layout` of a snapshot that is an array."""
+    return in_peft_layout(torch.from_numpy(snapshot)).numpy()
+
+
 def keys_values_of(lm: LanguageModel, ids: Sequence[int]) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
     """The K/V that real tokens leave in the cache: a prefix made of it *is* that text."""
     with torch.no_grad():

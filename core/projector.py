@@ -7,7 +7,7 @@ import torch
 
 from .errors import LabError
 from .model import LanguageModel
-from .prefix import in_peft_layout
+from .prefix import array_in_peft_layout
 from .reading import Vocabulary
 from .record import RunRecord
 
@@ -30,7 +30,7 @@ def projector_files(lm: LanguageModel, vocabulary: Vocabulary, runs: Mapping[str
         start = record.vectors.get(0) if record.start_known else None
         for part, values, reading in (("start", start, record.readings[0]), ("learned", end, record.readings[-1])):
             if values is not None:
-                table = in_peft_layout(torch.from_numpy(values)).numpy()  # (P, width)
+                table = array_in_peft_layout(values)  # (P, width)
                 rows.extend(table)
                 near = [record.texts[ids[0]] for ids in reading.ids] or [""] * len(table)
                 labels += [f"{part}\t{_cell(name)}\t{i + 1}\t{_cell(word)}" for i, word in enumerate(near)]

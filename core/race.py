@@ -10,7 +10,7 @@ from .mistakes import Mistaken
 from .model import LanguageModel
 from .recipe import Recipe
 from .run import Scorebook
-from .scoring import Contender, Score, score_steps
+from .scoring import Contender, Score, finish, score_steps
 from .task import Example, Task
 from .training import State, Training
 
@@ -103,9 +103,4 @@ def _score(
     lm: LanguageModel, contender: Contender, *, rows: Sequence[Example], labels: Sequence[str] | None, book: Scorebook | None
 ) -> Generator[None, None, Score]:
     """Score a batch at a time. book: None for what is run with a mistake, which is nobody else's score."""
-    scores = book.score(lm, contender, rows, labels) if book else score_steps(lm, contender, rows, labels)
-    latest = next(scores)
-    for score in scores:
-        yield None
-        latest = score
-    return latest
+    return finish(book.score(lm, contender, rows, labels) if book else score_steps(lm, contender, rows, labels))

@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from .contenders import like_vocabulary
-from .inspection.control import moved_at_random
+from .inspection.control import array_moved_at_random, moved_at_random
 from .inspection.nearest import Nearest, Neighbours, nearest, neighbours
 from .inspection.plane import Plane, fit
 from .model import LanguageModel, has_bfloat16
@@ -98,6 +98,11 @@ class Vocabulary:
         drawn = torch.from_numpy(like_vocabulary(self._lm.vocabulary.cpu().numpy(), MOST_RANDOM))
         return nearest(drawn.to(self._lm.device), self._lm.vocabulary, 1, self.lengths)
 
+    def nearest_beside_control(self, learned: Float[np.ndarray, "n d_model"], start: Float[np.ndarray, "n d_model"], k: int) -> Nearest:
+        """The k tokens nearest to each vector, then those nearest to its control: the start, moved as far at random."""
+        both = np.concatenate([learned, array_moved_at_random(start, learned)])
+        return nearest(torch.from_numpy(both).to(self._lm.device), self._lm.vocabulary, k, self.lengths)
+
     @property
     def sample_of_keys(self) -> list[int]:
         """The tokens whose keys and values stand for real words'."""
@@ -161,7 +166,7 @@ class KVReader:
         start = self.start[self.layer, self.part].reshape(vectors.shape[2], -1)
         return Reading(
             place=self.plane.project(chosen),
-            control_place=self.plane.project(moved_at_random(torch.from_numpy(start), torch.from_numpy(chosen)).numpy()),
+            control_place=self.plane.project(array_moved_at_random(start, chosen)),
             moved=np.linalg.norm(chosen - start, axis=1),
             norm=np.linalg.norm(chosen, axis=1),
             hidden=self.plane.hidden_share(chosen),

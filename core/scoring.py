@@ -1,6 +1,6 @@
 """Score any contender by the same code on the same rows: accuracy, loss, intervals, per-example results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -339,6 +339,15 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     for scored in results(lm, prepared, contender.offsets):
         done.update(scored)
         yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions)
+
+
+def finish(scores: Iterator[Score]) -> Generator[None, None, Score]:
+    """Go through growing scores, yielding None between batches: `whole = yield from finish(book.score(...))`."""
+    latest = next(scores)
+    for score in scores:
+        yield None
+        latest = score
+    return latest
 
 
 def score(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None = None) -> Score:

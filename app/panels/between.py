@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-import torch
 
 from core import LabError
 from core.engine import Ticket
 from core.inspection.between import barrier, cosines
-from core.inspection.control import moved_at_random
+from core.inspection.control import array_moved_at_random
 from core.model import LanguageModel
-from core.prefix import in_peft_layout
+from core.prefix import array_in_peft_layout
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.probes.vectors import put_in
 from core.run import rivals
@@ -65,10 +64,9 @@ class BetweenPanel(Panel):
                 raise LabError(
                     "Vectors can be put into another learned prompt only: choose another run, best of another task and the same length."
                 )
-            start = look.start
             control = None
-            if start is not None:
-                control = moved_at_random(torch.from_numpy(start), torch.from_numpy(mine.prefix.snapshot())).numpy()
+            if (start := look.start) is not None:
+                control = array_moved_at_random(start, mine.prefix.snapshot())
             yield from transplant(lm, (look.task, run.task), mine, _contender(run), self.lab.book, control=control)
             return
         yield from path_between(lm, look.task, mine, self._other(lm, look, run, mine), self.lab.book)
@@ -122,7 +120,7 @@ def _alike(lm: LanguageModel, look: Look) -> Iterator[Any]:
     for run in _same_kind(look):
         end = run.record.final_vectors()
         if end is not None:
-            groups.append((run.name, in_peft_layout(torch.from_numpy(end)).numpy()))
+            groups.append((run.name, array_in_peft_layout(end)))
     yield 1
     mean = lm.vocabulary.mean(dim=0).cpu().numpy() if look.soft else None
     yield cosines([values for _, values in groups], mean), [name for name, _ in groups], [len(values) for _, values in groups]

@@ -3,6 +3,7 @@
 What this shows too is no sign of learning: it has learned nothing, and differs from its start by the same lengths.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,3 +22,9 @@ def moved_at_random(start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "
     directions = torch.nn.functional.normalize(directions, dim=-1)
     lengths = torch.linalg.vector_norm(learned - start, dim=-1, keepdim=True)
     return start + lengths * directions
+
+
+def array_moved_at_random(start: Float[np.ndarray, "*vectors d"], learned: Float[np.ndarray, "*vectors d"], seed: int = 0) -> np.ndarray:
+    """`moved_at_random` of arrays: the very same numbers."""
+    start, learned = np.ascontiguousarray(start), np.ascontiguousarray(learned)
+    return moved_at_random(torch.from_numpy(start), torch.from_numpy(learned), seed).numpy()

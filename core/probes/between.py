@@ -11,9 +11,9 @@ from ..errors import LabError, shown
 from ..inspection.between import interpolate, patch
 from ..model import LanguageModel
 from ..run import Scorebook, common_rows
-from ..scoring import Contender, Score
+from ..scoring import Contender, Score, finish
 from ..task import Task, check_template
-from .vectors import finish, numbers_of, put_in
+from .vectors import numbers_of, put_in
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from ..errors import LabError, shown
 from ..model import LanguageModel
 from ..prefix import KVPrefix
 from ..run import END, Scorebook
-from ..scoring import Contender, score_steps
+from ..scoring import Contender, finish, score_steps
 from ..task import Task
 from .attention import draw
-from .vectors import Effect, effect, finish, put_in
+from .vectors import Effect, effect, put_in
 
 Item = TypeVar("Item")
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import torch
 
 from ..errors import LabError
-from ..inspection.control import moved_at_random
+from ..inspection.control import array_moved_at_random
 from ..inspection.meet import Matched, match
 from ..model import LanguageModel
-from ..prefix import create, in_peft_layout
+from ..prefix import array_in_peft_layout, create
 from ..recipe import Recipe
 from ..run import Scorebook, Scored, Skipped, contest, repeat
 from ..scoring import Contender, Score
@@ -83,7 +82,7 @@ def meet(
     mean = lm.vocabulary.mean(dim=0).cpu().numpy() if recipe.method == "prompt" else None
     ends = {name: contender.prefix.snapshot() for name, contender in learned.items()}
     # Each with a draw of its own: two starts moved in the same random directions would be alike by that.
-    moved = {name: _moved(begun[name], ends[name], draw) for draw, name in enumerate(planned)}
+    moved = {name: array_moved_at_random(begun[name], ends[name], draw) for draw, name in enumerate(planned)}
     for a, b in combinations(planned, 2):
         found = _match(ends[a], ends[b], mean)
         said = list(zip(scores[a].results, scores[b].results, strict=True))
@@ -125,10 +124,6 @@ def _following(seed: int, count: int) -> list[int]:
     return [(seed + 1 + number) % 2**31 for number in range(count)]
 
 
-def _moved(start: np.ndarray, learned: np.ndarray, draw: int) -> np.ndarray:
-    return moved_at_random(torch.from_numpy(start), torch.from_numpy(learned), draw).numpy()
-
-
 def _match(a: np.ndarray, b: np.ndarray, mean: np.ndarray | None) -> Matched:
-    rows = [in_peft_layout(torch.from_numpy(values)).numpy() for values in (a, b)]  # (virtual_tokens, d) each
+    rows = [array_in_peft_layout(values) for values in (a, b)]  # (virtual_tokens, d) each
     return match(rows[0], rows[1], mean)

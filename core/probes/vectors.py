@@ -15,7 +15,7 @@ from ..measures import bootstrap_mean, holm
 from ..model import LanguageModel
 from ..prefix import NoPrefix, from_snapshot
 from ..run import Scorebook
-from ..scoring import Contender, Result, Score
+from ..scoring import Contender, Result, Score, finish
 from ..task import Task
 
 FLIPS = 9999  # sign flips drawn where there are too many to try them all
@@ -110,15 +110,6 @@ def fall_p(falls: Sequence[float], seed: int = 0) -> float:
         rng=np.random.default_rng(seed),
     )
     return float(tested.pvalue)
-
-
-def finish(scores: Iterator[Score]) -> Generator[None, None, Score]:
-    """Go through growing scores, yielding None between batches: `whole = yield from finish(book.score(...))`."""
-    latest = next(scores)
-    for score in scores:
-        yield None
-        latest = score
-    return latest
 
 
 def put_in(lm: LanguageModel, contender: Contender, name: str, values: Float[np.ndarray, "..."]) -> Contender:

@@ -20,10 +20,9 @@ from ..model import LanguageModel
 from ..prefix import SoftPrompt, create
 from ..recipe import Recipe
 from ..run import Scorebook, Scored, Skipped, contest, repeat, rivals
-from ..scoring import Contender, Score
+from ..scoring import Contender, Score, finish
 from ..task import Task
 from ..training import StepEvent, mean_squared_distance, text_embeddings
-from .vectors import finish
 
 GAMMAS = (0.0, 1.0, 10.0, 100.0)  # from not pulled at all to held fast
 MOST_TOKENS = 60  # of the sentence
