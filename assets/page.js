@@ -10,7 +10,7 @@ lab.plot = (element, props, trigger, watch) => {
   const draw = () => {
     figure.hidden = !props.value;
     if (!props.value || !window.Plotly || !host.offsetParent) return;  // out of sight: drawn once it is seen
-    const value = JSON.parse(props.value);
+    const value = JSON.parse(props.value), room = host.clientWidth;  // read before anything is written: then nothing is laid out twice
     host.caption = value.caption || '';
     element.querySelector('.plot-title').textContent = value.title || '';
     element.querySelector('.plot-note').textContent = value.note || '';
@@ -28,8 +28,8 @@ lab.plot = (element, props, trigger, watch) => {
     const data = value.data;
     // Scrubbing moves a line in a figure that stays as it is: a tenth of the time that a whole figure takes.
     const rest = JSON.stringify([data, {...layout, shapes: null}]), shapes = JSON.stringify(layout.shapes || []);
-    const stands = rest === drawn && width === host.clientWidth, moved = shapes !== marked;
-    drawn = rest; marked = shapes; width = host.clientWidth;
+    const stands = rest === drawn && width === room, moved = shapes !== marked;
+    drawn = rest; marked = shapes; width = room;
     if (stands) { if (moved) Plotly.relayout(host, {shapes: layout.shapes || []}); return; }
     Plotly.react(host, data, layout, config)
       .then(() => {
