@@ -50,7 +50,7 @@ class InspectPage:
             )
             self.save = gr.Button("Save", elem_id="save", scale=0, min_width=90)
             self.report = gr.Button("Report", elem_id="report", scale=0, min_width=90)
-            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=110)
+            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=230)
             self.vectors = gr.Button("Vectors as TSV", elem_id="vectors", scale=0, min_width=170)
             self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=90)
         with gr.Row(visible=False, elem_classes="ask") as self.template_row:

@@ -340,6 +340,8 @@ def test_save_load_and_snap(visit, tiny_app, tmp_path):
     visitor.settle("#snap-text-1", "control 3")
     page.click("#save")
     page.wait_for_selector("#download:visible")
+    wide = "[...document.querySelectorAll('.picker button')].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.id)"
+    assert page.evaluate(wide) == [], "a button's words stand outside of it"
     with page.expect_download() as download:
         page.click("#download")
     path = tmp_path / "prompt.zip"
