@@ -15,7 +15,7 @@ from core.runfile import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data"
 SCRIPT = Path(__file__).resolve().parent.parent / "assets" / "page.js"
-# Plotly takes the browser as long to read as all the rest, so that begins at once and beside it.
+# Plotly takes the browser as long to read as all the rest, so it is fetched before any component is made.
 HEAD = f'<script>{SCRIPT.read_text("utf-8")}</script><script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
 
 # How this page's events are told to Gradio. Progress is shown by the page itself. `show_progress_on` matters more than it looks:

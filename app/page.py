@@ -87,9 +87,6 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             end, before: the end of its address, and of the one that this tab was opened with before.
             """
             session = visitors.arrive(fresh, str(request.session_hash), str(own))
-            session.offered = None  # the button with the file went with the page
-            if session is not fresh and session.shown is None:  # the Train page is as it was built
-                session.step = session.chosen = None
             waits = visitors.waiting(str(last)) if session is fresh else None
             reloaded = bool(session.runs) and end == before  # then what was done since counts, not what the link began with
             opens = end if says_something(end) and not reloaded else ""

@@ -77,8 +77,11 @@ class Visitors:
         self._sweep()
 
     def _rest(self, session: Session) -> None:
-        """Nobody looks at this session: its training waits, and whatever else it does ends."""
+        """Nobody looks at this session: its training waits, whatever else it does ends, and what its page alone held is gone."""
         session.following += 1
+        session.offered = None
+        if session.shown is None:  # the next page opens as it was built
+            session.step = session.chosen = None
         if session.side_job:
             self._lab.engine.cancel(session.side_job)
         for run in session.runs:

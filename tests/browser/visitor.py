@@ -28,7 +28,7 @@ class Visitor:
     def open(self, query: str = "") -> None:
         self.page.goto(self.address + "/" + query)
         self.page.wait_for_selector("#curves .main-svg")
-        # The status is the last thing that opening the page brings: whoever scrubs before is painted over.
+        # The status is the last thing that opening the page brings; what is set on its other tabs before may be painted over.
         self.page.wait_for_selector("#status .ok, #status .bad", timeout=120_000)
 
     def ready(self) -> None:

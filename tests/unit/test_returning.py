@@ -85,6 +85,21 @@ def test_what_is_waiting_is_offered_until_its_time_is_over(lab):
     assert run.status == "cancelled"
 
 
+def test_a_file_on_offer_goes_with_its_page(lab):
+    visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
+    visitors.arrive(session, "page 1", "")
+    for leave in (True, False):  # a closed tab that is brought back, and a reload that comes before anybody noticed
+        session.shown, session.step, session.offered = run, 1, run
+        if leave:
+            visitors.leave("page 1")
+        assert visitors.arrive(Session(), "page 2", session.token) is session
+        assert session.offered is None and session.step == 1  # the run that was looked at stays where it was
+    session.shown, session.chosen = None, 3
+    assert visitors.arrive(Session(), "page 3", session.token) is session
+    assert session.step is None and session.chosen is None  # the recording is as the page was built
+    lab.engine.leave(session.id)
+
+
 def test_a_session_without_runs_is_forgotten_at_once(lab):
     gone = []
     visitors, session = Visitors(lab, gone.append), Session()
