@@ -17,8 +17,8 @@ CORE = Path(__file__).resolve().parent.parent / "core"
 CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__")]
 install_import_hook(CHECKED, "beartype.beartype")
 
-from serving import save_tiny, serve  # noqa: E402  after the hook
-from tiny_models import make  # noqa: E402
+from serving import serve  # noqa: E402  after the hook
+from tiny_models import make, save_tiny  # noqa: E402
 
 from core.model import LanguageModel, load_model  # noqa: E402
 

@@ -1,6 +1,7 @@
 """Tiny random models of five architectures with a small real tokenizer, and tiny tasks: built in code, in milliseconds."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,6 +110,14 @@ def answer_task(**changes: Any) -> Task:
         handcrafted=(Handcrafted("sentence", "Word: {input} gives"), Handcrafted("example", "jump -> yes\n{input} ->")),
     )
     return Task(**(fields | changes))
+
+
+def save_tiny(folder: Path) -> Path:
+    """A tiny random model in `folder`."""
+    lm = make("llama", max_position_embeddings=2048)
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    return folder
 
 
 def label_task(**changes: Any) -> Task:

@@ -13,13 +13,11 @@ import json
 import os
 import runpy
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,9 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from serving import free_port, wait_for  # noqa: E402  beside this folder
+
 QUIET = {"GRADIO_ANALYTICS_ENABLED": "False"}
 LOG = "STEPS_LOG"  # the environment's name for the file that the server writes its steps' times to
 IDLE = 30.0  # seconds in which the server scores the handcrafted prompts, before anything is measured
@@ -98,23 +99,6 @@ def serve(arguments: Sequence[str]) -> None:
         Training.advance = timed  # type: ignore[method-assign]
         sys.argv = ["app.py", *arguments]
         runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    """Until the address answers."""
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=5)
-            return
-        except OSError:
-            assert server.poll() is None, "the app ended by itself"
-            time.sleep(0.05)
 
 
 def openings(browser: Browser, ours: str) -> dict[str, list[float]]:

@@ -15,7 +15,7 @@ import pytest
 import tiny_models
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from serving import save_tiny, serve
+from serving import serve
 
 from core.storage import load
 
@@ -156,7 +156,7 @@ def test_a_run_called_off_leaves_the_device(client, tiny_app):
 def mcp_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if importlib.util.find_spec("mcp") is None:
         pytest.skip("no mcp on this machine: pip install 'gradio[mcp]'")
-    yield from serve("--model", str(save_tiny(tmp_path_factory.mktemp("tiny-model"))), "--dtype", "float32", "--mcp")
+    yield from serve("--model", str(tiny_models.save_tiny(tmp_path_factory.mktemp("tiny-model"))), "--dtype", "float32", "--mcp")
 
 
 def test_the_same_as_mcp_tools(mcp_app):

@@ -6,7 +6,6 @@ import html
 import json
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from serving import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP = re.compile(r"Step (\d+) of|Paused at step (\d+)|(\d+) steps, ")
@@ -40,9 +40,7 @@ runpy.run_path("app.py", run_name="__main__")
 @contextlib.contextmanager
 def serve(*arguments: str, forgetful: bool = False) -> Iterator["Server"]:
     """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards. forgetful: see FORGETFUL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryFile("w+") as log:
         app = ["-c", FORGETFUL] if forgetful else ["app.py"]
         process = subprocess.Popen([sys.executable, *app, "--port", str(port), *arguments], cwd=ROOT, stderr=log, stdout=log)
@@ -239,12 +237,9 @@ async def visitors(address: str) -> AsyncIterator[tuple[httpx.AsyncClient, Page]
 
 def tiny_model(folder: Path) -> list[str]:
     """A tiny random model in `folder`, and the app's arguments that name it."""
-    import tiny_models
+    from tiny_models import save_tiny  # with torch, which not every stress test needs
 
-    lm = tiny_models.make("llama", max_position_embeddings=2048)
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
-    return ["--model", str(folder), "--dtype", "float32"]
+    return ["--model", str(save_tiny(folder)), "--dtype", "float32"]
 
 
 def p95(values: list[float]) -> float:

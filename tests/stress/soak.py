@@ -22,6 +22,7 @@ MAY_VARY = {"core.scoring.Result": 100}
 @contextmanager
 def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     """The app in this process, over a tiny model: its address, and its lab."""
+    from serving import free_port
     from starlette.middleware import Middleware
     from stress.client import tiny_model
 
@@ -38,19 +39,11 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     page = build(lab)
     edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
     settings = {**server.LAUNCH, "state_session_capacity": capacity, "app_kwargs": {"middleware": [edge]}, "theme": THEME}
-    _, address, _ = page.launch(server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True, **settings)
+    _, address, _ = page.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield address.rstrip("/"), lab
     finally:
         page.close()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ours() -> Counter[str]:
