@@ -28,13 +28,13 @@ unit: $(VENV)/.ready-for-tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
 
 recordings: setup
-	$(RUN) -m core record --dtype float32
+	$(RUN) -m app record --dtype float32
 
 picture: $(VENV)/.ready-for-tests
 	PYTHONPATH=.:tests $(RUN) tests/browser/picture.py
 
 bench: $(VENV)/.ready-for-tests
-	$(RUN) -m core bench
+	$(RUN) -m app bench
 
 latency: $(VENV)/.ready-for-tests
 	$(RUN) tests/benchmarks/page.py --rounds 3

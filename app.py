@@ -58,19 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lent = zero_gpu()
     if lent:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
-        from app import zerogpu  # takes CUDA's place, so before torch is loaded
+        from app.serving import zerogpu  # takes CUDA's place, so before torch is loaded
 
         chosen.device = "cpu"
         chosen.dtype = "float32" if chosen.dtype in ("fast", "auto") else chosen.dtype  # as those choose for its GPUs
 
     from starlette.middleware import Middleware
 
-    from app import components, links, server
-    from app.page import build
-    from app.session import Lab
-    from app.theme import STYLE, THEME
+    from app.components import widgets as components
+    from app.components.theme import STYLE, THEME
+    from app.pages.page import build
+    from app.serving import server
+    from app.sessions.session import Lab
+    from app.view import links
     from core import LabError
-    from core.weights import DEFAULT_MODEL
+    from core.models.weights import DEFAULT_MODEL
 
     if chosen.mcp and importlib.util.find_spec("mcp") is None:
         print("error: --mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.", file=sys.stderr)

@@ -1,4 +1,4 @@
-// The page's own components (app/components.py): each of their elements is handed to one of these functions once, as it is made.
+// The page's own components (app/components/widgets.py): each of their elements is handed to one of these functions once, as it is made.
 // element: its root. props.value: what Python gave it. watch('value', f): f is called when that changes. trigger(name, data): an event.
 window.lab = {};
 
@@ -170,7 +170,7 @@ lab.plot = (element, props, trigger, watch) => {
   }
 };
 
-// HTML that app/show.py made, where every text is escaped; clicks in it on what carries data-token or data-cell are events.
+// HTML that app/view/show.py made, where every text is escaped; clicks in it on what carries data-token or data-cell are events.
 lab.html = (element, props, trigger, watch) => {
   const host = element.querySelector('.html-host');
   const paint = () => {

@@ -13,14 +13,14 @@ import os
 # with either. Read when torch is first loaded, so it is set before.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from .errors import LabError
-from .model import LanguageModel, load_model
-from .recipe import Recipe
-from .result import Result, train
-from .run import Finished, Scored, run
-from .scoring import score
-from .task import Task, load_task
-from .training import StepEvent, Training
+from core.errors import LabError
+from core.models.language_model import LanguageModel, load_model
+from core.recipe import Recipe
+from core.runs.result import Result, train
+from core.runs.run import Finished, Scored, run
+from core.scoring.score import score
+from core.tasks.task import Task, load_task
+from core.training.training import StepEvent, Training
 
 __all__ = [
     "Finished",

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import LabError
-from .model import LanguageModel
-from .prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt, in_peft_layout, keys_values_of
-from .rows import Row
-from .scoring import Prepared, answer_loss
-from .task import Example
+from core.errors import LabError
+from core.methods.prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt, in_peft_layout, keys_values_of
+from core.models.language_model import LanguageModel
+from core.scoring.rows import Row
+from core.scoring.score import Prepared, answer_loss
+from core.tasks.task import Example
 
 CASES = (("soft", 16, 20, 20), ("prefix", 16, 20, 10))  # method, batch, input tokens, virtual tokens
 ROUNDS = 7

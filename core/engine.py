@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import LabError
-from .model import LanguageModel
-from .training import StepEvent
+from core.errors import LabError
+from core.models.language_model import LanguageModel
+from core.training.training import StepEvent
 
 log = logging.getLogger("soft_prompt_lab")
 

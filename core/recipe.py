@@ -7,8 +7,8 @@ command line, links and saved files are all read from it.
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from .errors import LabError, shown
-from .printed import html_table
+from core.display import html_table
+from core.errors import LabError, shown
 
 
 def _setting(default: Any, help: str, *, label: str = "", **bounds: Any) -> Any:

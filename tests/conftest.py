@@ -14,13 +14,13 @@ from jaxtyping import install_import_hook
 
 # Before the first import of core. A recipe is left out: it refuses wrong types itself, in words.
 CORE = Path(__file__).resolve().parent.parent / "core"
-CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__")]
+CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__", "__pycache__")]
 install_import_hook(CHECKED, "beartype.beartype")
 
 from serving import serve  # noqa: E402  after the hook
 from tiny_models import make, save_tiny  # noqa: E402
 
-from core.model import LanguageModel, load_model  # noqa: E402
+from core.models.language_model import LanguageModel, load_model  # noqa: E402
 
 # The same cases at every run, and no time limit: a slow machine is no failure.
 hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, database=None)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from core.errors import LabError
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 
 
 class Plain(pickle.Pickler):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from core.model import LanguageModel
-from core.prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt
-from core.rows import Row
+from core.methods.prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt
+from core.models.language_model import LanguageModel
+from core.scoring.rows import Row
 
 
 def padded(rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,9 +16,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from core.model import LanguageModel
-from core.prefix import KVPrefix, Prefix, SoftPrompt
-from core.task import Example, Handcrafted, Task
+from core.methods.prefix import KVPrefix, Prefix, SoftPrompt
+from core.models.language_model import LanguageModel
+from core.tasks.task import Example, Handcrafted, Task
 
 ARCHITECTURES = ("gpt2", "llama", "neox", "qwen3", "gemma3")
 SLIDING_WINDOW = 8  # of Gemma's first layer: shorter than many a prefix

@@ -5,15 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from app.panels.panel import Findings, Shelf, Step, View
+from app.sessions.session import Lab, Run
+from app.view.lesson import Told
 from core import Recipe, Task, load_task
 from core.engine import Ticket
-from core.model import LanguageModel
-from core.record import RunRecord, new_record, training_job
-from core.training import StepEvent
-
-from ..lesson import Told
-from ..panel import Findings, Shelf, Step, View
-from ..session import Lab, Run
+from core.models.language_model import LanguageModel
+from core.runs.record import RunRecord, new_record, training_job
+from core.training.training import StepEvent
 
 Settings = Mapping[str, Any]
 

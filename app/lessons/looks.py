@@ -4,21 +4,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from core.contenders import moved, snapped, started
+from app.lessons.experiment import Experiment, Settings, record_of
+from app.panels.nearest import table
+from app.panels.panel import Findings, View
+from app.panels.snap import kept
+from app.sessions.contest import learned_contender
+from app.view import figures, inspect_figures, show
+from app.view.lesson import Told, versus
 from core.engine import Ticket
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
-from core.record import score_row
-from core.run import Scored, common_rows, contest, rivals
-from core.scoring import Contender, Score
-
-from .. import figures, inspect_figures, show
-from ..contest import learned_contender
-from ..lesson import Told, versus
-from ..panel import Findings, View
-from ..panels.nearest import table
-from ..panels.snap import kept
-from .experiment import Experiment, Settings, record_of
+from core.runs.record import score_row
+from core.runs.run import Scored, common_rows, contest, rivals
+from core.scoring.contenders import moved, snapped, started
+from core.scoring.score import Contender, Score
 
 FEW = 0.2  # of the vectors, or of a gain: hardly any
 MANY = 0.8

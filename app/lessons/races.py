@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.lessons.experiment import Experiment, Settings
+from app.panels.panel import Findings, View
+from app.view import learn_figures, show
+from app.view.lesson import CHANCE, Told, apart, versus
 from core import Recipe
 from core.engine import Ticket
-from core.model import LanguageModel
-from core.race import Entry, Lap, Placed, race
-from core.scoring import Score, compare
-from core.sizes import prefix_numbers, prompt_numbers, shape_of
-
-from .. import learn_figures, show
-from ..lesson import CHANCE, Told, apart, versus
-from ..panel import Findings, View
-from .experiment import Experiment, Settings
+from core.models.language_model import LanguageModel
+from core.models.sizes import prefix_numbers, prompt_numbers, shape_of
+from core.runs.race import Entry, Lap, Placed, race
+from core.scoring.score import Score, compare
 
 LAST = 5  # steps whose mean loss stands for where training ended
 

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.lessons.experiment import Experiment, Settings
+from app.panels.panel import Findings, View
+from app.view import learn_figures, show
+from app.view.lesson import Told
 from core.engine import Ticket
-from core.model import LanguageModel
-from core.prefix import create
-from core.sizes import Shape, shape_of, spectrum
-
-from .. import learn_figures, show
-from ..lesson import Told
-from ..panel import Findings, View
-from .experiment import Experiment, Settings
+from core.methods.prefix import create
+from core.models.language_model import LanguageModel
+from core.models.sizes import Shape, shape_of, spectrum
 
 RANK, ADAPTER = 8, 64  # usual ones
 ABOUT = 1.5  # times as much, or as little, still counts as about the same

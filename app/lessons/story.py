@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.lessons.experiment import Experiment, Settings, record_of
+from app.panels.panel import Findings, View
+from app.view import figures, show
+from app.view.lesson import Told, amount, apart, versus
 from core.engine import Ticket
-from core.model import LanguageModel
-from core.record import RunRecord, score_row
-from core.run import Scored, common_rows, contest, rivals
-from core.scoring import Contender, Score
-from core.task import Task
-
-from .. import figures, show
-from ..lesson import Told, amount, apart, versus
-from ..panel import Findings, View
-from .experiment import Experiment, Settings, record_of
+from core.models.language_model import LanguageModel
+from core.runs.record import RunRecord, score_row
+from core.runs.run import Scored, common_rows, contest, rivals
+from core.scoring.score import Contender, Score
+from core.tasks.task import Task
 
 
 class WrittenExperiment(Experiment):

@@ -1,17 +1,16 @@
 """The panels of the Inspect page, one analysis a file, in the order that they stand on the page."""
 
-from app.panel import Panel
-
-from .attention import AttentionPanel
-from .between import BetweenPanel
-from .hears import HearsPanel
-from .layers import LayersPanel
-from .nearest import NearestPanel
-from .plane import PlanePanel
-from .seeds import SeedsPanel
-from .snap import SnapPanel
-from .vectors import VectorsPanel
-from .wayward import WaywardPanel
+from app.panels.attention import AttentionPanel
+from app.panels.between import BetweenPanel
+from app.panels.hears import HearsPanel
+from app.panels.layers import LayersPanel
+from app.panels.nearest import NearestPanel
+from app.panels.panel import Panel
+from app.panels.plane import PlanePanel
+from app.panels.seeds import SeedsPanel
+from app.panels.snap import SnapPanel
+from app.panels.vectors import VectorsPanel
+from app.panels.wayward import WaywardPanel
 
 PANELS: tuple[type[Panel], ...] = (
     NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,

@@ -6,16 +6,15 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from core.contenders import started
+from app.panels.panel import Findings, Look, Panel, View
+from app.sessions.contest import best_written
+from app.sessions.session import Run, Session
+from app.view import inspect_figures, show
 from core.engine import Ticket
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.attention import Attention, attention_of, petrov
-from core.run import common_rows
-
-from .. import inspect_figures, show
-from ..contest import best_written
-from ..panel import Findings, Look, Panel, View
-from ..session import Run, Session
+from core.runs.run import common_rows
+from core.scoring.contenders import started
 
 ROWS = 16
 CHECKED = 24  # tokens that Petrov's identity is checked on

@@ -5,21 +5,20 @@ from typing import Any
 
 import gradio as gr
 
+from app.panels.panel import Findings, Look, Panel, View, fingerprint
+from app.sessions.contest import contender_at, prefix_of
+from app.sessions.session import Run, Session
+from app.view import inspect_figures, show
 from core import LabError
 from core.engine import Ticket
 from core.inspection.between import barrier, cosines
 from core.inspection.control import array_moved_at_random
-from core.model import LanguageModel
-from core.prefix import array_in_peft_layout
+from core.methods.prefix import array_in_peft_layout
+from core.models.language_model import LanguageModel
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.probes.vectors import put_in
-from core.run import rivals
-from core.scoring import Contender
-
-from .. import inspect_figures, show
-from ..contest import contender_at, prefix_of
-from ..panel import Findings, Look, Panel, View, fingerprint
-from ..session import Run, Session
+from core.runs.run import rivals
+from core.scoring.score import Contender
 
 LINE, MOVE, ALIKE = "walk in a straight line", "put its vectors into the other", "cosines of all vectors"
 START, WRITTEN = "its own start", "words of: "

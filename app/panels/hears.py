@@ -5,13 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from core.contenders import moved, started
+from app.panels.panel import Findings, Look, Panel, View
+from app.view import inspect_figures, show
 from core.engine import Ticket
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.hears import Continuation, Lens, hear, said_alone
-
-from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View
+from core.scoring.contenders import moved, started
 
 MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance
 MINE, START, RANDOM = "the learned prompt", "its start, untrained", "its start, moved at random"

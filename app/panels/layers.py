@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from app.panels.panel import Findings, Look, Panel, View
+from app.view import inspect_figures
 from core.engine import Ticket
 from core.inspection.kv import against
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.layers import LayerEffect, leave_layers_out
-
-from .. import inspect_figures
-from ..panel import Findings, Look, Panel, View
 
 
 class LayersPanel(Panel):

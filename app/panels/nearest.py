@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from app.panels.panel import Findings, Look, Panel, View
+from app.view import inspect_figures, show
+from app.view.show import cut, safe, token
 from core.inspection.nearest import share_farther, share_less_alike, share_shorter
-from core.record import RunRecord
-
-from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View
-from ..show import cut, safe, token
+from core.runs.record import RunRecord
 
 NO_WORDS = (
     "<p class='note'>A K/V prefix is keys and values inside every layer: it was never a word embedding, so there is no vocabulary to "

@@ -6,14 +6,13 @@ from typing import Any
 
 import gradio as gr
 
+from app.panels.panel import Findings, Look, Panel, View, fingerprint
+from app.sessions.session import Run, Session
+from app.view import figures, inspect_figures
 from core.engine import Ticket
-from core.model import LanguageModel
-from core.paths import Slice, view, word_groups
-from core.run import rivals
-
-from .. import figures, inspect_figures
-from ..panel import Findings, Look, Panel, View, fingerprint
-from ..session import Run, Session
+from core.models.language_model import LanguageModel
+from core.runs.pca_paths import Slice, view, word_groups
+from core.runs.run import rivals
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"
 

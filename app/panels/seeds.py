@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.panels.panel import Findings, Look, Panel, View, by_steps
+from app.view import show
 from core.engine import Ticket
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.seeds import Meeting, meet
-
-from .. import show
-from ..panel import Findings, Look, Panel, View, by_steps
 
 
 class SeedsPanel(Panel):

@@ -6,17 +6,16 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from core.contenders import drawn_at_random, moved, snapped, started
+from app.panels.panel import Findings, Look, Panel, View
+from app.view import inspect_figures, show
 from core.engine import Ticket
 from core.inspection.snap import retention
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
-from core.record import score_row
-from core.run import Scored, common_rows, contest, rivals
-from core.scoring import Score
-
-from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View
+from core.runs.record import score_row
+from core.runs.run import Scored, common_rows, contest, rivals
+from core.scoring.contenders import drawn_at_random, moved, snapped, started
+from core.scoring.score import Score
 
 DRAWS = 3  # random controls that are scored
 ALL, EACH = "all at once", "one at a time"

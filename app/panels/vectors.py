@@ -5,13 +5,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.panels.panel import Findings, Look, Panel, View
+from app.view import inspect_figures, show
 from core.engine import Ticket
 from core.inspection.variants import KINDS
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, Removal, helpful_removals, what_each_does
-
-from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View
 
 WORDS = {
     "leave out": "leave one out",

@@ -5,16 +5,15 @@ from typing import Any
 
 import gradio as gr
 
+from app.panels.panel import Findings, Look, Panel, View, by_steps
+from app.view import inspect_figures, show
 from core import LabError
 from core.engine import Ticket
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, choose, sweep
-from core.record import score_row
-from core.run import Scored
-from core.scoring import Score
-
-from .. import inspect_figures, show
-from ..panel import Findings, Look, Panel, View, by_steps
+from core.runs.record import score_row
+from core.runs.run import Scored
+from core.scoring.score import Score
 
 SENTENCE = "Write a short poem about cats and dogs now"
 MOST_WEIGHTS = 6

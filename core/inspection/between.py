@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from .variants import token_axis
+from core.inspection.variants import token_axis
 
 
 def interpolate(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."], shares: Sequence[float]) -> list[Float[np.ndarray, "..."]]:

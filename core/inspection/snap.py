@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 from torch import Tensor
 
-from .nearest import nearest
+from core.inspection.nearest import nearest
 
 
 def snap(

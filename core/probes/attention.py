@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from transformers import DynamicCache
 
-from ..errors import LabError
-from ..inspection.attention import Shares, mean, petrov_residual, shares
-from ..model import LanguageModel, expand
-from ..prefix import Prefix
-from ..scoring import Contender, Prepared, prepare
-from ..task import Example
+from core.errors import LabError
+from core.inspection.attention import Shares, mean, petrov_residual, shares
+from core.methods.prefix import Prefix
+from core.models.language_model import LanguageModel, expand
+from core.scoring.score import Contender, Prepared, prepare
+from core.tasks.task import Example
 
 Item = TypeVar("Item")
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ..errors import LabError, shown
-from ..inspection.between import interpolate, patch
-from ..model import LanguageModel
-from ..run import Scorebook, common_rows
-from ..scoring import Contender, Score, finish
-from ..task import Task, check_template
-from .vectors import numbers_of, put_in
+from core.errors import LabError, shown
+from core.inspection.between import interpolate, patch
+from core.models.language_model import LanguageModel
+from core.probes.vectors import numbers_of, put_in
+from core.runs.run import Scorebook, common_rows
+from core.scoring.score import Contender, Score, finish
+from core.tasks.task import Task, check_template
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from ..errors import LabError, shown
-from ..model import LanguageModel, expand
-from ..scoring import Contender, Prepared
+from core.errors import LabError, shown
+from core.models.language_model import LanguageModel, expand
+from core.scoring.score import Contender, Prepared
 
 NEUTRAL = "\n"  # what is run after a prompt that runs no tokens itself
 CHUNK = 64  # states read at once, fewer where the vocabulary is large

@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..errors import LabError, shown
-from ..model import LanguageModel
-from ..prefix import KVPrefix
-from ..run import END, Scorebook
-from ..scoring import Contender, finish, score_steps
-from ..task import Task
-from .attention import draw
-from .vectors import Effect, effect, put_in
+from core.errors import LabError, shown
+from core.methods.prefix import KVPrefix
+from core.models.language_model import LanguageModel
+from core.probes.attention import draw
+from core.probes.vectors import Effect, effect, put_in
+from core.runs.run import END, Scorebook
+from core.scoring.score import Contender, finish, score_steps
+from core.tasks.task import Task
 
 Item = TypeVar("Item")
 

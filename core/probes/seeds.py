@@ -10,16 +10,16 @@ from itertools import combinations
 
 import numpy as np
 
-from ..errors import LabError
-from ..inspection.control import array_moved_at_random
-from ..inspection.meet import Matched, match
-from ..model import LanguageModel
-from ..prefix import array_in_peft_layout, create
-from ..recipe import Recipe
-from ..run import Scorebook, Scored, Skipped, contest, repeat
-from ..scoring import Contender, Score
-from ..task import Task
-from ..training import StepEvent
+from core.errors import LabError
+from core.inspection.control import array_moved_at_random
+from core.inspection.meet import Matched, match
+from core.methods.prefix import array_in_peft_layout, create
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.runs.run import Scorebook, Scored, Skipped, contest, repeat
+from core.scoring.score import Contender, Score
+from core.tasks.task import Task
+from core.training.training import StepEvent
 
 MOST = 8  # other starts, and other orders
 

@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Float
 from scipy import stats
 
-from ..errors import LabError, shown
-from ..inspection.snap import snap
-from ..inspection.variants import available, token_axis, variants
-from ..measures import bootstrap_mean, holm
-from ..model import LanguageModel
-from ..prefix import NoPrefix, from_snapshot
-from ..run import Scorebook
-from ..scoring import Contender, Result, Score, finish
-from ..task import Task
+from core.errors import LabError, shown
+from core.inspection.snap import snap
+from core.inspection.variants import available, token_axis, variants
+from core.methods.prefix import NoPrefix, from_snapshot
+from core.models.language_model import LanguageModel
+from core.runs.run import Scorebook
+from core.scoring.measures import bootstrap_mean, holm
+from core.scoring.score import Contender, Result, Score, finish
+from core.tasks.task import Task
 
 FLIPS = 9999  # sign flips drawn where there are too many to try them all
 LEVEL = 0.05

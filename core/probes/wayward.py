@@ -13,16 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..contenders import moved, started
-from ..errors import LabError
-from ..inspection.nearest import nearest
-from ..model import LanguageModel
-from ..prefix import SoftPrompt, create
-from ..recipe import Recipe
-from ..run import Scorebook, Scored, Skipped, contest, repeat, rivals
-from ..scoring import Contender, Score, finish
-from ..task import Task
-from ..training import StepEvent, mean_squared_distance, text_embeddings
+from core.errors import LabError
+from core.inspection.nearest import nearest
+from core.methods.prefix import SoftPrompt, create
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.runs.run import Scorebook, Scored, Skipped, contest, repeat, rivals
+from core.scoring.contenders import moved, started
+from core.scoring.score import Contender, Score, finish
+from core.tasks.task import Task
+from core.training.training import StepEvent, mean_squared_distance, text_embeddings
 
 GAMMAS = (0.0, 1.0, 10.0, 100.0)  # from not pulled at all to held fast
 MOST_TOKENS = 60  # of the sentence

@@ -86,7 +86,7 @@ WATCH_SCRUBBING = """() => {
 def serve(arguments: Sequence[str]) -> None:
     """The app, writing down when each step's vectors were there."""
     sys.path.insert(0, str(ROOT))
-    from core.training import Training
+    from core.training.training import Training
 
     advance = Training.advance
     with open(os.environ[LOG], "w", buffering=1) as log:

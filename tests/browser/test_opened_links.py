@@ -121,4 +121,4 @@ def test_code_is_copied(visit, tiny_app):
     visitor.page.click("#code button")
     visitor.page.click("#code .copy >> nth=1")
     visitor.settle("#code .code:nth-of-type(2) .copy", "Copied")
-    assert visitor.page.evaluate("navigator.clipboard.readText()").startswith("python -m core train --task past-tense")
+    assert visitor.page.evaluate("navigator.clipboard.readText()").startswith("python -m app train --task past-tense")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from core.model import expand
-from core.prefix import KVPrefix, create, keys_values_of
+from core.methods.prefix import KVPrefix, create, keys_values_of
+from core.models.language_model import expand
 from core.probes.attention import attention_of, petrov
 from core.probes.layers import hidden
 from core.recipe import Recipe
-from core.scoring import Contender, handcrafted
-from core.task import load_task
+from core.scoring.score import Contender, handcrafted
+from core.tasks.task import load_task
 
 pytestmark = pytest.mark.real
 

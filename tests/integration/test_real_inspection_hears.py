@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from core.prefix import KVPrefix, SoftPrompt, keys_values_of
+from core.methods.prefix import KVPrefix, SoftPrompt, keys_values_of
 from core.probes.hears import hear, said_alone
-from core.scoring import Contender
+from core.scoring.score import Contender
 
 pytestmark = pytest.mark.real
 

@@ -6,18 +6,19 @@ from peft import PeftModel
 from plain import peft_loss, plain_loss, relative_error
 from transformers import PreTrainedModel
 
-from core import storage, weights
 from core.bench import peft_model
-from core.contenders import few_shot, in_chat
-from core.measures import in_words, pairs
-from core.model import hash_weights
-from core.prefix import create
+from core.methods.prefix import create
+from core.models import weights
+from core.models.language_model import hash_weights
 from core.recipe import Recipe
-from core.rows import encode
-from core.run import repeat, rivals
-from core.scoring import Contender, answer_loss, handcrafted, majority, prepare, score
-from core.task import load_task
-from core.training import Training
+from core.runs import saved_adapter as storage
+from core.runs.run import repeat, rivals
+from core.scoring.contenders import few_shot, in_chat
+from core.scoring.measures import in_words, pairs
+from core.scoring.rows import encode
+from core.scoring.score import Contender, answer_loss, handcrafted, majority, prepare, score
+from core.tasks.task import load_task
+from core.training.training import Training
 
 pytestmark = pytest.mark.real
 METHODS = {"soft": Recipe(task="past-tense", virtual_tokens=10), "prefix": Recipe(task="past-tense", method="prefix", virtual_tokens=10)}

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from core.prefix import from_snapshot
-from core.recordings import recorded, recordings
-from core.scoring import Contender, score
-from core.task import load_task
-from core.training import Training
+from core.methods.prefix import from_snapshot
+from core.runs.recordings import recorded, recordings
+from core.scoring.score import Contender, score
+from core.tasks.task import load_task
+from core.training.training import Training
 
 pytestmark = pytest.mark.real
 STEPS = 4

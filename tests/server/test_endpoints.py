@@ -17,7 +17,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from serving import serve
 
-from core.storage import load
+from core.runs.saved_adapter import load
 
 NAMES = {"/tasks", "/train", "/evaluate", "/nearest", "/pca", "/generate", "/download"}
 SETTINGS = {"task": "news", "steps": 3, "virtual_tokens": 2, "batch_size": 4}

@@ -28,7 +28,7 @@ ALERT = re.compile(r'role=\\"alert\\">([^<]+)')
 FORGETFUL = """
 import runpy, sys
 sys.path.insert(0, ".")
-from app import returning, server
+from app.serving import returning, server
 from core import engine
 returning.MOST_KEPT = engine.MOST_REMEMBERED = 4
 server.LAUNCH["state_session_capacity"] = 8

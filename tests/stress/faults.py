@@ -70,8 +70,8 @@ def full_disk(folder: Path) -> Answer:
     """Saving onto a full disk is refused in a sentence, leaves what was there, and nothing half-written."""
     import tiny_models
 
-    from core import storage
     from core.errors import LabError
+    from core.runs import saved_adapter as storage
 
     lm = tiny_models.make()
     with small_disk(folder) as real:
@@ -105,7 +105,7 @@ def _files(lm: Any, kind: str) -> dict[str, bytes]:
     import tiny_models
 
     from core.recipe import Recipe
-    from core.storage import record_of, to_files
+    from core.runs.saved_adapter import record_of, to_files
 
     recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=50)
     return to_files(lm, tiny_models.random_prefix(lm, kind, 50), record_of(lm, tiny_models.answer_task(), recipe, "{input}"))
@@ -114,7 +114,7 @@ def _files(lm: Any, kind: str) -> dict[str, bytes]:
 def broken_step(folder: Path) -> Answer:
     """An exception in step 3 of one visitor's run: a sentence for this one, and the other's run goes on."""
     from core.engine import UNEXPECTED
-    from core.training import Training
+    from core.training.training import Training
 
     step = Training._step
 
@@ -167,7 +167,7 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
     """kill -9 at a random moment of saving, again and again: the folder is never half of one prompt and half of another."""
     import tiny_models
 
-    from core import storage
+    from core.runs import saved_adapter as storage
 
     lm, draw = tiny_models.make(), random.Random(0)
     versions = {kind: _files(lm, kind) for kind in ("soft", "prefix")}

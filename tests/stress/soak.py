@@ -16,7 +16,7 @@ from stress.client import Client, visitors
 OURS = ("core.", "app.")
 # Which scores the book holds in the end varies, and those of a run are of other rows than a task's: three of them make no leak,
 # which would be more for each session.
-MAY_VARY = {"core.scoring.Result": 100}
+MAY_VARY = {"core.scoring.score.Result": 100}
 
 
 @contextmanager
@@ -26,10 +26,10 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     from starlette.middleware import Middleware
     from stress.client import tiny_model
 
-    from app import server
-    from app.page import build
-    from app.session import Lab
-    from app.theme import THEME
+    from app.components.theme import THEME
+    from app.pages.page import build
+    from app.serving import server
+    from app.sessions.session import Lab
     from core import load_model
 
     arguments = tiny_model(folder)
@@ -78,7 +78,7 @@ async def batch(address: str, sessions: int, at_once: int) -> None:
 
 
 def run(sessions: int = 200, batches: int = 4, at_once: int = 5) -> dict[str, Any]:
-    from app import returning
+    from app.serving import returning
     from core import engine
 
     # What is kept of closed pages on purpose is limited to a few, so that it is full after the warm-up: sessions for their

@@ -4,12 +4,12 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, EXAMPLES, label_task, make, random_prefix
 
-from core.answering import answer, label_probabilities
 from core.errors import LabError
-from core.model import expand
-from core.prefix import NoPrefix
-from core.rows import join
-from core.scoring import Contender, score
+from core.methods.prefix import NoPrefix
+from core.models.language_model import expand
+from core.scoring.answering import answer, label_probabilities
+from core.scoring.rows import join
+from core.scoring.score import Contender, score
 
 
 def contender(lm, kind, template="{input} is", placement="before"):

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.api import MOST_KEPT, Api, Handles, _told
-from app.controls import SETTINGS
-from app.returning import KEPT_SECONDS
-from app.session import MOST_RUNS
+from app.components.controls import SETTINGS
+from app.serving.api import MOST_KEPT, Api, Handles, _told
+from app.serving.returning import KEPT_SECONDS
+from app.sessions.session import MOST_RUNS
 from core import LabError
 
 
@@ -76,7 +76,7 @@ def test_what_still_goes_on_stays_and_is_not_looked_at(handles, clock):
 
 def test_train_takes_every_setting_of_a_recipe_by_its_name():
     api = Api(None)
-    from app.api import _describe_train
+    from app.serving.api import _describe_train
 
     _describe_train(api.train)
     told = _told(api.train)

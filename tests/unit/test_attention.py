@@ -11,10 +11,10 @@ from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, 
 from core.errors import LabError
 from core.inspection.attention import mean, petrov_residual, shares
 from core.inspection.kv import against, norms
-from core.model import LanguageModel
-from core.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
+from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
+from core.models.language_model import LanguageModel
 from core.probes.attention import attention_of, draw, petrov
-from core.scoring import Contender, bare, handcrafted
+from core.scoring.score import Contender, bare, handcrafted
 
 WORDS = (" the", " sea", " shore")
 FIELDS = ("sink", "prefix", "rest", "by_token")

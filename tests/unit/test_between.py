@@ -10,10 +10,10 @@ from tiny_models import ARCHITECTURES, answer_task, label_task, random_prefix
 from core.errors import LabError
 from core.inspection.between import barrier, cosines, interpolate, patch
 from core.inspection.control import moved_at_random
-from core.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
+from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
-from core.run import Scorebook
-from core.scoring import Contender, handcrafted, score
+from core.runs.run import Scorebook
+from core.scoring.score import Contender, handcrafted, score
 
 A, B = np.float32([[1, 2], [3, 4]]), np.float32([[5, 0], [3, -4]])
 KINDS = pytest.mark.parametrize("kind", ["soft", "prefix"])

@@ -9,10 +9,10 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from tiny_models import answer_task, make, random_prefix
 
-from core import storage
-from core.card import CARD, card, front_matter, hub_name
 from core.recipe import Recipe
-from core.result import Result, train
+from core.runs import saved_adapter as storage
+from core.runs.card import CARD, card, front_matter, hub_name
+from core.runs.result import Result, train
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) ![i](http://a.b/c) **b** `c` | --- \n# Heading\n---\nlicense: mit\n```\nhttp://evil.example"
 
@@ -48,7 +48,7 @@ def test_front_matter_names_a_base_model_of_the_hub_and_invents_nothing():
         "tags": ["prefix-tuning", "soft-prompt-lab", "base_model:adapter:HuggingFaceTB/SmolLM2-135M-Instruct"],
     }
     assert ModelCard(front_matter("a/b", True) + "\n# x").data.base_model == "a/b"
-    assert [hub_name(name) for name in ("a/b\nlicense: mit", "../b", "a/b/c", 5, None, "core/commands")] == [""] * 6
+    assert [hub_name(name) for name in ("a/b\nlicense: mit", "../b", "a/b/c", 5, None, "core/models")] == [""] * 6
 
 
 def hostile_record(lm) -> dict:

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
-from app import code
-from app.session import Run
+from app.__main__ import main
+from app.sessions.session import Run
+from app.view import code
 from core import Recipe, load_model
-from core.__main__ import main
-from core.reading import Vocabulary
-from core.record import new_record, training_job
-from core.run import Scorebook
-from core.storage import load
-from core.task import Task, task_from_json, task_to_json
+from core.runs.readings import Vocabulary
+from core.runs.record import new_record, training_job
+from core.runs.run import Scorebook
+from core.runs.saved_adapter import load
+from core.tasks.task import Task, task_from_json, task_to_json
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
 
     line = code.command(run.task, run.recipe)
     python, *words = shlex.split(line)
-    assert (python, words[:2]) == ("python", ["-m", "core"])
+    assert (python, words[:2]) == ("python", ["-m", "app"])
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main([*words[2:], "--json"]) == 0
     assert np.array_equal(load(code.FOLDER, load_model(str(folder))).prefix.snapshot(), run.record.final_vectors())
@@ -87,7 +87,7 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
 
 def test_only_what_differs_is_said():
     task, recipe = answer_task(slug="news"), Recipe(task="news", model="HuggingFaceTB/SmolLM2-135M-Instruct")
-    assert code.command(task, recipe) == "python -m core train --task news --out my-prompt"
+    assert code.command(task, recipe) == "python -m app train --task news --out my-prompt"
     assert "lm = load_model()\n" in code.python(task, recipe)
     assert "Recipe(task='news')" in code.python(task, recipe)
     assert "--device cpu --dtype fast" in code.command(task, recipe.but(dtype="fast"), "cpu")

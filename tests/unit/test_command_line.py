@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from tiny_models import make, random_prefix
 
-import core.model
-from core import storage
-from core.__main__ import main
-from core.commands import COMMANDS
+import core.models.language_model
+from app.__main__ import main
+from app.commands import COMMANDS
 from core.recipe import Recipe
-from core.record import RunRecord
-from core.table import read_table
-from core.task import load_task, task_to_json
+from core.runs import saved_adapter as storage
+from core.runs.record import RunRecord
+from core.tasks.table import read_table
+from core.tasks.task import load_task, task_to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {
@@ -34,7 +34,7 @@ def lm():
 @pytest.fixture(autouse=True)
 def tiny_model(lm, monkeypatch):
     """Every command gets a tiny model; and Ctrl-C is as it was afterwards."""
-    monkeypatch.setattr(core.model, "load_model", lambda *_: lm)
+    monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: lm)
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
@@ -226,7 +226,7 @@ def test_a_dataset_of_the_hub_is_a_task(capsys, pets, tmp_path, monkeypatch):
         asked.append(name)
         return read_table(pets.read_bytes(), name)
 
-    monkeypatch.setattr("core.hub.load_hub_table", load)
+    monkeypatch.setattr("core.tasks.hub_rows.load_hub_table", load)
     found = call(capsys, "evaluate", "--task", "hub:owner/pets:small", "--columns", "animal,mark", "--split-column", "side")
     assert asked == ["owner/pets:small"] and {row["n"] for row in found["contenders"]} == {4}
     test = tmp_path / "test.csv"
@@ -289,14 +289,14 @@ def test_train_says_what_is_wrong(capsys, csv, arguments, sentence):
     ],
 )
 def test_what_cannot_be_read_so_is_told(capsys, pets, arguments, sentence, monkeypatch):
-    monkeypatch.setattr(core.model, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: pytest.fail("the model was loaded"))
     assert main(["evaluate", "--task", str(pets), *arguments]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line != "reading the dataset …"]
     assert len(lines) == 1 and re.search(sentence, lines[0]) and lines[0].endswith(".")
 
 
 def test_a_bad_task_is_told_before_the_model_is_loaded(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(core.model, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: pytest.fail("the model was loaded"))
     bad = tmp_path / "bad.csv"
     bad.write_text("input,output\nonly one cell\n")
     assert "Row 2 of 'bad.csv'" in error(capsys, "train", "--task", bad)
@@ -307,11 +307,11 @@ def test_a_bad_task_is_told_before_the_model_is_loaded(capsys, tmp_path, monkeyp
 
 
 def test_a_target_that_cannot_be_saved_to_is_told_before_training(capsys, csv, tmp_path, monkeypatch):
-    monkeypatch.setattr("core.training.Training.advance", lambda *_: pytest.fail("it was trained in vain"))
+    monkeypatch.setattr("core.training.training.Training.advance", lambda *_: pytest.fail("it was trained in vain"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     assert "is not a saved prompt" in error(capsys, "train", "--task", csv, "--out", tmp_path / "mine")
-    monkeypatch.setattr(core.model, "load_model", lambda *_: make("llama", bos=True))
+    monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: make("llama", bos=True))
     assert "placement 'after'" in error(capsys, "train", "--task", csv, "--placement", "after", "--out", tmp_path / "new")
 
 
@@ -346,8 +346,8 @@ def test_help_works_and_names_the_options(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
     out = capsys.readouterr().out
-    assert stopped.value.code == 0 and "usage: python -m core" in out
-    assert f"examples:\n  {'hf auth login' if command == ['push'] else 'python -m core'}" in out
+    assert stopped.value.code == 0 and "usage: python -m app" in out
+    assert f"examples:\n  {'hf auth login' if command == ['push'] else 'python -m app'}" in out
     assert command or all(code in out for code in ("exit codes", "0 ", "2 ", "3 ", "130 "))
     if command == ["train"]:
         for name in Recipe.__dataclass_fields__:
@@ -361,7 +361,7 @@ def test_no_command_is_an_error_with_usage(capsys):
 
 
 def test_it_runs_as_a_module():
-    command = [sys.executable, "-m", "core", "train", "--task", "capitals", "--steps", "0"]
+    command = [sys.executable, "-m", "app", "train", "--task", "capitals", "--steps", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "error: steps is 0: choose a whole number from 1 to 10000.\n"
@@ -371,7 +371,7 @@ def test_it_runs_as_a_module():
 
 
 def test_ctrl_c_keeps_what_was_learned_so_far(capsys, csv, tmp_path, monkeypatch):
-    from core.training import Training
+    from core.training.training import Training
 
     advance = Training.advance
 
@@ -394,7 +394,7 @@ def test_a_second_ctrl_c_saves_it_unscored(capsys, csv, tmp_path, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         yield None
 
-    monkeypatch.setattr(sys.modules["core.run"], "contest", interrupted)  # `core.run` is the function
+    monkeypatch.setattr(sys.modules["core.runs.run"], "contest", interrupted)
     assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 130
     found = json.loads(capsys.readouterr().out)
     assert found["contenders"] == [] and "interrupted after step" in found["stopped"]
@@ -403,7 +403,7 @@ def test_a_second_ctrl_c_saves_it_unscored(capsys, csv, tmp_path, monkeypatch):
 
 
 def test_a_run_that_diverges_says_so_by_its_exit_code_and_is_saved(capsys, csv, tmp_path, monkeypatch):
-    from core.training import Training
+    from core.training.training import Training
 
     loss, calls = Training.loss, []
 
@@ -423,7 +423,7 @@ def test_a_run_that_diverges_says_so_by_its_exit_code_and_is_saved(capsys, csv, 
 
 def test_a_saved_run_is_reported_without_its_model(capsys, csv, tmp_path, monkeypatch):
     call(capsys, "train", "--task", csv, *SHORT, "--out", tmp_path / "out")
-    monkeypatch.setattr(core.model, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: pytest.fail("the model was loaded"))
     found = call(capsys, "report", tmp_path / "out", "--out", tmp_path / "it.html")
     text = (tmp_path / "it.html").read_text("utf-8")
     assert found == {"out": str(tmp_path / "it.html"), "bytes": len(text.encode())} and text.count("<section") == 7

@@ -5,16 +5,26 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
 
-from core.answering import label_probabilities, next_tokens
-from core.contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, like_vocabulary, moved, snapped, started
 from core.errors import LabError
-from core.prefix import SoftPrompt, create
+from core.methods.prefix import SoftPrompt, create
 from core.recipe import Recipe
-from core.rows import encode
-from core.run import repeat
-from core.scoring import Contender, ends_answer, handcrafted, score
-from core.task import Handcrafted
-from core.training import StepEvent
+from core.runs.run import repeat
+from core.scoring.answering import label_probabilities, next_tokens
+from core.scoring.contenders import (
+    MOST_EXAMPLES,
+    calibrated,
+    drawn_at_random,
+    few_shot,
+    in_chat,
+    like_vocabulary,
+    moved,
+    snapped,
+    started,
+)
+from core.scoring.rows import encode
+from core.scoring.score import Contender, ends_answer, handcrafted, score
+from core.tasks.task import Handcrafted
+from core.training.training import StepEvent
 
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<eos>\n{% endfor %}"

@@ -23,11 +23,11 @@ from core.engine import (
     Ticket,
 )
 from core.errors import LabError
-from core.model import hash_weights
+from core.models.language_model import hash_weights
 from core.recipe import Recipe
-from core.run import Finished, Scored, run
-from core.scoring import Score
-from core.training import StepEvent
+from core.runs.run import Finished, Scored, run
+from core.scoring.score import Score
+from core.training.training import StepEvent
 
 PATIENCE = 30.0  # seconds; nothing here takes one
 

@@ -6,11 +6,11 @@ from plain import peft_loss, plain_logits, plain_loss, relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, label_task, make, random_prefix
 
 from core.bench import peft_model
-from core.model import expand
-from core.prefix import KVPrefix, NoPrefix, keys_values_of
-from core.rows import Row, encode
-from core.scoring import Contender, answer_loss, candidate_scores, label_loss, prepare, score
-from core.task import Example
+from core.methods.prefix import KVPrefix, NoPrefix, keys_values_of
+from core.models.language_model import expand
+from core.scoring.rows import Row, encode
+from core.scoring.score import Contender, answer_loss, candidate_scores, label_loss, prepare, score
+from core.tasks.task import Example
 
 SHORT, LONG = 4, 2 * SLIDING_WINDOW + 3
 BARE, SHARED, EXAMPLE_FIRST = "{input}", "Word: {input} gives", "fox -> foxes\ndog -> dogs\n{input} ->"

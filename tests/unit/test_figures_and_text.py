@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from tiny_models import answer_task, make
 
-from app import figures, show
-from app.controls import SETTINGS, control, recipe_from
+from app.components.controls import SETTINGS, control, recipe_from
+from app.view import figures, show
 from core import LabError
-from core.reading import Vocabulary
 from core.recipe import Recipe
-from core.record import RunRecord, new_record, training_job
-from core.run import Scorebook
-from core.task import Handcrafted
+from core.runs.readings import Vocabulary
+from core.runs.record import RunRecord, new_record, training_job
+from core.runs.run import Scorebook
+from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

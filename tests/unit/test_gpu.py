@@ -6,11 +6,11 @@ import torch
 from plain import plain_loss, relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, make, random_prefix
 
-from core.model import pick_device, pick_dtype
+from core.models.language_model import pick_device, pick_dtype
 from core.recipe import Recipe
-from core.rows import encode
-from core.scoring import Contender, answer_loss, prepare, score
-from core.training import State, Training
+from core.scoring.rows import encode
+from core.scoring.score import Contender, answer_loss, prepare, score
+from core.training.training import State, Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 CUDA = torch.device("cuda")

@@ -6,10 +6,10 @@ from tiny_models import ARCHITECTURES, make, random_prefix, tokenizer
 from transformers import AutoModelForCausalLM, DynamicCache, OPTConfig
 
 from core.errors import LabError
-from core.model import LanguageModel
-from core.prefix import NoPrefix, SoftPrompt
+from core.methods.prefix import NoPrefix, SoftPrompt
+from core.models.language_model import LanguageModel
 from core.probes.hears import Continuation, Lens, hear, read, said_alone
-from core.scoring import Contender
+from core.scoring.score import Contender
 
 TEXT = "the quick brown fox jumps over"
 

@@ -20,11 +20,11 @@ import safetensors.torch
 import torch
 from tiny_models import answer_task, make, random_prefix
 
-from core import storage
 from core.errors import LabError
-from core.model import LanguageModel
+from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.storage import CONFIG, RECIPE, TENSOR, WEIGHTS, Learned
+from core.runs import saved_adapter as storage
+from core.runs.saved_adapter import CONFIG, RECIPE, TENSOR, WEIGHTS, Learned
 
 LM = make("llama")  # d_model 32; 2 layers of 2 K/V heads, 8 wide: a prefix is 64 numbers a virtual token
 COUNT = 3

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import make
 
-from app.task_page import read_words
+from app.pages.your_task import read_words
 from core.errors import LabError
-from core.rows import encode
-from core.table import LARGEST_FILE, LARGEST_TASK, MOST_COLUMNS, MOST_ROWS, Table, read_bytes, read_table
-from core.task import Columns, Task, read_task, table_or_task, task_from_json, task_from_table, task_to_json
+from core.scoring.rows import encode
+from core.tasks.table import LARGEST_FILE, LARGEST_TASK, MOST_COLUMNS, MOST_ROWS, Table, read_bytes, read_table
+from core.tasks.task import Columns, Task, read_task, table_or_task, task_from_json, task_from_table, task_to_json
 
 LM = make("llama", max_position_embeddings=10**6)
 HEAD = b"input,output\n"

@@ -9,21 +9,21 @@ import pytest
 from test_tables import a_score
 from tiny_models import answer_task, make, random_prefix
 
-from app import inspect_figures as figures
-from app.components import drawn
+from app.components.widgets import drawn
+from app.view import inspect_figures as figures
 from core.inspection.attention import Shares
-from core.paths import Marks, PathView
-from core.prefix import NoPrefix
+from core.methods.prefix import NoPrefix
 from core.probes.attention import Attention
 from core.probes.between import Along, Patched
 from core.probes.hears import Lens, hear
 from core.probes.layers import LayerEffect
 from core.probes.vectors import Effect
 from core.probes.wayward import Wayward
-from core.reading import Reading
 from core.recipe import Recipe
-from core.record import new_record
-from core.scoring import Contender
+from core.runs.pca_paths import Marks, PathView
+from core.runs.readings import Reading
+from core.runs.record import new_record
+from core.scoring.score import Contender
 
 HOSTILE = "<b>x</b><script>y"
 RIGHT = {0: "00000000", 25: "11000000", 50: "11110000", 75: "11111100", 100: "11111111"}

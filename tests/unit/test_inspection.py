@@ -10,9 +10,9 @@ from core.inspection.control import moved_at_random
 from core.inspection.nearest import _among_likely, nearest, neighbours, share_farther, share_less_alike, share_shorter
 from core.inspection.plane import explained_by, fit, random_walk
 from core.inspection.snap import retention, snap
-from core.prefix import create
-from core.reading import Vocabulary
+from core.methods.prefix import create
 from core.recipe import Recipe
+from core.runs.readings import Vocabulary
 
 WORDS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0], [-1.0, 0.0]])
 

@@ -8,12 +8,12 @@ from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_pre
 from transformers import DynamicCache
 
 from core.errors import LabError
-from core.model import LanguageModel, expand
-from core.prefix import KVPrefix, ReparameterisedKVPrefix, create
+from core.methods.prefix import KVPrefix, ReparameterisedKVPrefix, create
+from core.models.language_model import LanguageModel, expand
 from core.probes.layers import LayerEffect, hidden, leave_layers_out
 from core.recipe import Recipe
-from core.run import Scorebook
-from core.scoring import Contender, bare, score
+from core.runs.run import Scorebook
+from core.scoring.score import Contender, bare, score
 
 TASKS = {"answers": answer_task(), "labels": label_task()}
 COUNT = 3

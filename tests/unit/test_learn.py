@@ -11,17 +11,17 @@ import gradio as gr
 import pytest
 from tiny_models import make
 
-from app import learn_figures, lesson
-from app.calculator import FIELDS, Calculator
-from app.learn_page import LearnPage
-from app.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
 from app.lessons import EXPERIMENTS, Experiment
 from app.lessons.races import outcome
-from app.panel import Findings, Shelf
-from app.session import Lab, Session
-from core.measures import wilson
-from core.scoring import Result, Score
-from core.sizes import Shape
+from app.pages.calculator import FIELDS, Calculator
+from app.pages.learn import LearnPage
+from app.panels.panel import Findings, Shelf
+from app.sessions.session import Lab, Session
+from app.view import learn_figures, lesson
+from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
+from core.models.sizes import Shape
+from core.scoring.measures import wilson
+from core.scoring.score import Result, Score
 
 PARTS = [part for one in lessons() for part in one.parts]
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
-from app import links
-from app.controls import SETTINGS
+from app.components.controls import SETTINGS
+from app.view import links
 from core import LabError, Recipe, load_task
 from core.recipe import default_of
-from core.task import slugs, task_from_json, task_to_json
+from core.tasks.task import slugs, task_from_json, task_to_json
 
 PAGES = ["train", "compare", "inspect", "learn", "task"]
 TASKS = [load_task("past-tense"), load_task("sentiment"), answer_task(recipe={"steps": 7, "learning_rate": 0.5, "method": "prefix"})]
@@ -159,8 +159,8 @@ def test_a_damaged_task_is_refused(own):
 
 
 def test_opening_a_link_sets_the_session_and_says_what_it_could_not(monkeypatch):
-    from app.link_bar import LinkBar
-    from app.session import Session
+    from app.pages.link_bar import LinkBar
+    from app.sessions.session import Session
 
     bar = LinkBar.__new__(LinkBar)
     bar.pages = PAGES

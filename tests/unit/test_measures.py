@@ -12,7 +12,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from core.errors import LabError
-from core.measures import (
+from core.scoring.measures import (
     Pair,
     bootstrap_difference,
     bootstrap_mean,

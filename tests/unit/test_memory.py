@@ -8,15 +8,15 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, answer_task, label_task, make
 
-from core import memory
 from core.errors import LabError
-from core.memory import COPIES, FLOAT, MOST_SNAPSHOT_BYTES, available, check, estimate, smallest_free
-from core.reading import Vocabulary
 from core.recipe import Recipe
-from core.record import new_record, training_job
-from core.run import Scorebook
-from core.task import Example
-from core.training import Training
+from core.runs.readings import Vocabulary
+from core.runs.record import new_record, training_job
+from core.runs.run import Scorebook
+from core.tasks.task import Example
+from core.training import memory
+from core.training.memory import COPIES, FLOAT, MOST_SNAPSHOT_BYTES, available, check, estimate, smallest_free
+from core.training.training import Training
 
 
 def kept_for_backward(lm, run):
@@ -159,7 +159,7 @@ def test_a_limit_on_the_address_space_is_a_limit():
 
 LIMITED = """
 import resource, torch
-from core.memory import available
+from core.training.memory import available
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 2**27
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 print(available(torch.device("cpu")))

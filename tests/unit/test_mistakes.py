@@ -6,14 +6,14 @@ from plain import relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix
 
 from core import LabError
-from core.mistakes import MISTAKES, Mistaken
-from core.model import expand
-from core.prefix import KVPrefix, NoPrefix, SoftPrompt
-from core.race import Entry, Lap, Placed, race
+from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt
+from core.models.language_model import expand
+from core.models.mistakes import MISTAKES, Mistaken
 from core.recipe import Recipe
-from core.run import Scorebook
-from core.scoring import Contender, answer_loss, prepare, score
-from core.training import Training
+from core.runs.race import Entry, Lap, Placed, race
+from core.runs.run import Scorebook
+from core.scoring.score import Contender, answer_loss, prepare, score
+from core.training.training import Training
 
 COUNT = 3
 IDS = torch.arange(20, 26)[None]  # (1, 6)

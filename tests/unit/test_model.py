@@ -8,7 +8,7 @@ from tiny_models import ARCHITECTURES, make, tokenizer
 from transformers import AutoModelForCausalLM, MambaConfig, T5Config
 
 from core.errors import LabError
-from core.model import LanguageModel, expand, load_model, pick_device, pick_dtype
+from core.models.language_model import LanguageModel, expand, load_model, pick_device, pick_dtype
 
 CPU = torch.device("cpu")
 

@@ -10,16 +10,16 @@ import pytest
 from test_tables import a_score
 from tiny_models import answer_task, make
 
-from app.panel import SLOTS, Findings, Look, Panel, Shelf, Step, View, by_steps, fingerprint
-from app.session import Lab, Run, Session
-from app.show import safe
+from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, Step, View, by_steps, fingerprint
+from app.sessions.session import Lab, Run, Session
+from app.view.show import safe
 from core.errors import LabError
-from core.prefix import from_snapshot
+from core.methods.prefix import from_snapshot
 from core.recipe import Recipe
-from core.record import new_record, training_job
-from core.run import Scored
-from core.storage import Learned
-from core.training import StepEvent
+from core.runs.record import new_record, training_job
+from core.runs.run import Scored
+from core.runs.saved_adapter import Learned
+from core.training.training import StepEvent
 
 HOSTILE = "<b>x</b>"
 

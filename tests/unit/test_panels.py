@@ -11,33 +11,33 @@ from test_inspect_figures import a_lens, a_view, a_wayward, an_attention, an_eff
 from test_tables import a_score
 from tiny_models import answer_task, make
 
-from app.panel import Findings, Look, Shelf, Step
 from app.panels import PANELS
 from app.panels.attention import AttentionPanel, identity
 from app.panels.between import ALIKE, LINE, MOVE, START, BetweenPanel
 from app.panels.hears import HearsPanel
 from app.panels.layers import LayersPanel
 from app.panels.nearest import NearestPanel
+from app.panels.panel import Findings, Look, Shelf, Step
 from app.panels.plane import WALK, WORDS, PlanePanel
 from app.panels.seeds import SeedsPanel
 from app.panels.snap import ALL, EACH, SnapPanel
 from app.panels.vectors import HELPFUL, VectorsPanel
 from app.panels.wayward import MOST_WEIGHTS, WaywardPanel, weights
-from app.session import Run, Session
+from app.sessions.session import Run, Session
 from core.errors import LabError
-from core.prefix import NoPrefix
+from core.methods.prefix import NoPrefix
 from core.probes.between import Along, Patched
 from core.probes.hears import Continuation
 from core.probes.layers import LayerEffect
 from core.probes.seeds import Meeting
 from core.probes.vectors import Removal
 from core.probes.wayward import Wayward
-from core.reading import Vocabulary
 from core.recipe import Recipe
-from core.record import new_record, training_job
-from core.run import Scorebook, Scored
-from core.scoring import Contender
-from core.task import Handcrafted
+from core.runs.readings import Vocabulary
+from core.runs.record import new_record, training_job
+from core.runs.run import Scorebook, Scored
+from core.scoring.score import Contender
+from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 TAGS = r"</?(table|caption|thead|tbody|tr|th|td|i|p|span|button|b|u|q|br|div|strong|details|summary|sub)( [^<>]*)?>"

@@ -8,11 +8,11 @@ from tiny_models import answer_task, label_task, make
 
 from core.errors import LabError
 from core.inspection.plane import fit, random_walk
-from core.paths import Slice, view, word_groups
-from core.reading import Vocabulary
 from core.recipe import Recipe
-from core.record import RunRecord, new_record
-from core.run import rivals
+from core.runs.pca_paths import Slice, view, word_groups
+from core.runs.readings import Vocabulary
+from core.runs.record import RunRecord, new_record
+from core.runs.run import rivals
 
 SHAPES = {"prompt": (3, 32), "prefix": (2, 2, 3, 2, 8)}
 

@@ -8,11 +8,11 @@ import pytest
 from tiny_models import answer_task, make
 
 from core.errors import LabError
-from core.projector import LABELS, VECTORS, projector_files
-from core.reading import Vocabulary
 from core.recipe import Recipe
-from core.record import new_record, training_job
-from core.run import Scorebook
+from core.runs.embedding_projector import LABELS, VECTORS, projector_files
+from core.runs.readings import Vocabulary
+from core.runs.record import new_record, training_job
+from core.runs.run import Scorebook
 
 
 @pytest.fixture(scope="module")

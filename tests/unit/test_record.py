@@ -7,13 +7,13 @@ import pytest
 import torch
 from tiny_models import answer_task, make
 
-from core.prefix import create
-from core.reading import Vocabulary
+from core.methods.prefix import create
 from core.recipe import Recipe
-from core.record import RunRecord, best_handcrafted, loaded_record, new_record, training_job
-from core.run import Scorebook
-from core.storage import from_files, record_of, to_files
-from core.training import StepEvent
+from core.runs.readings import Vocabulary
+from core.runs.record import RunRecord, best_handcrafted, loaded_record, new_record, training_job
+from core.runs.run import Scorebook
+from core.runs.saved_adapter import from_files, record_of, to_files
+from core.training.training import StepEvent
 
 RECIPES = [Recipe(steps=5, batch_size=4, virtual_tokens=4), Recipe(method="prefix", steps=5, batch_size=4, virtual_tokens=4)]
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app import show
-from app.session import recorded_run, recording_name, recording_named
+from app.sessions.session import recorded_run, recording_name, recording_named
+from app.view import show
 from core import LabError
-from core.recordings import FOLDER, listed, recorded, recordings
-from core.task import load_task
+from core.runs.recordings import FOLDER, listed, recorded, recordings
+from core.tasks.task import load_task
 
 MOST_BYTES = 300_000
 

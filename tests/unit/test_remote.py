@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from tiny_models import answer_task, make, random_prefix
 
-from core import remote, storage
-from core.card import CARD, CONFIG, RECIPE, WEIGHTS
 from core.errors import LabError
 from core.recipe import Recipe
-from core.storage import PICKLE, RUN
+from core.runs import hub_prompts as remote
+from core.runs import saved_adapter as storage
+from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
+from core.runs.saved_adapter import PICKLE, RUN
 
 LM = make("llama")
 SHA = "a" * 40

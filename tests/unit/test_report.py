@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 import pytest
 from tiny_models import answer_task, make
 
-from app.report import report
+from app.view.report import report
 from core import Recipe, train
-from core.reading import Vocabulary
-from core.record import RunRecord, loaded_record
-from core.storage import from_files
+from core.runs.readings import Vocabulary
+from core.runs.record import RunRecord, loaded_record
+from core.runs.saved_adapter import from_files
 
 EVIL = "<img src=x onerror=hit()></script><script>hit()</script>"
 

@@ -11,13 +11,14 @@ import pytest
 from tiny_models import answer_task, label_task, make
 
 import core
-from core import LabError, Recipe, storage, train
+from core import LabError, Recipe, train
 from core.recipe import default_of
-from core.result import NearestTokens, Result, Scores
-from core.runfile import MOST_READ, read_run, run_file, saved_run
-from core.scoring import Score, score
-from core.storage import RUN
-from core.task import Example
+from core.runs import saved_adapter as storage
+from core.runs.result import NearestTokens, Result, Scores
+from core.runs.run_file import MOST_READ, read_run, run_file, saved_run
+from core.runs.saved_adapter import RUN
+from core.scoring.score import Score, score
+from core.tasks.task import Example
 
 SHORT = {"steps": 3, "batch_size": 4, "virtual_tokens": 4}
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from tiny_models import answer_task, make
 
-from app.returning import KEPT_SECONDS, MOST_KEPT, Visitors
-from app.session import Lab, Session
+from app.serving.returning import KEPT_SECONDS, MOST_KEPT, Visitors
+from app.sessions.session import Lab, Session
 from core.recipe import Recipe
 
 

@@ -6,11 +6,11 @@ import math
 import pytest
 from tiny_models import label_task, make
 
-from app.components import drawn
+from app.__main__ import parser
+from app.components.widgets import drawn
 from core import LabError, Recipe, Training
-from core.__main__ import parser
-from core.rows import encode
-from core.task import Example, task_from_csv
+from core.scoring.rows import encode
+from core.tasks.task import Example, task_from_csv
 
 
 def test_the_rate_can_be_called_lr():

@@ -5,8 +5,8 @@ import torch
 from tiny_models import EXAMPLES, tokenizer
 
 from core.errors import LabError
-from core.rows import Row, check_window, collate, encode, join, share_start
-from core.task import Example
+from core.scoring.rows import Row, check_window, collate, encode, join, share_start
+from core.tasks.task import Example
 
 
 @pytest.mark.parametrize(

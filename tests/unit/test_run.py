@@ -7,13 +7,14 @@ import pytest
 import torch
 from tiny_models import answer_task, label_task, make
 
-from core import scoring, slices
-from core.prefix import NoPrefix, SoftPrompt
+import core.scoring.score as scoring
+from core.methods.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
-from core.run import Finished, Scorebook, Scored, common_rows, rivals, run
-from core.scoring import Contender, bare, score
-from core.task import Example, Handcrafted
-from core.training import StepEvent, Training
+from core.runs.run import Finished, Scorebook, Scored, common_rows, rivals, run
+from core.scoring.score import Contender, bare, score
+from core.tasks.task import Example, Handcrafted
+from core.training import slices
+from core.training.training import StepEvent, Training
 
 RECIPE = Recipe(steps=30, batch_size=4, virtual_tokens=4, warmup=0)
 

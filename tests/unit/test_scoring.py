@@ -10,13 +10,13 @@ from scipy.stats import binomtest
 from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.measures import wilson
-from core.model import expand
-from core.prefix import NoPrefix
+from core.methods.prefix import NoPrefix
+from core.models.language_model import expand
 from core.recipe import Recipe
-from core.rows import Row
-from core.run import Scorebook
-from core.scoring import (
+from core.runs.run import Scorebook
+from core.scoring.measures import wilson
+from core.scoring.rows import Row
+from core.scoring.score import (
     BATCH,
     Contender,
     Prepared,
@@ -32,8 +32,8 @@ from core.scoring import (
     score_steps,
     summarise,
 )
-from core.task import Example
-from core.training import Training
+from core.tasks.task import Example
+from core.training.training import Training
 
 
 def made_score(right, name="x"):

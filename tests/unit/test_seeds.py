@@ -8,12 +8,12 @@ from tiny_models import answer_task, label_task
 from core.errors import LabError
 from core.inspection.control import moved_at_random
 from core.inspection.meet import match
-from core.prefix import create, in_peft_layout
+from core.methods.prefix import create, in_peft_layout
 from core.probes.seeds import MOST, Meeting, meet, plan
 from core.recipe import Recipe
-from core.run import Scorebook, Scored, repeat
-from core.scoring import Contender
-from core.training import StepEvent
+from core.runs.run import Scorebook, Scored, repeat
+from core.scoring.score import Contender
+from core.training.training import StepEvent
 
 RECIPE = Recipe(task="tiny", steps=4, batch_size=4, virtual_tokens=5, warmup=0, seed=3)
 ITSELF, START, ORDER = "the run itself", "start of seed 4", "order of seed 4"

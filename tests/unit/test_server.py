@@ -21,8 +21,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from tiny_models import make
 
-from app import server
-from app.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_auth, read_json, start_logs
+from app.serving import server
+from app.serving.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_auth, read_json, start_logs
 from core.engine import Engine
 from core.errors import LabError
 

@@ -6,9 +6,9 @@ from tiny_models import ARCHITECTURES, answer_task
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from core.prefix import create
+from core.methods.prefix import create
+from core.models.sizes import Shape, adapter_numbers, lora_numbers, mlp_numbers, prefix_numbers, prompt_numbers, shape_of, spectrum
 from core.recipe import Recipe
-from core.sizes import Shape, adapter_numbers, lora_numbers, mlp_numbers, prefix_numbers, prompt_numbers, shape_of, spectrum
 
 TEXTBOOK = Shape(d_model=4096, layers=32, heads=32, kv_heads=32, head_dim=128, parameters=6_738_415_616)
 

@@ -11,12 +11,12 @@ from tiny_models import answer_task, label_task, make
 
 from core.engine import Engine
 from core.errors import LabError
-from core.model import hash_weights
+from core.models.language_model import hash_weights
 from core.recipe import Recipe
-from core.run import Finished, Scorebook, Scored, repeat, run
-from core.scoring import bare
-from core.slices import MOST_SECONDS, MOST_STEPS, ScoringSlice, TrainingSlice, advance
-from core.training import StepEvent, Training
+from core.runs.run import Finished, Scorebook, Scored, repeat, run
+from core.scoring.score import bare
+from core.training.slices import MOST_SECONDS, MOST_STEPS, ScoringSlice, TrainingSlice, advance
+from core.training.training import StepEvent, Training
 
 METHODS = {
     "soft": Recipe(steps=13, batch_size=4, virtual_tokens=4),

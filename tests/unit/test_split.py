@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import split
-from core.split import Example, keep_together, key, near_repeats, part, unseen
+from core.tasks import split
+from core.tasks.split import Example, keep_together, key, near_repeats, part, unseen
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
 NEAR = [

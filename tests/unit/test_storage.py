@@ -17,14 +17,14 @@ from plain import peft_loss
 from tiny_models import EXAMPLES, answer_task, make, random_prefix
 from transformers import AutoModelForCausalLM
 
-from core import storage
 from core.errors import LabError
-from core.model import LanguageModel, load_model
-from core.prefix import create
+from core.methods.prefix import create
+from core.models.language_model import LanguageModel, load_model
 from core.recipe import Recipe
-from core.rows import encode
-from core.scoring import answer_loss, prepare, score
-from core.storage import CONFIG, RECIPE, TENSOR, WEIGHTS
+from core.runs import saved_adapter as storage
+from core.runs.saved_adapter import CONFIG, RECIPE, TENSOR, WEIGHTS
+from core.scoring.rows import encode
+from core.scoring.score import answer_loss, prepare, score
 
 KINDS = ("soft", "prefix")
 
@@ -224,7 +224,7 @@ def test_placement_after_bos_is_refused_by_name_because_peft_cannot_say_it(lm):
 
 
 def test_nothing_learned_is_nothing_to_save(lm):
-    from core.prefix import NoPrefix
+    from core.methods.prefix import NoPrefix
 
     with pytest.raises(LabError, match="Only a learned prompt"):
         storage.to_files(lm, NoPrefix(), {})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import LabError
-from core.table import MOST_ROWS, read_bytes, read_table, spread
+from core.tasks.table import MOST_ROWS, read_bytes, read_table, spread
 
 ROWS = (("one", "eins"), ("two", "zwei"), ("x = 1", "=SUM(A1)"))
 SAME = {

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import figures, show, tables
-from app.jobs import Progress
-from app.tables import verdicts
-from core.measures import reliability, wilson
-from core.run import Scored
-from core.scoring import Result, Score
+from app.sessions.jobs import Progress
+from app.view import figures, show, tables
+from app.view.tables import verdicts
+from core.runs.run import Scored
+from core.scoring.measures import reliability, wilson
+from core.scoring.score import Result, Score
 
 INPUTS = [f"row {number}" for number in range(8)]
 

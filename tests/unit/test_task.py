@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import LabError
-from core.scoring import handcrafted
-from core.table import read_table
-from core.task import (
+from core.scoring.score import handcrafted
+from core.tasks.table import read_table
+from core.tasks.task import (
     BUILT_IN,
     Columns,
     Example,

@@ -12,11 +12,20 @@ from plain import plain_loss
 from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.model import hash_weights
-from core.prefix import ReparameterisedKVPrefix, create, keys_values_of, start_tokens
+from core.methods.prefix import ReparameterisedKVPrefix, create, keys_values_of, start_tokens
+from core.models.language_model import hash_weights
 from core.recipe import Recipe
-from core.rows import encode
-from core.training import LOSS_FLOOR, WORSE_STEPS, State, Training, batch_indices, mean_squared_distance, rate_at, text_embeddings
+from core.scoring.rows import encode
+from core.training.training import (
+    LOSS_FLOOR,
+    WORSE_STEPS,
+    State,
+    Training,
+    batch_indices,
+    mean_squared_distance,
+    rate_at,
+    text_embeddings,
+)
 
 RECIPES = {
     "soft": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),

@@ -8,12 +8,12 @@ import torch
 from tiny_models import ARCHITECTURES, answer_task, label_task, random_prefix
 
 from core.errors import LabError
-from core.measures import holm
-from core.prefix import KVPrefix, NoPrefix, ReparameterisedKVPrefix, SoftPrompt, create
+from core.methods.prefix import KVPrefix, NoPrefix, ReparameterisedKVPrefix, SoftPrompt, create
 from core.probes.vectors import Effect, Removal, effect, fall_p, helpful_removals, what_each_does
 from core.recipe import Recipe
-from core.run import Scorebook
-from core.scoring import Contender, Result, bare, handcrafted, score, summarise
+from core.runs.run import Scorebook
+from core.scoring.measures import holm
+from core.scoring.score import Contender, Result, bare, handcrafted, score, summarise
 
 TASKS = {"answers": answer_task(), "labels": label_task()}
 NOTHING = (0.0, 0.0)

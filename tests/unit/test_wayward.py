@@ -9,12 +9,12 @@ from tiny_models import ARCHITECTURES, answer_task, label_task
 
 from core.errors import LabError
 from core.inspection.control import moved_at_random
-from core.prefix import SoftPrompt, create
+from core.methods.prefix import SoftPrompt, create
 from core.probes.wayward import GAMMAS, Wayward, choose, look, plan, sweep
 from core.recipe import Recipe
-from core.run import Scorebook, Scored, rivals
-from core.scoring import Contender, Score
-from core.training import StepEvent, text_embeddings
+from core.runs.run import Scorebook, Scored, rivals
+from core.scoring.score import Contender, Score
+from core.training.training import StepEvent, text_embeddings
 
 SENTENCE = "good and bad"
 RECIPE = Recipe(task="tiny", steps=4, batch_size=4, learning_rate=0.01, warmup=0, seed=3)

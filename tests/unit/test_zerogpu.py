@@ -16,13 +16,13 @@ from tiny_models import answer_task, make
 
 from core.errors import LabError
 from core.recipe import Recipe
-from core.run import Finished, Scorebook, run
-from core.scoring import bare
-from core.training import StepEvent
+from core.runs.run import Finished, Scorebook, run
+from core.scoring.score import bare
+from core.training.training import StepEvent
 
 pytest.importorskip("spaces", reason="the spaces package is not installed (requirements-dev.txt)")
 
-from app import zerogpu
+from app.serving import zerogpu
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPE = Recipe(steps=12, batch_size=4, virtual_tokens=3)
@@ -108,12 +108,12 @@ IN_A_FORK = """
 from types import SimpleNamespace
 from gradio.context import LocalContext
 from starlette.datastructures import Headers
-from app import zerogpu
+from app.serving import zerogpu
 import numpy as np
 from tiny_models import answer_task, make
 from core.recipe import Recipe
-from core.run import run
-from core.training import StepEvent
+from core.runs.run import run
+from core.training.training import StepEvent
 
 def vectors(lm):
     return [e.vectors for e in run(lm, answer_task(), Recipe(steps=12, batch_size=4, virtual_tokens=3)) if isinstance(e, StepEvent)]

@@ -1,0 +1,80 @@
+"""python -m app evaluate: score handcrafted and saved prompts on a task's held-out rows."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from app.commands.options import (
+    PROMPTS,
+    TASKS,
+    add_model,
+    add_rows,
+    bar,
+    command,
+    contender_row,
+    load,
+    load_task,
+    table,
+    tell,
+    tell_skipped,
+    tell_warnings,
+)
+from core.errors import LabError
+from core.scoring.score import Score
+
+EXAMPLES = """  python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
+  python -m app evaluate --task reviews.tsv --test next-year.tsv --learned reviews.zip
+  python -m app evaluate --task capitals --learned somebody/their-prompt-tuning --template "Capital of {input}:"
+"""
+
+
+def add(commands: Any) -> None:
+    made = command(commands, "evaluate", "score handcrafted and saved prompts on a task's held-out rows", EXAMPLES)
+    made.add_argument("--task", required=True, help=TASKS)
+    made.add_argument("--test", metavar="FILE", help="a table of rows to score on, in place of the task's held-out ones")
+    made.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)")
+    made.add_argument("--learned", action="append", default=[], metavar="PROMPT", help=f"{PROMPTS} (may be repeated)")
+    made.add_argument("--template", default="", help="for saved prompts without a recipe.json: the text around {input}")
+    add_rows(made)
+    add_model(made)
+
+
+def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from core.recipe import check_template
+    from core.runs.run import Scorebook, Scored, Skipped, common_rows, contest, rivals
+    from core.scoring.score import majority, written
+    from core.tasks.task import Handcrafted
+
+    for prompt in [*options.prompt, *([options.template] if options.template else [])]:
+        check_template(prompt)
+    task = load_task(options)
+    lm = load(options)
+    from core.runs.hub_prompts import load as load_prompt
+
+    contenders = rivals(task)
+    contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
+    for name in options.learned:
+        learned = load_prompt(name, lm, options.template)
+        tell_warnings(name, learned.warnings)
+        contenders.append(learned.contender(Path(name).name))
+    rows = common_rows(task.held_out, contenders)
+    if not rows:
+        raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
+    if len(rows) < len(task.held_out):
+        tell(f"note: {len(task.held_out) - len(rows)} rows that a contender was made with are left out for all.")
+    scores: list[Score] = []
+    skipped: dict[str, str] = {}
+    with bar(total=len(contenders) * len(rows), desc="scoring", unit="row") as rows_done:
+        for event in contest(lm, task, contenders, rows, Scorebook(), "held_out"):
+            done = len(scores) + len(skipped)
+            if isinstance(event, Skipped):
+                skipped[event.name] = event.reason
+                rows_done.update((done + 1) * len(rows) - rows_done.n)
+            elif isinstance(event, Scored):
+                rows_done.set_description(f"scoring {event.score.name[:30]}")
+                rows_done.update(done * len(rows) + event.score.n - rows_done.n)
+                if event.final:
+                    scores.append(event.score)
+    tell_skipped(skipped)
+    scores.append(majority(task, rows))
+    return {"contenders": [contender_row(score) for score in scores]}, table(scores)

@@ -1,0 +1,32 @@
+"""python -m app tasks: list the built-in tasks."""
+
+import argparse
+from typing import Any
+
+from app.commands.options import command
+
+EXAMPLES = """  python -m app tasks
+  python -m app tasks --json"""
+
+
+def add(commands: Any) -> None:
+    command(commands, "tasks", "list the built-in tasks", EXAMPLES)
+
+
+def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from core.tasks.task import load_task, slugs
+
+    tasks = [load_task(slug) for slug in slugs()]
+    rows = [
+        {
+            "slug": t.slug,
+            "name": t.name,
+            "labels": t.labels,
+            "train": len(t.train),
+            "validation": len(t.validation),
+            "held_out": len(t.held_out),
+        }
+        for t in tasks
+    ]
+    width = max(len(task.slug) for task in tasks)
+    return {"tasks": rows}, "\n".join(f"{task.slug:{width}}  {task.teaches}" for task in tasks)

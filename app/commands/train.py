@@ -1,0 +1,107 @@
+"""python -m app train: train a prompt, score it beside handcrafted ones, save it."""
+
+import argparse
+import signal
+import threading
+from dataclasses import fields
+from typing import Any
+
+from app.commands.options import TASKS, Outcome, add_model, add_rows, command, contender_row, load, load_task, table, tell, tell_skipped
+from core.recipe import Recipe, check
+
+EXAMPLES = """  python -m app train --task past-tense --out my-prompt
+  python -m app train --task capitals --method prefix --steps 40 --lr 0.01
+  python -m app train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good" --out reviews
+  python -m app train --task plural --seed 1 --json > seed-1.json
+
+Ctrl-C ends training, then scores and saves what was learned by then (exit code 130); a second one saves it unscored."""
+
+
+def add(commands: Any) -> None:
+    made = command(commands, "train", "train a prompt and score it beside handcrafted ones", EXAMPLES)
+    for spec in fields(Recipe):
+        if spec.name not in ("model", "dtype"):
+            _add_setting(made, spec)
+    made.add_argument("--test", metavar="FILE", help="a table of rows to hold out, in place of those that the task holds out")
+    made.add_argument("--out", metavar="DIR", help="save it here: a PEFT adapter with our recipe, a model card, and what `report` needs")
+    add_rows(made)
+    add_model(made)
+
+
+def _add_setting(made: argparse.ArgumentParser, spec: Any) -> None:
+    flag = "--" + spec.name.replace("_", "-")
+    by_method = spec.metadata.get("by_method")
+    kind = float if by_method else type(spec.default)
+    default = ", ".join(f"{value} for {method}" for method, value in by_method.items()) if by_method else str(spec.default)
+    default = f" (default {default})" if default else ""
+    extra: dict[str, Any] = {"choices": spec.metadata["choices"]} if "choices" in spec.metadata else {"type": _number(kind)}
+    required = spec.name == "task"
+    made.add_argument(
+        *((flag, "--lr") if spec.name == "learning_rate" else (flag,)),
+        dest=spec.name,
+        default=None,
+        required=required,
+        help=TASKS if required else spec.metadata["help"].replace("%", "%%") + default,
+        metavar=None if "choices" in spec.metadata else kind.__name__.upper(),
+        **extra,
+    )
+
+
+def _number(kind: type) -> Any:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            return text  # the recipe's own check names the field, the value and the bounds
+
+    return read
+
+
+def run(options: argparse.Namespace) -> tuple[dict[str, Any], str] | Outcome:
+    given = {spec.name: getattr(options, spec.name, None) for spec in fields(Recipe)}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        check(name, value)
+    task = load_task(options)  # before the model: a bad file is told at once
+    recipe = Recipe.from_dict({**task.recipe, **given})
+    lm = load(options)
+    from core.runs import saved_adapter as storage
+    from core.runs.result import train
+
+    if options.out:
+        storage.check_savable(lm, recipe.placement)
+        storage.check_target(options.out)
+    tell(*(f"note: {note}" for note in task.notes))
+    stop = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        """The first Ctrl-C ends training, and scoring follows; the second one ends that, too."""
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        made = train(lm, task, recipe, stopping=stop.is_set)
+        record = made.record
+        tell_skipped(record.skipped)
+        if record.stopped:
+            tell(f"note: {record.stopped}")
+        if options.out:
+            made.save(options.out)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    scores = list(record.held_out.values())
+    result = {
+        "recipe": recipe.to_dict(),
+        "parameters": record.parameters,
+        "seconds": record.seconds,
+        "steps": record.step,
+        "stopped": record.stopped,
+        "contenders": [contender_row(score) for score in scores],
+        "out": options.out,
+    }
+    text = f"{table(scores)}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
+    text += f", saved in {options.out}" if options.out else ""
+    code = 130 if stop.is_set() else 3 if record.stopped else 0
+    return Outcome(result, text, code)

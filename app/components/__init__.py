@@ -1,0 +1,1 @@
+"""The components that pages and panels are made of."""

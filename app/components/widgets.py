@@ -1,0 +1,89 @@
+"""The components of our own, each a gr.HTML with a constant template: a plot that keeps its zoom, trusted HTML, counters.
+
+A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one. What they do in
+the browser is in assets/page.js, which the page brings once in its head: each component's own copy made the page twice as large.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly
+
+from core.files import ASSETS
+from core.runs.run_file import without_nan
+
+PLOTLY = Path(plotly.__file__).parent / "package_data"
+SCRIPT = ASSETS / "page.js"
+# Plotly takes the browser as long to read as all the rest, so it is fetched before any component is made.
+HEAD = f'<script>{SCRIPT.read_text("utf-8")}</script><script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
+
+# How this page's events are told to Gradio. Progress is shown by the page itself. `show_progress_on` matters more than it looks:
+# without it Gradio's page walks, at every message of every event, through all outputs that any event ever had, which took the
+# browser 37 ms a training step and 140 ms a scrub.
+SILENT: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
+QUIET: dict[str, Any] = {**SILENT, "concurrency_limit": None, "api_visibility": "private"}
+
+FIGURE = (
+    '<figure class="plot"><figcaption class="plot-title"></figcaption>'
+    '<div class="plot-host" role="group"></div><p class="plot-note"></p>'
+    '<details class="plot-data"><summary>Data as a table</summary><div></div></details></figure>'
+)
+COUNTERS = '<p class="status counters" aria-live="off"></p>'
+SWITCH = '<button type="button" class="switch" aria-pressed="false">dark</button>'
+LINK = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
+
+
+def _own(function: str, template: str, value: str = "", **options: Any) -> gr.HTML:
+    """A component made of a constant template, and a function of assets/page.js."""
+    script = f"lab.{function}(element, props, trigger, watch)"
+    return gr.HTML(value, html_template=template, js_on_load=script, apply_default_css=False, **options)
+
+
+def plot(**options: Any) -> gr.HTML:
+    """A plotly figure that updates in place (Plotly.react): zoom, hover and camera survive. Its value: see `drawn`.
+
+    Its click event carries the number of the virtual token that was clicked (see `clicked_token`).
+    """
+    return _own("plot", FIGURE, **options)
+
+
+def html(value: str = "", **options: Any) -> gr.HTML:
+    """HTML made by app.view.show, where every text is escaped. Its click event carries `data-token` of what was clicked."""
+    return _own("html", '<div class="html-host"></div>', value, **options)
+
+
+def counters() -> gr.HTML:
+    """A line that says every five seconds what the server is doing; screen readers are spared it."""
+    return _own("counters", COUNTERS, elem_id="counters")
+
+
+def switch(**options: Any) -> gr.HTML:
+    """The button for light and dark."""
+    return _own("light", SWITCH, elem_id="switch", **options)
+
+
+def copied(**options: Any) -> gr.HTML:
+    """Where a link is put together, copied and told of. Its value: {link, home, said} as JSON."""
+    return _own("link", LINK, elem_id="copied", **options)
+
+
+def drawn(figure: dict[str, Any], caption: str = "") -> str:
+    """What `plot` takes: a figure of app.view.figures as one string. Gradio streams nested lists as edits, which went wrong.
+
+    caption: what stands below it once it has left the page, as a file.
+    """
+    return json.dumps(without_nan({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
+
+
+def clicked(event: gr.EventData, what: str, most: int) -> int | None:
+    """The number of the `what` (token, cell) that a click carries, below `most`, or None for anything else a browser may send."""
+    data = getattr(event, "_data", None)
+    number = data.get(what) if isinstance(data, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < most else None
+
+
+def clicked_token(event: gr.EventData) -> int | None:
+    """The virtual token that was clicked, or None."""
+    return clicked(event, "token", 200)

@@ -1,0 +1,1 @@
+"""What Gradio draws, a page a file."""

@@ -1,0 +1,298 @@
+"""The Inspect page: one toolbar (run, step, virtual token) and a panel for each analysis, all following it."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.components.widgets import QUIET, clicked_token, html
+from app.panels import PANELS
+from app.panels.panel import SLOTS, Panel, Shelf
+from app.sessions.contest import adapter_files, learned_contender, prefix_of
+from app.sessions.jobs import side_job
+from app.sessions.session import MOST_RUNS, Lab, Run, Session, recording_name, recording_named
+from app.view import show
+from app.view.report import report
+from core import LabError, Recipe, load_task
+from core.engine import Ticket
+from core.errors import shown
+from core.models.language_model import LanguageModel
+from core.recipe import check_template
+from core.runs.embedding_projector import projector_files
+from core.runs.record import loaded_record, score_row
+from core.runs.recordings import recordings
+from core.runs.run import Scored, Skipped, contest
+from core.runs.saved_adapter import load, pack
+from core.tasks.task import slugs
+
+UNTOLD = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
+FRAME = 0.15  # seconds a step while playing
+
+
+class InspectPage:
+    """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
+
+    def __init__(self, lab: Lab, recording: Run | None):
+        self.lab, self.recording = lab, recording
+        shelf = Shelf()
+        self.panels: list[Panel] = [panel(lab, shelf) for panel in PANELS]
+        self.message = html(elem_id="inspect-message")
+        html(show.lesson_link("reading", "can you read a soft prompt?"))
+        with gr.Row(elem_classes="picker"):
+            self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
+            self.beside = gr.Dropdown(
+                label="beside it", choices=[], multiselect=True, max_choices=SLOTS - 1, elem_id="inspect-beside", scale=3
+            )
+            self.save = gr.Button("Save", elem_id="save", scale=0, min_width=90)
+            self.report = gr.Button("Report", elem_id="report", scale=0, min_width=90)
+            self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=230)
+            self.vectors = gr.Button("Vectors as TSV", elem_id="vectors", scale=0, min_width=170)
+            self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=90)
+        with gr.Row(visible=False, elem_classes="ask") as self.template_row:
+            self.template = gr.Textbox(
+                label="the template of this prompt", info="What stands around {input}", max_length=2000, elem_id="load-template", scale=4
+            )
+            self.use = gr.Button("Use this template", elem_id="use-template", scale=0, min_width=160)
+        with gr.Row(elem_classes="toolbar"):
+            self.numbers = html(elem_id="numbers", min_width=200)
+            self.scrubber = gr.Slider(0, 60, value=0, step=1, label="step", elem_id="inspect-scrubber", min_width=220)
+            self.play = gr.Button("▶ Play", elem_id="inspect-play", min_width=80, scale=0)
+        for panel in self.panels:
+            panel.build()
+        self.bar = [self.numbers, self.scrubber]
+        self.head = [self.message, self.run, self.beside, *self.bar, self.file, self.upload, self.template_row, self.template]
+        self.panel_outputs = [*self.bar, *(output for panel in self.panels for output in panel.outputs)]
+        self.followers = [panel for panel in self.panels if panel.follows]
+        self.scrub_outputs = [output for panel in self.followers for output in panel.followed]
+        self.outputs = [*self.head, *self.panel_outputs[len(self.bar) :]]
+
+    # --- what the page shows ----------------------------------------------------------------------------------------
+
+    def runs(self, session: Session) -> list[Run]:
+        """The run that is shown, and those laid beside it."""
+        run = session.shown or self.recording
+        others = [known for known in session.runs if known.name in session.beside and known is not run]
+        return [run, *others][:SLOTS] if run else []
+
+    def paint(self, session: Session, message: str = "") -> list[Any]:
+        """The values of `outputs`."""
+        run = session.shown or self.recording
+        names = [*(known.name for known in session.runs), *map(recording_name, recordings())]
+        free = session.side_job is None or session.side_job.over
+        beside = [known.name for known in session.runs if known is not run]
+        return [
+            show.message(message),
+            gr.update(choices=names, value=run.name if run else None),
+            gr.update(choices=beside, value=[name for name in session.beside if name in beside], visible=bool(beside)),
+            *self._bar(session),
+            gr.update(visible=run is not None and session.offered is run),
+            gr.update(interactive=free),  # a file that comes while something is scored would be dropped by Gradio without a word
+            gr.update(visible=bool(session.untold)),
+            gr.skip(),
+            *(value for panel in self.panels for value in panel.paint(session, self.runs(session), working=not free)),
+        ]
+
+    def paint_panels(self, session: Session) -> list[Any]:
+        """The values of `panel_outputs`: all that follows the token, the step and the run."""
+        runs = self.runs(session)
+        working = session.side_job is not None and not session.side_job.over
+        return [*self._bar(session), *(value for panel in self.panels for value in panel.paint(session, runs, working=working))]
+
+    def forget(self, session: str) -> None:
+        """A session has left: what it had begun goes with it."""
+        for panel in self.panels:
+            panel.forget(session)
+
+    def _bar(self, session: Session) -> list[Any]:
+        run = session.shown or self.recording
+        if run is None or not run.record.readings:
+            return ["", gr.skip()]
+        done = len(run.record.readings) - 1
+        step = done if session.step is None else min(session.step, done)
+        count = len(run.record.readings[0].place)
+        return [show.numbers(count, session.chosen), gr.update(maximum=max(done, 1), value=step)]
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def wire(self, session: gr.State, train: Any) -> None:
+        """train: the Train page, whose plots show the same run."""
+        self.train_paint, self.train_outputs = train.paint, train.outputs
+
+        def choose(session: Session, event: gr.EventData) -> list[Any]:
+            self.choose(session, clicked_token(event))
+            return self.paint_panels(session)
+
+        for control in (self.run, self.beside):
+            control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET).then(
+                train.paint, [session], train.outputs, **QUIET
+            )
+        # One event for all that show tokens: Gradio's page walks through every event for every component as it opens.
+        tokens = [self.numbers, *(source for panel in self.panels for source in (*panel.texts, *panel.plots))]
+        gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET).then(
+            train.paint, [session], train.outputs, **QUIET
+        )
+        for source in (train.chips, train.plane):  # a token that is chosen there is lit here
+            source.click(train.choose, [session], [train.plane, train.chips], **QUIET).then(
+                self.paint_panels, [session], self.panel_outputs, **QUIET
+            )
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.scrub_outputs, trigger_mode="always_last", **QUIET)
+        self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET).then(
+            train.paint, [session], train.outputs, **QUIET
+        )
+        train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET)
+        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs], **QUIET).then(
+            self.paint_panels, [session], self.panel_outputs, **QUIET
+        ).then(train.paint, [session], train.outputs, **QUIET)
+        for panel in self.panels:
+            panel.wire(session, self)
+        self.save.click(self._save, [session], [self.message, self.file], **QUIET)
+        self.report.click(self._report, [session], [self.message, self.file], **QUIET)
+        self.vectors.click(self._vectors, [session], [self.message, self.file], **QUIET)
+        for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
+            event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET).then(train.paint, [session], train.outputs, **QUIET)
+
+    @staticmethod
+    def choose(session: Session, token: int | None) -> None:
+        """Light a virtual token up, everywhere; the same one again: none."""
+        if token is not None:
+            session.chosen = None if token == session.chosen else token
+
+    def _pick(self, session: Session, name: Any, beside: Any) -> list[Any]:
+        found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))
+        session.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
+        session.offered = None
+        if found is session.shown or not (session.shown and session.shown.busy):
+            if found is not session.shown:
+                session.shown, session.step, session.chosen = found, None, None
+            return self.paint(session)
+        return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.")
+
+    def _at(self, session: Session, step: Any) -> None:
+        run = session.shown or self.recording
+        if run is not None and isinstance(step, int | float):
+            session.step = None if step >= len(run.record.readings) - 1 else max(int(step), 0)
+
+    def _scrub(self, session: Session, step: Any) -> list[Any]:
+        self._at(session, step)
+        return self._followed(session)
+
+    def _followed(self, session: Session) -> list[Any]:
+        runs = self.runs(session)
+        return [value for panel in self.followers for value in panel.follow(session, runs)]
+
+    async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown or self.recording
+        if run is None or run.busy:
+            return
+        session.following += 1
+        mine = session.following
+        last = len(run.record.readings) - 1
+        for step in [*range(0, last, max(1, last // 60)), last]:
+            if session.following != mine:
+                return
+            self._at(session, step)
+            yield [*self._bar(session), *self._followed(session)]
+            await asyncio.sleep(FRAME)
+
+    async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[list[Any]]:
+        """Offer what `job` makes (bytes) as a file to download."""
+        async for data, problem in side_job(self.lab, session, job, lambda event: event):
+            if problem:
+                yield [show.message(problem), gr.skip()]
+            if data:
+                for update in self._offer(session, data, name):
+                    yield update
+
+    def _offer(self, session: Session, data: bytes, name: str) -> Iterator[list[Any]]:
+        """What the page shows when a file is there to download."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="prompt-"))
+            path = folder / name
+            path.write_bytes(data)
+        except OSError:
+            yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
+            return
+        session.offered = session.shown or self.recording
+        yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
+        shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
+
+    def _report(self, session: Session) -> Iterator[list[Any]]:
+        """The run that is shown as one HTML file: all of it is in its record, so the device isn't asked for anything."""
+        run = session.shown or self.recording
+        if run is None or run.busy or not run.record.readings:
+            yield [show.message("There is nothing to report yet: train a prompt to its end, or stop it."), gr.skip()]
+            return
+        yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
+
+    async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
+        run = session.shown
+        if run is None or prefix_of(run) is None or run.busy:
+            yield [show.message("There is nothing to save yet: train a prompt to its end, or stop it."), gr.skip()]
+            return
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
+            yield pack(adapter_files(lm, run))
+
+        async for update in self._give(session, job, "soft-prompt.zip"):
+            yield update
+
+    async def _vectors(self, session: Session) -> AsyncIterator[list[Any]]:
+        """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
+        runs = [run for run in self.runs(session) if prefix_of(run) is not None and not run.busy]
+        if not runs:
+            yield [show.message("There are no vectors to write yet: train a prompt to its end, or load one."), gr.skip()]
+            return
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
+            yield pack(projector_files(lm, self.lab.vocabulary(lm), {run.name: run.record for run in runs}))
+
+        async for update in self._give(session, job, "vectors.zip"):
+            yield update
+
+    async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[list[Any]]:
+        """Load a prompt, and score it. template: what a prompt without our recipe was asked for, the second time."""
+        if session.shown and session.shown.busy:
+            yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
+            return
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run | Scored | Skipped]:
+            if not path:
+                raise LabError("No file arrived: choose a zip that was saved here.")
+            if template is not None:
+                check_template(str(template))
+            learned = load(Path(path), lm, str(template or ""))
+            session.untold = not learned.record and not template
+            if session.untold:
+                return
+            made_for = learned.made_for
+            task = load_task(made_for) if made_for in slugs() else session.task
+            if made_for and made_for != task.slug:
+                told.append(f"It was trained on another task ({shown(made_for)}) than {shown(task.name)}, on which it is scored here.")
+            record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
+            number = 1 + sum(run.learned is not None for run in session.runs)
+            run = Run(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
+            yield run
+            yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
+
+        loaded: list[Run] = []
+        told: list[str] = []
+
+        def take(event: Any) -> None:
+            if isinstance(event, Run):
+                loaded.append(event)
+                session.runs = [*session.runs, event][-MOST_RUNS:]
+                session.shown, session.step, session.chosen = event, None, None
+            elif isinstance(event, Scored) and event.final:
+                loaded[0].record.scores = [score_row(event.score, samples=False)]
+                loaded[0].record.held_out = {event.score.name: event.score}
+
+        async for _, problem in side_job(self.lab, session, job, take):
+            warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
+            painted = self.paint(session, problem or (UNTOLD if session.untold else " ".join((*warnings, *told))))
+            if session.untold:
+                painted[self.outputs.index(self.template)] = session.task.template
+            yield painted

@@ -1,0 +1,286 @@
+"""The Learn page: one part of one lesson at a time. Read, predict, run, compare, and why."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.components.widgets import QUIET, SILENT, clicked, drawn, html, plot
+from app.lessons import EXPERIMENTS, Experiment
+from app.pages.calculator import Calculator
+from app.panels.panel import Findings, Shelf, View
+from app.sessions.jobs import BEAT, side_job
+from app.sessions.session import Lab, Session
+from app.view import lesson, show
+from app.view.lesson import Part
+from core.engine import Ticket
+from core.errors import shown
+from core.files import ROOT
+from core.models.language_model import LanguageModel
+
+TEACHERS = ROOT / "docs" / "teachers.md"
+PAINT_GAP = 0.25  # seconds at least between two paints of an experiment that goes on
+MOST_ON_SHELF = 60  # experiments, and prompts trained for them, of all sessions
+
+# Progress stays in the browser, as the session's token does. Storage may be forbidden: then nothing is kept, and nothing breaks.
+READ = """(...given) => {
+  const read = () => { try { return localStorage.getItem('soft-prompt-lab-lessons') || ''; } catch { return ''; } };
+  return [given[0], read()];
+}"""
+KEEP = "(progress) => { if (progress) try { localStorage.setItem('soft-prompt-lab-lessons', progress); } catch {} }"
+
+
+@dataclass
+class Going:
+    """An experiment that somebody's session runs, and that others may watch."""
+
+    findings: Findings
+    ticket: Ticket | None = None
+
+
+class LearnPage:
+    """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
+
+    def __init__(self, lab: Lab):
+        self.lab, self.shelf = lab, Shelf(MOST_ON_SHELF)
+        self.experiments: dict[str, Experiment] = {kind.name: kind(lab, self.shelf) for kind in EXPERIMENTS}
+        self.going: dict[tuple, Going] = {}  # by key
+        fresh = lesson.Progress()
+        self.kept = gr.Textbox(visible=False)
+        with gr.Row(elem_classes=["split", "learn"]):
+            with gr.Column(scale=0, min_width=300, elem_classes="controls"):
+                self.contents = html(lesson.contents(fresh), elem_id="lessons")
+            with gr.Column(scale=1, min_width=320, elem_classes="results"):
+                self.message = html(elem_id="learn-message")
+                self.head = html(lesson.head(fresh), elem_id="lesson-head")
+                self.reading = html(lesson.reading(fresh.part), elem_id="lesson-text", elem_classes="prose")
+                self.bet = gr.Radio(label=fresh.part.question, choices=_choices(fresh.part), elem_id="bet")
+                with gr.Row(elem_classes="buttons"):
+                    self.go = gr.Button("Run it", variant="primary", elem_id="lesson-run", interactive=False, scale=0, min_width=180)
+                    self.halt = gr.Button("Stop", elem_id="lesson-stop", interactive=False, scale=0, min_width=90)
+                self.state = html(elem_id="lesson-state")
+                self.verdict = html(elem_id="lesson-outcome")
+                self.plot = plot(elem_id="lesson-plot")
+                self.result = html(elem_id="lesson-result")
+                self.why = html(elem_id="lesson-why", elem_classes="prose")
+                with gr.Column(visible=False) as self.tools:
+                    self.calculator = Calculator(lab)
+                with gr.Row(elem_classes="buttons"):
+                    self.back = gr.Button("← Back", elem_id="lesson-back", scale=0, min_width=110)
+                    self.next = gr.Button("Next →", elem_id="lesson-next", scale=0, min_width=110)
+                if TEACHERS.is_file():
+                    with gr.Accordion("For teachers: an hour with these lessons", open=False, elem_id="for-teachers"):
+                        gr.Markdown(TEACHERS.read_text("utf-8"), elem_id="teachers-text")
+        self.live = [self.message, self.go, self.halt, self.state, self.verdict, self.plot, self.result, self.why, self.kept, self.contents]
+        self.outputs = [*self.live, self.head, self.reading, self.bet, self.tools, self.back, self.next]
+
+    # --- what the page shows ----------------------------------------------------------------------------------------
+
+    def paint(self, session: Session, message: str = "") -> list[Any]:
+        """The values of `outputs`."""
+        progress = session.lessons
+        part, parts = progress.part, progress.lesson.parts
+        bet = progress.bets.get(part.key)
+        return [
+            *self.paint_live(session, message),
+            lesson.head(progress),
+            lesson.reading(part),
+            gr.update(label=part.question, choices=_choices(part), value=bet, interactive=part.key not in progress.done),
+            gr.update(visible=part.run == "spectrum" and part.key in progress.done),
+            gr.update(interactive=part.number > 0),
+            gr.update(interactive=part.number + 1 < len(parts)),
+        ]
+
+    def paint_live(self, session: Session, message: str = "") -> list[Any]:
+        """The values of `live`: all that changes while an experiment goes on."""
+        progress = session.lessons
+        part = progress.part
+        experiment, key = self._experiment(part)
+        findings = self._seen(session, part)
+        done = part.key in progress.done
+        going = self.going.get(key)
+        watching = progress.running == key
+        view = experiment.view(part.settings, findings) if findings else View()
+        told = self._told(part, findings) if done else None
+        return [
+            show.message(message),
+            gr.update(value="Run again" if done else experiment.button, interactive=part.key in progress.bets and progress.running is None),
+            gr.update(interactive=progress.running is not None),
+            self._state(session, part, going.findings if going and watching else None),
+            lesson.verdict(part, progress.bets[part.key], told) if told else "",
+            drawn(view.figure) if view.figure else "",
+            view.html,
+            lesson.reasons(part, told) if told else "",
+            progress.to_json(),
+            lesson.contents(progress),
+        ]
+
+    def _state(self, session: Session, part: Part, going: Findings | None) -> str:
+        """Where the experiment is, in words."""
+        progress = session.lessons
+        key = self._experiment(part)[1]
+        if going:
+            waits = "" if self.lab.engine.lm else " The model is still loading; this goes on as soon as it is there."
+            return f'<p class="note" role="status">{going.words()}{waits}</p>'
+        if progress.running is not None:
+            return '<p class="note">What you started in another part is still going on: wait for it, or stop it.</p>'
+        if part.key not in progress.bets:
+            return '<p class="note">Say what you expect first: then you can run it.</p>'
+        known = self.shelf.get(key)
+        if part.key in progress.done:
+            if known is None:
+                return '<p class="note">You have done this part; its results are no longer kept here. Run it again to see them.</p>'
+            if key not in progress.mine:
+                return '<p class="note">These results were computed earlier on this server, from the very same settings. “Run again” does it live.</p>'
+        return ""
+
+    def _experiment(self, part: Part) -> tuple[Experiment, tuple]:
+        experiment = self.experiments[part.run]
+        return experiment, experiment.key(part.settings)
+
+    def _seen(self, session: Session, part: Part) -> Findings | None:
+        """What this session may see: what it waits for, and what it has finished. Never what it has still to bet on."""
+        key = self._experiment(part)[1]
+        going = self.going.get(key)
+        if session.lessons.running == key and going:
+            return going.findings
+        return self.shelf.get(key) if part.key in session.lessons.done else None
+
+    def _told(self, part: Part, findings: Findings | None) -> lesson.Told | None:
+        return self.experiments[part.run].told(part.settings, findings) if findings and findings.whole else None
+
+    # --- experiments ------------------------------------------------------------------------------------------------
+
+    async def run(self, session: Session, bet: Any = None) -> AsyncIterator[list[Any]]:
+        """Do the open part's experiment, or show what is known of it; watch, where somebody else is just doing it."""
+        progress, part = session.lessons, session.lessons.part
+        self.take_bet(session, bet)
+        if part.key not in progress.bets or progress.running is not None:
+            yield self.paint(session, "" if part.key in progress.bets else "Choose what you expect first.")
+            return
+        key = self._experiment(part)[1]
+        again, problem, painted = part.key in progress.done, "", 0.0
+        try:
+            while again or self.shelf.get(key) is None:
+                progress.running = key
+                other = self.going.get(key)
+                watching = other is not None and other.ticket is not None and not other.ticket.over
+                steps = self._watch(session, other.ticket, key) if watching and other and other.ticket else self._begin(session, part)
+                status = ""
+                async for now in steps:
+                    status, problem = now
+                    if time.monotonic() - painted >= PAINT_GAP:
+                        painted = time.monotonic()
+                        yield [*self.paint_live(session), *[gr.skip()] * (len(self.outputs) - len(self.live))]
+                if status == "done":
+                    break
+                if not (watching and status == "cancelled" and progress.running == key):
+                    break  # stopped, or it failed; whoever only watched one that was stopped goes on by itself
+            findings = self.shelf.get(key)
+            if findings and not problem:
+                progress.done[part.key] = self.experiments[part.run].told(part.settings, findings).outcome
+        finally:
+            if progress.running == key:
+                progress.running = None
+        yield self.paint(session, problem)
+
+    async def _begin(self, session: Session, part: Part) -> AsyncIterator[tuple[str, str]]:
+        """Do it as a job of this session: yields its status, and a sentence where it failed."""
+        experiment, key = self._experiment(part)
+        going, before = Going(Findings()), session.side_job
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            for event in experiment.job(lm, part.settings, ticket):
+                if event is not None:
+                    going.findings.take(event)
+                yield event
+            going.findings.whole, going.findings.going = True, False
+            self.shelf.put(key, going.findings)
+            session.lessons.mine.add(key)
+
+        async for _, problem in side_job(self.lab, session, job, lambda event: event):
+            if session.side_job is before or session.side_job is None:  # it was refused
+                yield "failed", problem
+                return
+            going.ticket = session.side_job
+            self.going[key] = going
+            yield going.ticket.status, going.ticket.message
+        if self.going.get(key) is going:
+            del self.going[key]
+
+    async def _watch(self, session: Session, ticket: Ticket, key: tuple) -> AsyncIterator[tuple[str, str]]:
+        """Look on while another session's job does it, until it is over, or this session stops looking."""
+        while not ticket.over and session.lessons.running == key:
+            changes = ticket.changes
+            yield ticket.status, ""
+            await ticket.changed(changes, BEAT)
+        yield ticket.status, ticket.message
+
+    def stop(self, session: Session) -> None:
+        """End this session's experiment, or its looking on."""
+        if session.lessons.running is None:
+            return
+        session.lessons.running = None
+        if session.side_job:
+            self.lab.engine.cancel(session.side_job)
+        for going in self.going.values():
+            if going.ticket:
+                going.ticket.tell()
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def wire(self, session: gr.State) -> None:
+
+        def keep(event: Any) -> None:
+            event.then(None, [self.kept], None, js=KEEP, **SILENT)
+
+        def choose(session: Session, event: gr.EventData) -> list[Any]:
+            number = clicked(event, "cell", len(lesson.lessons()))
+            if number is not None:
+                session.lessons.go(lesson.lessons()[number].id)
+            return self.paint(session)
+
+        def turn(session: Session, event: gr.EventData) -> list[Any]:
+            number = clicked(event, "cell", len(session.lessons.lesson.parts))
+            return self.move(session, session.lessons.part.number if number is None else number)
+
+        keep(self.contents.click(choose, [session], self.outputs, **QUIET))
+        keep(self.head.click(turn, [session], self.outputs, **QUIET))
+        keep(self.bet.input(self.predict, [session, self.bet], self.live, **QUIET))
+        keep(self.go.click(self.run, [session, self.bet], self.outputs, **QUIET))
+        self.halt.click(self.stop, [session], None, **QUIET)
+        keep(self.back.click(lambda s: self.move(s, s.lessons.part.number - 1), [session], self.outputs, **QUIET))
+        keep(self.next.click(lambda s: self.move(s, s.lessons.part.number + 1), [session], self.outputs, **QUIET))
+        self.calculator.wire()
+
+    def arrive(self, session: Session, kept: Any, request: gr.Request) -> list[Any]:
+        """A page was opened: its browser's progress, and the lesson that its address asks for. First the tab that is open."""
+        progress = session.lessons
+        progress.running = None
+        progress.take(kept)
+        wanted = str(dict(request.query_params or {}).get("lesson", ""))
+        found = progress.go(wanted)
+        message = "" if found or not wanted else f"There is no lesson {shown(wanted)}: choose one from the list."
+        tab = gr.Tabs(selected="learn") if wanted else gr.skip()
+        return [tab, *self.paint(session, message)]
+
+    def take_bet(self, session: Session, bet: Any) -> None:
+        progress, part = session.lessons, session.lessons.part
+        if isinstance(bet, str) and bet in part.choices and part.key not in progress.done:
+            progress.bets[part.key] = bet
+
+    def predict(self, session: Session, bet: Any) -> list[Any]:
+        self.take_bet(session, bet)
+        return self.paint_live(session)
+
+    def move(self, session: Session, part: int) -> list[Any]:
+        """To another part of the open lesson, where there is one."""
+        if 0 <= part < len(session.lessons.lesson.parts):
+            session.lessons.at = (session.lessons.at[0], part)
+        return self.paint(session)
+
+
+def _choices(part: Part) -> list[tuple[str, str]]:
+    return [(words, outcome) for outcome, words in part.choices.items()]

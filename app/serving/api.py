@@ -1,0 +1,478 @@
+"""The page's work as named endpoints for programs: the same engine, the same limits, the same sentences. See docs/api.md.
+
+A program gets a handle of each run that it makes; who doesn't know the handle can't find the run. What an endpoint takes and
+says of itself is read from its signature and docstring; `train`'s settings are the recipe's own fields.
+"""
+
+import asyncio
+import hashlib
+import inspect
+import secrets
+import shutil
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import gradio as gr
+import numpy as np
+
+from app.components.controls import SETTINGS
+from app.serving.returning import KEPT_SECONDS
+from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
+from app.sessions.session import MOST_RUNS, Lab, Run, Session
+from core import LabError, Recipe, load_task
+from core.engine import Ticket
+from core.errors import shown
+from core.models.language_model import LanguageModel
+from core.recipe import check_template
+from core.runs.record import score_row
+from core.runs.run import Scored, Skipped, common_rows, contest, rivals
+from core.runs.saved_adapter import pack
+from core.scoring.answering import answer, label_probabilities
+from core.scoring.score import Contender, bare, majority, written
+from core.tasks.task import Handcrafted, Task, read_task, slugs
+
+MOST_KEPT = 60  # runs of all programs
+MOST_ROWS_TEXT = 200_000  # characters
+MOST_TEXT = 4000  # characters of anything else
+MOST_PROMPTS = 12
+MOST_NEAREST = 50
+MOST_TOKENS = 64  # of an answer
+MOST_PLACES = 100  # steps of a path
+GAP, BEAT = 0.1, 2.0  # seconds at least, and at most, between two words on a job; Gradio notices by them that a program has left
+CAVEAT = (
+    "Nearest tokens mostly tell where a prompt started: `control` is the start moved as far in a random direction, which learned nothing."
+)
+UNKNOWN = "There is no run under this handle: /train gives one, and keeps the run for half an hour after it was last asked for."
+
+
+class File(TypedDict):
+    """A file as Gradio passes it on."""
+
+    path: str
+
+
+@dataclass
+class _Kept:
+    run: Run
+    caller: str
+    used: float
+
+
+class Handles:
+    """Runs by handle. Called from the server's event loop only, so it needs no lock."""
+
+    def __init__(self, lab: Lab, clock: Callable[[], float] = time.monotonic):
+        self._lab, self._clock = lab, clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the one that was asked for last stands last
+
+    def add(self, run: Run, caller: str) -> str:
+        """A new handle for a run of this caller."""
+        handle = secrets.token_urlsafe(24)
+        self._kept[handle] = _Kept(run, caller, self._clock())
+        self._sweep()
+        return handle
+
+    def get(self, handle: Any) -> _Kept:
+        """The run of a handle. LabError where there is none."""
+        self._sweep()
+        kept = self._kept.get(handle) if isinstance(handle, str) else None
+        if kept is None:
+            raise LabError(UNKNOWN)
+        kept.used = self._clock()
+        self._kept.move_to_end(str(handle))
+        return kept
+
+    def done(self, handle: Any) -> _Kept:
+        """As `get`, for a run that is over. LabError while it is going on, and where it never began."""
+        kept = self.get(handle)
+        if kept.run.busy:
+            raise LabError("This run is still going on: wait for its last word.")
+        if not kept.run.record.readings:
+            raise LabError("This run never began, so there is nothing to look at: train another.")
+        return kept
+
+    def _sweep(self) -> None:
+        idle = [(handle, kept) for handle, kept in self._kept.items() if not kept.run.busy]
+        gone = {handle for handle, kept in idle if self._clock() - kept.used > KEPT_SECONDS}
+        for caller in {kept.caller for _, kept in idle}:
+            own = [handle for handle, kept in idle if kept.caller == caller and handle not in gone]
+            gone |= set(own[: max(0, len(own) - MOST_RUNS)])
+        left = [handle for handle, _ in idle if handle not in gone]
+        gone |= set(left[: max(0, len(self._kept) - len(gone) - MOST_KEPT)])
+        for handle in gone:
+            del self._kept[handle]
+
+
+class Api:
+    """The endpoints, over a lab."""
+
+    def __init__(self, lab: Lab):
+        self.lab, self.handles = lab, Handles(lab)
+
+    def wire(self) -> None:
+        """Make the endpoints. Inside gr.Blocks."""
+        _describe_train(self.train)
+        for endpoint in (self.tasks, self.train, self.evaluate, self.nearest, self.pca, self.generate, self.download):
+            gr.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
+
+    # --- endpoints --------------------------------------------------------------------------------------------------
+
+    def tasks(self) -> list[dict]:
+        """The built-in tasks: name, what each teaches, its labels (null where answers are free), its first rows, and how many
+        rows are for training, validation and held out.
+        """
+        return [_about(load_task(slug)) for slug in slugs()]
+
+    async def train(self, request: gr.Request, task: Any, rows: Any, *values: Any) -> AsyncIterator[dict]:
+        given = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
+        task = await asyncio.to_thread(_task, task, rows)
+        recipe = _recipe(task, given)
+        caller = _caller(request)
+        session = Session(id=caller, task=task)
+        run = self.lab.start(session, recipe)
+        ticket = run.ticket
+        assert ticket is not None
+        handle = self.handles.add(run, caller)
+        async for _ in self._follow(ticket):
+            yield _progress(handle, run)
+
+    async def evaluate(self, request: gr.Request, run: str = "", task: str = "", prompts: list[str] = []) -> AsyncIterator[dict]:  # noqa: B006
+        """Score a run, and prompts in words, on a task's held-out rows, beside no prompt and the task's own handcrafted ones.
+
+        Parameters:
+            run: the handle of a run; empty to score prompts in words alone
+            task: a built-in task's name, where no run is given (a run is scored on its own task)
+            prompts: up to 12 prompts to score beside it, each with {input} once, where the input goes
+
+        Returns:
+            the scores so far, with 95 % intervals, and at the end all of them (done is true)
+        """
+        asked = self.handles.done(run).run if run else None
+        if asked is None and not task:
+            raise LabError("Nothing was named to score: give the handle of a run, or a task.")
+        if asked is not None and task not in ("", asked.task.slug):
+            raise LabError(f"This run belongs to the task {shown(asked.task.slug)}: leave the other one out.")
+        rows = asked.task if asked else _task(task, "")
+        contenders = [
+            *([_learned(asked)] if asked else []),
+            *(written(rows, prompt) for prompt in _prompts(prompts)),
+            *rivals(rows),
+        ]
+        held_out = common_rows(rows.held_out, contenders)
+        if not held_out:
+            raise LabError("Every held-out row stands in a prompt, so none is left to score on: leave some examples out.")
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            yield from contest(lm, rows, contenders, held_out, self.lab.book, "held_out")
+            yield Scored("held_out", majority(rows, held_out))
+
+        ticket = self.lab.engine.submit(_caller(request), job)
+        async for over in self._follow(ticket):
+            scores = [score_row(event.score, samples=False) for event in ticket.events if isinstance(event, Scored) and event.final]
+            skipped = {event.name: event.reason for event in ticket.events if isinstance(event, Skipped)}
+            yield {"done": over, "task": rows.slug, "rows": len(held_out), "scores": [_row(score) for score in scores], "skipped": skipped}
+
+    async def nearest(self, request: gr.Request, run: str, k: int = 5) -> dict:
+        """The vocabulary tokens nearest to each vector of a trained soft prompt, by cosine, with the distance to each.
+
+        Beside each vector stands its control: the same start moved as far in a random direction.
+
+        Parameters:
+            run: the handle of a run
+            k: how many tokens to list for each vector, 1 to 50
+
+        Returns:
+            for each position the nearest tokens, those of the control, and how far the vector has moved
+        """
+        asked = self.handles.done(run).run
+        most = _whole(k, "k", 1, MOST_NEAREST)
+        if asked.record.kind != "soft":
+            raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[dict[str, Any]]:
+            learned, start = contender_at(asked, asked.record.step).prefix.snapshot(), asked.record.vectors[0]
+            found = self.lab.vocabulary(lm).nearest_beside_control(learned, start, most)
+            listed = [
+                [
+                    {"token": lm.token_text(token), "id": token, "cosine": round(cosine, 4), "l2": round(l2, 4)}
+                    for token, cosine, l2 in zip(*row, strict=True)
+                ]
+                for row in zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)
+            ]
+            moved = np.linalg.norm(learned - start, axis=1).tolist()
+            yield {
+                "tokens": [
+                    {"position": i, "nearest": listed[i], "control": listed[i + len(learned)], "moved": round(moved[i], 4)}
+                    for i in range(len(learned))
+                ],
+                "caveat": CAVEAT,
+            }
+
+        return await self._result(request, job)
+
+    def pca(self, run: str) -> dict:
+        """Each vector's path through training in a fixed plane: the first three principal components of the vocabulary's
+        embeddings (of a K/V prefix: of real tokens' values in its middle layer), with a sample of real tokens around it.
+
+        Parameters:
+            run: the handle of a run
+
+        Returns:
+            steps and, for each, (x, y, z) of every vector and of its control, the start moved as far at random; the cloud of tokens;
+            explained, each component's share of the vocabulary's variance; hidden, the share of each vector at the end that the
+            first two components don't show
+        """
+        record = self.handles.done(run).run.record
+        last = len(record.readings) - 1
+        steps = sorted({round(i * last / MOST_PLACES) for i in range(MOST_PLACES + 1)})
+        return {
+            "steps": steps,
+            "places": [_rounded(record.readings[step].place) for step in steps],
+            "control": [_rounded(record.readings[step].control_place) for step in steps],
+            "explained": [round(share, 4) for share in record.explained],
+            "hidden": _rounded(record.readings[last].hidden),
+            "cloud": [
+                {"token": record.texts.get(token, ""), "place": place}
+                for token, place in zip(record.cloud_ids, _rounded(record.cloud), strict=True)
+            ],
+        }
+
+    async def generate(self, request: gr.Request, run: str, text: str, tokens: int = 12) -> dict:
+        """What the model answers to a text after a trained prompt, beside no prompt and the best handcrafted one. Greedy.
+
+        Parameters:
+            run: the handle of a run
+            text: the input to answer; the run's template goes around it
+            tokens: the most tokens of an answer, 1 to 64; it ends sooner at a line break or where the model ends it
+
+        Returns:
+            each one's answer and, on a task with labels, each label's share among them
+        """
+        asked = self.handles.done(run).run
+        most = _whole(tokens, "tokens", 1, MOST_TOKENS)
+        if not isinstance(text, str) or not 0 < len(text.strip()) <= len(text) <= MOST_TEXT:
+            raise LabError(f"text is {shown(text)}: give an input of 1 to {MOST_TEXT:,} characters.")
+        asked_of = [_learned(asked), bare(asked.task), best_written(asked)]
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+            for contender in filter(None, asked_of):
+                labels = asked.task.labels
+                shares = dict(zip(labels, label_probabilities(lm, contender, text, labels), strict=True)) if labels else None
+                words = ""
+                for so_far in answer(lm, contender, text, most):
+                    words = so_far
+                    yield None
+                yield {"name": contender.name, "kind": contender.kind, "answer": words, "labels": shares}
+
+        return {"text": text, "answers": await self._results(request, job)}
+
+    async def download(self, request: gr.Request, run: str) -> AsyncIterator[File]:
+        """A trained prompt as a zip: a PEFT adapter (`PeftModel.from_pretrained` loads its folder) with recipe.json beside it.
+
+        Parameters:
+            run: the handle of a run
+
+        Returns:
+            the file
+        """
+        asked = self.handles.done(run).run
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
+            yield pack(adapter_files(lm, asked))
+
+        data = await self._result(request, job)
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="prompt-"))
+            (folder / "soft-prompt.zip").write_bytes(data)
+        except OSError as error:
+            raise LabError("The server's disk is full, so no file can be written: please tell whoever runs it.") from error
+        yield gr.FileData(path=str(folder / "soft-prompt.zip"), orig_name="soft-prompt.zip").model_dump()
+        shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    async def _follow(self, ticket: Ticket) -> AsyncIterator[bool]:
+        """Whenever there is news of a job, and at least every two seconds, whether it is over. LabError where it failed.
+
+        Whoever stops listening ends the job.
+        """
+        over = False
+        try:
+            while not over:
+                changes, over = ticket.changes, ticket.over
+                if ticket.status == "failed":
+                    raise LabError(ticket.message)
+                yield over
+                if not over:
+                    await asyncio.sleep(GAP)
+                    await ticket.changed(changes, BEAT)
+        finally:
+            self.lab.engine.cancel(ticket)
+
+    async def _results(self, request: gr.Request, job: Any) -> list[Any]:
+        ticket = self.lab.engine.submit(_caller(request), job)
+        async for _ in self._follow(ticket):
+            pass
+        return list(ticket.events)
+
+    async def _result(self, request: gr.Request, job: Any) -> Any:
+        return (await self._results(request, job))[0]
+
+
+def _caller(request: gr.Request) -> str:
+    """Whose turns a call takes: a program's, by Gradio's hash of its connection, from which nobody can tell the hash."""
+    return "api " + hashlib.sha256(str(request.session_hash).encode()).hexdigest()
+
+
+def _learned(run: Run) -> Contender:
+    return replace(learned_contender(run), name="learned")
+
+
+def _about(task: Task) -> dict[str, Any]:
+    return {
+        "task": task.slug,
+        "name": task.name,
+        "teaches": task.teaches,
+        "labels": list(task.labels) if task.labels else None,
+        "rows": [[row.input, row.output] for row in task.train[:5]],
+        "train": len(task.train),
+        "validation": len(task.validation),
+        "held_out": len(task.held_out),
+    }
+
+
+def _task(name: Any, rows: Any) -> Task:
+    if not isinstance(name, str) or not isinstance(rows, str):
+        raise LabError("task and rows are texts: name a task, or give rows.")
+    if rows.strip():
+        if len(rows) > MOST_ROWS_TEXT:
+            raise LabError(f"rows has {len(rows):,} characters, more than {MOST_ROWS_TEXT:,}: give fewer rows.")
+        return read_task(rows.encode("utf-8", "replace"), "your rows", pasted=True)
+    if name not in slugs():
+        raise LabError(f"There is no task {shown(name)}: choose one of {', '.join(slugs())}, or give rows of your own.")
+    return load_task(name)
+
+
+def _recipe(task: Task, given: dict[str, Any]) -> Recipe:
+    for name, value in given.items():
+        if isinstance(value, str) and len(value) > MOST_TEXT:
+            raise LabError(f"{name} has {len(value):,} characters, more than {MOST_TEXT:,}: shorten it.")
+    known = {name: value for name, value in task.recipe.items() if name in SETTINGS}
+    return Recipe.from_dict({**known, **given, "task": task.slug})
+
+
+def _prompts(prompts: Any) -> list[Handcrafted]:
+    if not isinstance(prompts, list) or len(prompts) > MOST_PROMPTS:
+        raise LabError(f"prompts is no list of up to {MOST_PROMPTS} texts: give each with {{input}} once.")
+    for prompt in prompts:
+        if not isinstance(prompt, str) or len(prompt) > MOST_TEXT:
+            raise LabError(f"prompts holds {shown(prompt)}: give texts of up to {MOST_TEXT:,} characters.")
+        check_template(prompt)
+    return [Handcrafted(f"mine {number}", prompt) for number, prompt in enumerate(prompts, start=1)]
+
+
+def _whole(value: Any, name: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or value != int(value):
+        raise LabError(f"{name} is {shown(value)}: choose a whole number from {low} to {high}.")
+    return int(value)
+
+
+def _rounded(values: Any) -> Any:
+    return [[round(x, 4) for x in row] if isinstance(row, list) else round(row, 4) for row in values.tolist()]
+
+
+ROW = ("name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "exact", "agreement", "positions", "parameters")
+
+
+def _row(score: dict[str, Any]) -> dict[str, Any]:
+    return {name: score[name] for name in ROW}
+
+
+def _progress(handle: str, run: Run) -> dict[str, Any]:
+    record = run.record
+    steering = record.validation[-1] if record.validation else None
+    return {
+        "run": handle,
+        "status": run.status,
+        "step": record.step,
+        "steps": run.recipe.steps,
+        "loss": record.losses[-1] if record.losses else None,
+        "validation": {"step": steering["step"], "accuracy": steering["accuracy"], "n": steering["n"]} if steering else None,
+        "scores": [_row(score) for score in record.scores if score["final"]],
+        "difference": record.difference,
+        "seconds": round(record.seconds, 3),
+        "stopped": record.stopped,
+        "notes": list(run.task.notes),
+    }
+
+
+# --- what the documentation says of an endpoint -----------------------------------------------------------------------
+
+
+def _told(endpoint: Any) -> Any:
+    """The endpoint as Gradio gets it: a LabError is a sentence for the caller; its types are those of one answer."""
+    signature = inspect.signature(endpoint)
+    hints = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    yields = inspect.isasyncgenfunction(endpoint)
+    answer = getattr(signature.return_annotation, "__args__", [signature.return_annotation])[0] if yields else signature.return_annotation
+
+    async def streamed(*given: Any) -> AsyncIterator[Any]:
+        try:
+            async for said in endpoint(*given):
+                yield said
+        except LabError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    async def answered(*given: Any) -> Any:
+        try:
+            said = endpoint(*given)
+            return await said if inspect.isawaitable(said) else said
+        except LabError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    made: Any = streamed if yields else answered
+    made.__name__, made.__doc__ = endpoint.__name__, endpoint.__doc__
+    made.__signature__ = signature.replace(return_annotation=answer)
+    made.__annotations__ = {**hints, "return": answer}
+    return made
+
+
+def _describe_train(train: Any) -> None:
+    """Give `train` its signature and its words from the recipe's fields."""
+    parameters = [
+        inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request),
+        inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default="past-tense"),
+        inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default=""),
+    ]
+    lines = [
+        "task: a built-in task's name, as /tasks lists them",
+        "rows: rows of your own in its place: CSV, TSV or JSON Lines with the columns input and output, or text and label; lines "
+        "like `France -> Paris`; or a task file; up to 200,000 characters",
+    ]
+    for spec in fields(Recipe):
+        if spec.name in SETTINGS:
+            facts = spec.metadata
+            by_method = facts.get("by_method")
+            kind = Literal[facts["choices"]] if "choices" in facts else float if by_method else type(spec.default)
+            default = " or ".join(f"{value} ({method})" for method, value in by_method.items()) if by_method else repr(spec.default)
+            lines.append(f"{spec.name}: {facts['help']}; left out: the task's own, or {default}")
+            parameters.append(inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
+    train.__func__.__signature__ = inspect.Signature(
+        [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict]
+    )
+    train.__func__.__doc__ = "\n".join(
+        [
+            "Train a soft prompt or K/V prefix on the frozen model, and score it on held-out rows beside handcrafted prompts.",
+            "",
+            "Parameters:",
+            *(f"    {line}" for line in lines),
+            "",
+            "Returns:",
+            "    progress while it trains; run is the handle that the other endpoints take; the last word has all scores",
+        ]
+    )

@@ -1,0 +1,100 @@
+"""Who is here, and who was: a session whose page went away waits for half an hour, and whoever holds its token gets it back.
+
+A browser keeps the token: in its tab's own storage, so that a reload goes on where it was, and in the one that outlives the tab,
+so that a page opened later can offer what was left. Gradio's own session hash changes with every load.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.sessions.session import Lab, Session
+
+KEPT_SECONDS = 1800.0
+MOST_KEPT = 60  # sessions without a page; the first that left go first
+
+# The browser's part. Storage may be forbidden (a frame of another site): then nothing is kept, and nothing breaks.
+# With the end of its address goes the one that this tab was opened with before: the same one is a reload, not another link.
+READ_TOKENS = """(...given) => {
+  const read = (store, name) => { try { return window[store].getItem(name) || ''; } catch { return ''; } };
+  const link = location.search + location.hash;
+  const tokens = [read('sessionStorage', 'soft-prompt-lab'), read('localStorage', 'soft-prompt-lab')];
+  return [given[0], ...tokens, link, read('sessionStorage', 'soft-prompt-lab-link')];
+}"""
+KEEP_TOKEN = """(token) => {
+  for (const store of ['sessionStorage', 'localStorage']) try { window[store].setItem('soft-prompt-lab', token); } catch {}
+  try { sessionStorage.setItem('soft-prompt-lab-link', location.search + location.hash); } catch {}
+}"""
+
+
+@dataclass
+class _Known:
+    session: Session
+    left: float | None = None  # when its page went away; None: it is here
+
+
+class Visitors:
+    """Sessions by the token that their browsers hold. Called from the server's event loop only, so it needs no lock."""
+
+    def __init__(self, lab: Lab, forget: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        """forget: told the id of a session that is gone for good."""
+        self._lab, self._forget, self._clock = lab, forget, clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._here: dict[str, str] = {}  # Gradio's session hash -> token
+
+    def arrive(self, fresh: Session, page: str, token: str) -> Session:
+        """A page was opened: the session that `token` belongs to, or `fresh`. page: Gradio's hash of it."""
+        self._sweep()
+        known = self._known.get(token)
+        if known is None:
+            known = self._known[fresh.token] = _Known(fresh)
+        elif known.left is None:
+            self._rest(known.session)  # its old page is gone, though nobody has noticed yet
+        known.left = None
+        self._here[page] = known.session.token
+        return known.session
+
+    def waiting(self, token: str) -> Session | None:
+        """The session of `token`, if its page is gone and it has something to come back to."""
+        self._sweep()
+        known = self._known.get(token)
+        return known.session if known and known.left is not None and known.session.runs else None
+
+    def leave(self, page: str) -> None:
+        """A page is gone: its training waits, its other work ends."""
+        token = self._here.pop(page, None)
+        known = self._known.get(token) if token else None
+        if known is None or token in self._here.values():
+            return
+        session = known.session
+        self._rest(session)
+        if not session.runs:
+            self._drop(session.token)
+            return
+        known.left = self._clock()
+        self._known.move_to_end(session.token)
+        self._sweep()
+
+    def _rest(self, session: Session) -> None:
+        """Nobody looks at this session: its training waits, whatever else it does ends, and what its page alone held is gone."""
+        session.following += 1
+        session.offered = None
+        if session.shown is None:  # the next page opens as it was built
+            session.step = session.chosen = None
+        if session.side_job:
+            self._lab.engine.cancel(session.side_job)
+        for run in session.runs:
+            if run.busy and run.ticket:
+                self._lab.engine.pause(run.ticket)
+
+    def _sweep(self) -> None:
+        gone = [token for token, known in self._known.items() if known.left is not None]
+        late = [token for token in gone if self._clock() - (self._known[token].left or 0) > KEPT_SECONDS]
+        for token in {*late, *gone[: max(0, len(gone) - MOST_KEPT)]}:
+            self._drop(token)
+
+    def _drop(self, token: str) -> None:
+        known = self._known.pop(token)
+        self._lab.engine.leave(known.session.id)
+        self._forget(known.session.id)

@@ -1,0 +1,1 @@
+"""What each session remembers, and how its jobs are followed. No Gradio."""

@@ -1,0 +1,159 @@
+"""Who takes part in a session's comparison, and what is known of them so far."""
+
+from dataclasses import replace
+from typing import Any
+
+from app.sessions.session import Run, Session, recorded_run
+from core import LabError
+from core.methods.prefix import Prefix, from_snapshot
+from core.models.language_model import LanguageModel
+from core.runs.record import best_handcrafted
+from core.runs.result import run_files
+from core.runs.run import rivals
+from core.runs.saved_adapter import to_files
+from core.scoring.score import Contender, Score, written
+from core.tasks.task import Handcrafted, Task
+
+
+def entrants(session: Session) -> list[Contender]:
+    """Everybody who takes part on the session's task: its learned prompts first, then what was added, then what people wrote."""
+    task = session.task
+    own = [written(task, prompt) for prompt in session.prompts.get(task.slug, [])]
+    added = session.added.get(task.slug, {})
+    return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *rivals(task)]
+
+
+def recorded_scores(session: Session) -> dict[str, Score]:
+    """The held-out scores of the recording that is in sight, if it is of the session's task."""
+    run = session.shown or recorded_run()
+    return _scores_of(run) if run and run.record.recorded and run.task == session.task else {}
+
+
+def scores_in_sight(session: Session) -> dict[str, Score]:
+    """What is known here; where nothing is, what the recording says. Never both: its numbers may be of other weights."""
+    return known_scores(session) or recorded_scores(session)
+
+
+def _scores_of(run: Run) -> dict[str, Score]:
+    """What a run ended with, the learned prompt under the run's name."""
+    scores = {}
+    for score in dict(run.record.held_out).values():
+        if score.kind in ("soft", "prefix"):  # a score says what is the same every time, the record how long it took
+            score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
+        scores[score.name] = score
+    return scores
+
+
+def known_scores(session: Session) -> dict[str, Score]:
+    """Held-out scores on the session's task: those asked for here, and those that its runs ended with."""
+    known: dict[str, Score] = {}
+    for run in session.runs:
+        if run.task == session.task:
+            known |= _scores_of(run)
+    known.update(session.scores.get(session.task.slug, {}))
+    groups = {score.group for score in known.values()}
+    for run in session.runs:  # a run whose seeds were repeated is one of them
+        if run.name in known and seeds_of(run) in groups:
+            known[run.name] = replace(known[run.name], group=seeds_of(run))
+    return known
+
+
+def seeds_of(run: Run) -> str:
+    """The group of a run and its repeats with other seeds."""
+    return f"seeds of {run.name}"
+
+
+def learned_runs(session: Session) -> list[Run]:
+    """The session's runs with vectors that fit its task, newest first."""
+    fitting = [run for run in session.runs if run.learned or run.task == session.task]
+    return [run for run in reversed(fitting) if prefix_of(run) is not None and not run.busy]
+
+
+def prefix_of(run: Run) -> Prefix | None:
+    """What a run learned, ready to stand before an input, or None where there are no vectors."""
+    if run.learned:
+        return run.learned.prefix
+    vectors = run.record.final_vectors()
+    return None if vectors is None else from_snapshot(vectors)
+
+
+def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
+    """What a run learned, as the files of a PEFT adapter folder with its recipe, card and record. LabError where there is nothing to save."""
+    prefix = prefix_of(run)
+    if prefix is None or run.busy:
+        raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
+    if run.learned:
+        record = run.learned.record or {"template": run.learned.template, "placement": run.learned.placement}
+        return to_files(lm, prefix, record)
+    return run_files(lm, run.task, run.recipe, run.record)
+
+
+def learned_contender(run: Run) -> Contender:
+    """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
+    if run.learned:
+        return run.learned.contender(run.name)
+    prefix = prefix_of(run)
+    assert prefix is not None
+    template = run.recipe.template or run.task.template
+    made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
+    return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
+
+
+def contender_at(run: Run, step: int) -> Contender:
+    """A run's prompt as it was after `step` steps, or at the last step before it that was kept. LabError where none was."""
+    last = len(run.record.readings) - 1
+    if run.learned or (step >= last and prefix_of(run) is not None):
+        return learned_contender(run)
+    kept = [known for known in run.record.vectors if 0 <= known <= step]
+    if not kept:
+        raise LabError("The vectors of this step were not kept (a recording holds only the last ones): go to the last step, or train live.")
+    whole = learned_contender(run)
+    return replace(whole, prefix=from_snapshot(run.record.vectors[max(kept)]), seconds=0.0)
+
+
+def best_written(run: Run) -> Contender | None:
+    """The handcrafted prompt that did best on the held-out rows of this run; before they are scored, the last one, with examples."""
+    written = [one for one in rivals(run.task) if one.kind == "handcrafted"]
+    best = best_handcrafted(run.record.scores)
+    return next((one for one in written if best and one.name == best["name"]), written[-1] if written else None)
+
+
+def written_names(task: Task) -> list[str]:
+    """The task's own handcrafted prompts, in the order that gives them their colours."""
+    return [prompt.name for prompt in task.handcrafted]
+
+
+def grid_columns(session: Session) -> list[Score]:
+    """Scores as the grid's columns: learned first, then by accuracy; of a group only its first."""
+    seen: set[str] = set()
+    columns = []
+    for score in scores_in_sight(session).values():
+        if score.kind == "majority" or not score.results or (score.group and score.group in seen):
+            continue
+        seen.add(score.group)
+        columns.append(score)
+    return sorted(columns, key=lambda score: (score.kind not in ("soft", "prefix"), -score.accuracy))[:14]
+
+
+def prompt_named(session: Session, name: Any) -> Handcrafted:
+    """The written prompt of this name, the task's or one's own. LabError where there is none."""
+    prompts = [*session.task.handcrafted, *session.prompts.get(session.task.slug, [])]
+    found = next((prompt for prompt in prompts if prompt.name == name), None)
+    if found is None:
+        raise LabError("There is no written prompt of this name on this task: choose one, or write your own first.")
+    return found
+
+
+def run_named(session: Session, name: Any) -> Run:
+    """The run of this name, if its prompt fits the session's task. LabError where there is none."""
+    found = next((run for run in learned_runs(session) if run.name == name), None)
+    if found is None:
+        raise LabError("There is no learned prompt to do this with: train one on this task first.")
+    return found
+
+
+def all_prompts(session: Session) -> list[Handcrafted]:
+    """Every prompt in words that takes part: the bare template, the task's, one's own, and those made on the page."""
+    task = session.task
+    added = [Handcrafted(one.name, one.template) for one in session.added.get(task.slug, {}).values() if one.kind == "handcrafted"]
+    return [Handcrafted("no prompt", task.template), *task.handcrafted, *session.prompts.get(task.slug, []), *added]

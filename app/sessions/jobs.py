@@ -1,0 +1,58 @@
+"""Small jobs of a session (scoring, answering, reading), run by the engine and followed by a page."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from app.sessions.session import Lab, Session
+from core import LabError
+from core.runs.run import Scored, Skipped
+
+BEAT = 2.0  # seconds at most between two looks at a job
+
+
+async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIterator[tuple[Any, str]]:
+    """Run a small job of this session: yields (what `take` made of the last event, a sentence if it failed) as it goes."""
+    try:
+        if session.side_job and not session.side_job.over:
+            raise LabError("Something else is being scored: wait for it, or stop it.")
+        ticket = session.side_job = lab.engine.submit(session.id, job)
+    except LabError as error:
+        yield None, str(error)
+        return
+    done, over = 0, False
+    yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
+    try:
+        while not over:
+            changes, over = ticket.changes, ticket.over
+            if len(ticket.events) > done or over:
+                last = None
+                for event in ticket.events[done:]:
+                    last = take(event)
+                    done += 1
+                yield last, ticket.message
+            if not over:
+                await ticket.changed(changes, BEAT)
+    finally:
+        lab.engine.cancel(ticket)
+
+
+class Progress:
+    """Where a contest is, in words: contenders done, and the time left at the pace so far."""
+
+    def __init__(self, rows: int):
+        self.rows, self.began = rows, time.monotonic()
+        self.contenders = self.done = self.part = 0
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, int):
+            self.contenders = event
+        elif isinstance(event, Skipped) or (isinstance(event, Scored) and event.final):
+            self.done, self.part = self.done + 1, 0
+        elif isinstance(event, Scored):
+            self.part = event.score.n
+
+    def words(self) -> str:
+        share = (self.done + self.part / max(self.rows, 1)) / max(self.contenders, 1)
+        left = f", about {(time.monotonic() - self.began) * (1 / share - 1):.0f} s left" if 0 < share < 1 else ""
+        return f"{self.done} of {self.contenders or '…'} contenders scored{left}"

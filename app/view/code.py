@@ -1,0 +1,116 @@
+"""The code that makes a run again: as Python, and as a command line. Pure functions from a task and a recipe to text."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from app.components.controls import SETTINGS
+from app.sessions.session import Run
+from app.view.show import safe
+from core import Recipe
+from core.models.language_model import pick_device
+from core.models.weights import DEFAULT_MODEL
+from core.recipe import default_of
+from core.tasks.task import Task, slugs
+
+FOLDER = "my-prompt"
+
+
+def file_name(task: Task) -> str:
+    """The name under which a task of one's own is downloaded, and found again by the code."""
+    return (re.sub(r"[^A-Za-z0-9._-]+", "-", task.name).strip("-.")[:60] or "task") + ".task.json"
+
+
+def named(task: Task) -> str:
+    """What `load_task` and `--task` take for it."""
+    return task.slug if task.slug in slugs() else file_name(task)
+
+
+def python(task: Task, recipe: Recipe, device: str = "") -> str:
+    """A script that trains `recipe` and scores it on the held-out rows. device: "" to leave it to `load_model`."""
+    values = {"task": recipe.task, **_differing(recipe, {})}
+    given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+    model = ", ".join(f"{name}={value!r}" for name, value in _model(recipe, device).items())
+    return f"""from core import Recipe, Training, load_model, load_task, score
+
+lm = load_model({model})
+task = load_task({named(task)!r})
+recipe = Recipe({given})
+training = Training(lm, task, recipe)
+state = training.start()
+while state.step < recipe.steps and not state.stopped:
+    events, state = training.advance(state)
+    print(events[-1].step, events[-1].loss)
+training.show(state, best=True)
+print(score(lm, training.contender(), task.held_out, task.labels).accuracy)
+"""
+
+
+def command(task: Task, recipe: Recipe, device: str = "") -> str:
+    """The command line that does the same, and saves what was learned. Settings that the task itself brings are not repeated."""
+    values = _differing(recipe, task.recipe)
+    words = ["python", "-m", "core", "train", "--task", _quoted(named(task))]
+    for name, value in {**values, **{name: value for name, value in _model(recipe, device).items() if value}}.items():
+        words += _option("--" + ("model" if name == "name" else name.replace("_", "-")), value)
+    return " ".join([*words, "--out", FOLDER])
+
+
+def _differing(recipe: Recipe, brought: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have to be said: where they aren't what is `brought`, or else the default."""
+    usual = {spec.name: brought.get(spec.name, default_of(spec.name, recipe.method)) for spec in fields(Recipe)}
+    return {name: getattr(recipe, name) for name in SETTINGS if getattr(recipe, name) != usual[name]}
+
+
+def _model(recipe: Recipe, device: str) -> dict[str, str]:
+    found = {"name": recipe.model, "device": device, "dtype": recipe.dtype}
+    return {name: value for name, value in found.items() if value not in ("", "auto", DEFAULT_MODEL)}
+
+
+def _option(flag: str, value: Any) -> list[str]:
+    text = _quoted(str(value))
+    return [f"{flag}={text}"] if str(value).startswith("-") else [flag, text]
+
+
+def _quoted(text: str) -> str:
+    """`text` for a shell. Signs that nobody would see are spelled out, in a way that bash and zsh read.
+
+    >>> print(_quoted("it's"), _quoted("a\\u202eb"))
+    'it'"'"'s' $'a\\u202eb'
+    """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(_spelled(sign) for sign in text) + "'"
+
+
+def _spelled(sign: str) -> str:
+    if sign in "\\'":
+        return "\\" + sign
+    if sign.isprintable():
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) < 2**16 else f"\\U{ord(sign):08x}"
+
+
+def view(run: Run | None) -> str:
+    """Both for a run, as HTML with buttons to copy them, or a sentence where there is no such code."""
+    if run is None:
+        return ""
+    if run.learned:
+        return "<p class='note'>This prompt came from a file, so there is no code that makes it again; its recipe.json tells what is known of it.</p>"
+    device = str(run.record.base.get("device", ""))
+    other = device if device and device != pick_device().type else ""
+    notes = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
+    if named(run.task) != run.task.slug:
+        notes.append(f"The rows are in <code>{safe(file_name(run.task))}</code>, which the button below gives.")
+    if run.record.stopped.startswith("stopped by hand"):
+        notes.append(f"This run was {safe(run.record.stopped)}; the code goes on to step {run.recipe.steps}.")
+    told = f"<p class='note'>{' '.join(notes)}</p>"
+    return told + _block("Python", python(run.task, run.recipe, other)) + _block("Command line", command(run.task, run.recipe, other))
+
+
+def _block(title: str, text: str) -> str:
+    return (
+        f"<div class='code'><div class='code-title'><b>{title}</b><button type='button' class='copy'>Copy</button></div>"
+        f"<pre tabindex='0' aria-label='{title}'>{safe(text)}</pre></div>"
+    )

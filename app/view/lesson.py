@@ -1,0 +1,234 @@
+"""What a lesson is: texts from assets/lessons, how far somebody has come, and a prediction held against what happened.
+
+Texts are ours and may hold markup; whatever is filled into them is escaped by who fills it in.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from app.view import show
+from core.files import ASSETS
+from core.scoring.score import Score, compare
+
+LESSONS = ASSETS / "lessons"
+ORDER = ("vectors", "sizes", "starts", "reading", "prefix")
+MOST_KEPT = 20_000  # characters of progress that a browser may bring
+CHANCE = 0.05  # a paired p above this is a tie
+
+
+@dataclass(frozen=True)
+class Part:
+    """One prediction and one experiment. choices: words by the outcome that they predict. outcomes: what happened, by its name.
+
+    because: what follows from an outcome, by its name, where that differs. why: what is so in any case.
+    run: the experiment's name in app.lessons; settings: what it is told.
+    """
+
+    lesson: str
+    number: int
+    title: str
+    text: tuple[str, ...]
+    question: str
+    choices: dict[str, str]
+    run: str
+    settings: dict[str, Any]
+    outcomes: dict[str, str]
+    because: dict[str, str]
+    why: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.lesson}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson as it is read. id: its link, ?lesson=id."""
+
+    id: str
+    title: str
+    minutes: int
+    lead: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an experiment found: the name of an outcome, and what fills the text's {places}, escaped already."""
+
+    outcome: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Progress:
+    """Where somebody is, what they bet and what they have seen. at: lesson and part. mine: keys of experiments run here."""
+
+    at: tuple[int, int] = (0, 0)
+    bets: dict[str, str] = field(default_factory=dict)
+    done: dict[str, str] = field(default_factory=dict)  # the outcome, by the part's key
+    mine: set[Any] = field(default_factory=set)
+    running: Any = None  # the key of the experiment that this session waits for
+    turn: int = 0  # grows when another handler takes over painting
+
+    def to_json(self) -> str:
+        """What the browser keeps."""
+        lesson = lessons()[self.at[0]]
+        return json.dumps({"at": [lesson.id, self.at[1]], "bets": self.bets, "done": self.done}, separators=(",", ":"))
+
+    def take(self, text: Any) -> None:
+        """Go on from what a browser kept. Whatever is not a lesson's own name is left out."""
+        try:
+            data = json.loads(text) if isinstance(text, str) and len(text) <= MOST_KEPT else {}
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(data, dict):
+            return
+        bets, done, at = (data.get(name) for name in ("bets", "done", "at"))
+        for part in (part for lesson in lessons() for part in lesson.parts):
+            bet = bets.get(part.key) if isinstance(bets, dict) else None
+            if isinstance(bet, str) and bet in part.choices:
+                self.bets.setdefault(part.key, bet)
+            outcome = done.get(part.key) if isinstance(done, dict) else None
+            if part.key in self.bets and isinstance(outcome, str) and outcome in part.outcomes:
+                self.done.setdefault(part.key, outcome)
+        if isinstance(at, list) and len(at) == 2 and self.at == (0, 0):
+            self.go(at[0], at[1])
+
+    def go(self, lesson: Any, part: Any = None) -> bool:
+        """To a lesson by its id, to this part of it or its first one that isn't done. False, and nothing, where there is none."""
+        number = next((i for i, one in enumerate(lessons()) if one.id == lesson), None) if isinstance(lesson, str) else None
+        if number is None:
+            return False
+        parts = lessons()[number].parts
+        if part is None:
+            part = next((one.number for one in parts if one.key not in self.done), 0)
+        if not isinstance(part, int) or isinstance(part, bool) or not 0 <= part < len(parts):
+            part = 0
+        self.at = (number, part)
+        return True
+
+    @property
+    def lesson(self) -> Lesson:
+        return lessons()[self.at[0]]
+
+    @property
+    def part(self) -> Part:
+        return self.lesson.parts[self.at[1]]
+
+
+@cache
+def lessons() -> tuple[Lesson, ...]:
+    """All lessons, in the order in which they are read."""
+    return tuple(_read(LESSONS / f"{name}.json") for name in ORDER if (LESSONS / f"{name}.json").is_file())
+
+
+def _read(path: Path) -> Lesson:
+    data = json.loads(path.read_text("utf-8"))
+    parts = [
+        Part(
+            lesson=path.stem,
+            number=number,
+            title=part["title"],
+            text=tuple(part["text"]),
+            question=part["question"],
+            choices=part["choices"],
+            run=part["run"],
+            settings=part.get("with", {}),
+            outcomes=part["outcomes"],
+            because=part.get("because", {}),
+            why=tuple(part["why"]),
+        )
+        for number, part in enumerate(data["parts"])
+    ]
+    return Lesson(path.stem, data["title"], data["minutes"], data["lead"], tuple(parts))
+
+
+# --- outcomes, by what was measured ----------------------------------------------------------------------------------
+
+
+def versus(a: Score, b: Score) -> str:
+    """Whether A is ahead of B on their common rows, behind it, or neither, more than chance does (exact McNemar test)."""
+    found = compare(a, b)
+    if found.p >= CHANCE:
+        return "tie"
+    return "ahead" if found.difference > 0 else "behind"
+
+
+def apart(a: Score, b: Score) -> str:
+    """How far A is from B, in words, with the test that says so."""
+    found = compare(a, b)
+    low, high = (100 * end for end in found.interval)
+    points = f"{100 * found.difference:+.0f} points ({low:+.0f} to {high:+.0f}; paired, p = {found.p:.2g})"
+    return f"a tie, as far as these {found.n} rows can tell: {points}" if found.p >= CHANCE else f"{points}, more than chance"
+
+
+def amount(share: float) -> str:
+    """A share as one of three: few (below a third), some, most (above two thirds).
+
+    >>> amount(0.2), amount(0.5), amount(0.7)
+    ('few', 'some', 'most')
+    """
+    return "few" if share < 1 / 3 else "some" if share <= 2 / 3 else "most"
+
+
+# --- HTML ------------------------------------------------------------------------------------------------------------
+
+
+def paragraphs(texts: Sequence[str]) -> str:
+    return "".join(f"<p>{text}</p>" for text in texts)
+
+
+def verdict(part: Part, bet: str, told: Told) -> str:
+    """What was said, what happened, and whether they agree."""
+    right = bet == told.outcome
+    mark, word = ("✓", "As you said") if right else ("✗", "Not what you said")
+    happened = part.outcomes[told.outcome].format_map(told.values)
+    return (
+        f'<div class="outcome {"right" if right else "wrong"}" role="status"><p><strong><span aria-hidden="true">{mark}</span> {word}.</strong> '
+        f"You said: <q>{part.choices[bet]}</q></p><p class='happened'>{happened}</p></div>"
+    )
+
+
+def contents(progress: Progress) -> str:
+    """The list of lessons, with how far each has come; the one that is open is marked."""
+    items = []
+    for number, lesson in enumerate(lessons()):
+        done = [part for part in lesson.parts if part.key in progress.done]
+        right = sum(progress.bets.get(part.key) == progress.done[part.key] for part in done)
+        told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} foreseen"
+        here = ' aria-current="true"' if number == progress.at[0] else ""
+        items.append(
+            f'<li><button type="button" class="lesson" data-cell="{number}"{here}><b>{number + 1}. {lesson.title}</b><small>{told}</small></button></li>'
+        )
+    return f'<ol class="lessons">{"".join(items)}</ol>'
+
+
+def head(progress: Progress) -> str:
+    """The open lesson's title, and its parts as numbers to go to."""
+    lesson, part = progress.lesson, progress.part
+    dots = []
+    for one in lesson.parts:
+        mark = "✓ " if one.key in progress.done else ""
+        here = ' aria-current="step"' if one is part else ""
+        dots.append(
+            f'<button type="button" class="number" data-cell="{one.number}"{here} title="{show.safe(one.title)}">{mark}{one.number + 1}</button>'
+        )
+    return (
+        f'<h2>{lesson.title} <a class="dim" href="?lesson={lesson.id}" title="this lesson’s own address">link</a></h2><p class="dim">{lesson.lead}</p>'
+        f'<div class="numbers" role="group" aria-label="parts of this lesson">{"".join(dots)}</div>'
+    )
+
+
+def reasons(part: Part, told: Told) -> str:
+    """Why, as far as this outcome allows."""
+    texts = [*([part.because[told.outcome]] if told.outcome in part.because else []), *part.why]
+    return "<h4>Why</h4>" + paragraphs([text.format_map(told.values) for text in texts])
+
+
+def reading(part: Part) -> str:
+    return f"<h3>{part.number + 1}. {part.title}</h3>{paragraphs(part.text)}"

@@ -1,0 +1,1 @@
+"""What is trained in front of the input: the contract of a method, and one file per method."""

@@ -1,0 +1,342 @@
+"""A frozen causal language model: run rows after a cache, read logits where they are needed, generate."""
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicLayer
+
+from core.display import described
+from core.errors import LabError, shown
+from core.models import weights
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(device: str | None = None) -> torch.device:
+    """The device asked for, or the best there is: cuda, then mps, then cpu. LabError where it isn't there."""
+    if not device or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+        torch.empty(1, device=picked)
+    except Exception as error:
+        raise LabError(f"The device {shown(device)} is not available here: try cpu, or leave it out.") from error
+    return picked
+
+
+def pick_dtype(dtype: str | None, device: torch.device, parameters: int) -> torch.dtype:
+    """The dtype asked for. auto: float32, or bfloat16 where float32 would take over a quarter of a GPU's memory.
+
+    fast: as auto, but bfloat16 on a CPU that multiplies it in hardware (a step takes about half the time there).
+    """
+    if dtype == "fast" and device.type == "cpu":
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    if dtype and dtype not in ("auto", "fast"):
+        if dtype not in DTYPES:
+            raise LabError(f"The dtype {shown(dtype)} is unknown: choose one of auto, fast, {', '.join(DTYPES)}.")
+        return DTYPES[dtype]
+    if device.type == "cuda" and 4 * parameters > torch.cuda.get_device_properties(device).total_memory / 4:
+        return torch.bfloat16
+    return torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether this is a CPU that multiplies bfloat16 in hardware."""
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def load_model(name: str | None = None, device: str | None = None, dtype: str | None = None) -> "LanguageModel":
+    """Load and freeze a causal language model.
+
+    name: the default model, a Hub id or a local folder. device, dtype: "auto" or None chooses (see pick_device, pick_dtype).
+    Raises LabError where the model can't be had, or its cache can't be filled by hand.
+    """
+    name = name or weights.DEFAULT_MODEL
+    where = pick_device(device)
+    model, tokenizer = weights.read(name)
+    chosen = pick_dtype(dtype, where, model.num_parameters())
+    return LanguageModel(model, tokenizer, name).to(where, chosen)
+
+
+class Elsewhere(Protocol):
+    """Another process, with a faster device, that does slices of work: see core/training/slices.py. device: its name, for people."""
+
+    device: str
+
+    def __call__(self, work: Any) -> Any:
+        """What `work.do` returns there. It is done here where it can't be there; LabError as `work.do` raises it."""
+
+
+class LanguageModel:
+    """A frozen causal LM with its tokenizer. Everything that runs the network is here; nothing here is trained.
+
+    d_model, layers, kv_heads, head_dim: the model's sizes, read from what it really computes.
+    window: the most positions it can take. lead: the special tokens (BOS) that its tokenizer puts first, often none.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str):
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name = name
+        self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
+        self.lead = _lead_tokens(tokenizer)
+        self.float32 = self  # the twin that publishes scores; itself unless training runs in a smaller dtype
+        self.elsewhere: Elsewhere | None = None  # who trains and scores in place of this process
+        self._probe()
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
+        """This model on `device`; where `dtype` isn't float32, a copy in it whose `.float32` is this one."""
+        self.model.to(device)
+        if dtype == torch.float32:
+            return self
+        made = copy.deepcopy(self.model).to(dtype)
+        if device.type == "cpu":  # there PyTorch's fused attention is slower than eager attention going backward
+            made.set_attn_implementation("eager")
+        small = LanguageModel(made, self.tokenizer, self.name)
+        small.float32 = self
+        return small
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def device_name(self) -> str:
+        """Where it trains and scores, for people."""
+        return self.elsewhere.device if self.elsewhere else self.device.type
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
+
+    def __repr__(self) -> str:
+        return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device_name}, {self.dtype_name})"
+
+    def _repr_html_(self) -> str:
+        numbers = f"{self.model.num_parameters():,}"
+        heads = f"{self.kv_heads} K/V heads of {self.head_dim}"
+        sizes = f"{self.layers} layers, d_model {self.d_model}, {heads}, vocabulary {self.vocab_size:,}"
+        where = f"{self.device.type}, {self.dtype_name}"
+        return described(self.name, {"frozen numbers": numbers, "sizes": sizes, "window": f"{self.window:,} positions", "on": where})
+
+    @property
+    def dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def _probe(self) -> None:
+        """Read the cache's shapes, and make sure that a cache filled by hand gives the model's own logits."""
+        ids = torch.arange(6, device=self.device).remainder(self.model.get_input_embeddings().num_embeddings)[None]  # (1, 6)
+        try:
+            with torch.inference_mode():
+                plain = self.model(input_ids=ids, use_cache=False).logits[0, 3:]  # (3, vocab)
+                cache = self.prefill(self.embed(ids[0, :3]))
+                keys = [layer.keys for layer in cache.layers]
+                here = torch.arange(3, device=self.device)
+                after = self.logits_at(expand(cache, 1), ids[:, 3:], torch.zeros_like(here), here)
+                shapes = {tuple(key.shape) for key in keys}
+        except Exception as error:
+            raise LabError(
+                f"The model {shown(self.name)} keeps its past in a form that can't be filled by hand "
+                f"({type(error).__name__}): choose one with a standard key/value cache."
+            ) from error
+        tolerance = 1e-3 if self.dtype == torch.float32 else 0.1
+        off = ((plain - after).norm() / plain.norm().clamp_min(1e-12)).item()
+        if not off < tolerance or len(shapes) != 1:
+            raise LabError(
+                f"The model {shown(self.name)} answers differently after a cache filled by hand: "
+                "choose one with a standard key/value cache."
+            )
+        self.layers = len(keys)
+        _, self.kv_heads, _, self.head_dim = keys[0].shape
+        self.d_model = self.embed(ids[0, :1]).shape[-1]
+
+    # --- embeddings -------------------------------------------------------------------------------------------------
+
+    def embed(self, ids: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
+        """What the embedding *module* returns (some models scale in it, so its weight is not the vocabulary)."""
+        return self.model.get_input_embeddings()(ids)
+
+    @cached_property
+    def vocabulary(self) -> Float[Tensor, "vocab d_model"]:
+        """Every token's input embedding, float32. Rows that no token has (padding of the matrix) are left out."""
+        ids = torch.arange(self.vocab_size, device=self.device)
+        return self.float32.embed(ids).detach().float()
+
+    @property
+    def vocab_size(self) -> int:
+        return min(len(self.tokenizer), self.model.get_input_embeddings().num_embeddings)
+
+    @cached_property
+    def ordinary_tokens(self) -> Int[Tensor, " ordinary"]:
+        """Ids of the vocabulary without special tokens, on the CPU."""
+        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
+        return torch.tensor([i for i in range(self.vocab_size) if i not in special])
+
+    def token_text(self, token: int) -> str:
+        """A token as text. A leading space is kept; a piece of a character shows as U+FFFD."""
+        return self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+
+    def tokenise(self, text: str) -> list[int]:
+        """Token ids of a text without special tokens."""
+        return self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 over names and float32 values of all weights: the same for any file format."""
+        return hash_weights(self.float32.model)
+
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    def prefill(self, rows: Float[Tensor, "tokens d_model"], cache: DynamicCache | None = None) -> DynamicCache:
+        """Run one row of embeddings (after `cache`, if given) and return the cache of batch 1 that it fills.
+
+        Every layer of the cache is a full one, whatever the model's sliding windows: the mask does the windowing, so
+        a window shorter than the prefix needs no care.
+        """
+        # A plain DynamicCache (no config) never drops what left a sliding window, so positions stay right.
+        cache = DynamicCache() if cache is None else cache
+        if len(rows):
+            nowhere = torch.empty(0, dtype=torch.long, device=self.device)
+            with self._head_only_at(nowhere, nowhere):
+                self._forward(cache, inputs_embeds=rows.to(self.dtype)[None])
+        return cache
+
+    def logits_at(
+        self,
+        cache: DynamicCache,
+        ids: Int[Tensor, "batch tokens"],
+        rows: Int[Tensor, " answers"],
+        columns: Int[Tensor, " answers"],
+    ) -> Float[Tensor, "answers vocab"]:
+        """Logits at the places (rows, columns) of `ids` run after `cache`, float32. Rows may be padded on the right.
+
+        `cache` has the batch size of `ids` (see `expand`) and grows by it.
+        """
+        with self._head_only_at(rows, columns):
+            return self._forward(cache, input_ids=ids).logits[0].float()
+
+    def attentions(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
+        """How the tokens of `ids`, run after `cache`, share out their attention over the cache's positions and their own.
+
+        float32; after the softmax, 0 for what a token doesn't see. `cache` is of batch 1 and grows by `ids`. offset: the
+        positions of `ids` are counted as if so many more tokens stood before them. LabError for a model without such weights.
+        """
+        nowhere = torch.empty(0, dtype=torch.long, device=self.device)
+        with self.eager(), self._head_only_at(nowhere, nowhere):
+            found = self._forward(cache, offset, True, input_ids=ids[None]).attentions
+        if not found or any(layer is None for layer in found):
+            raise LabError(f"The model {shown(self.name)} gives no attention weights: choose another to look at its attention.")
+        return torch.cat(found).float()
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """Within: attention is computed step by step, so that its weights can be had; fused kernels give none.
+
+        It holds for whoever runs this model meanwhile, so don't keep it while others take their turns.
+        """
+        before = self.model.config._attn_implementation
+        self.model.set_attn_implementation("eager")
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(before)
+
+    def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
+        batch, tokens = next(iter(inputs.values())).shape[:2]
+        past = cache.get_seq_length()
+        # Positions and the mask are always explicit: some models guess them wrongly after a cache filled by hand.
+        positions = torch.arange(past + offset, past + offset + tokens, device=self.device).expand(batch, tokens)
+        mask = torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
+        options = {"output_attentions": True} if attentions else {}
+        return self.model(**inputs, past_key_values=cache, position_ids=positions, attention_mask=mask, use_cache=True, **options)
+
+    @contextmanager
+    def _head_only_at(self, rows: Tensor, columns: Tensor) -> Iterator[None]:
+        """Within: the output head sees only the hidden states at (rows, columns); logits come out as [1, answers, vocab].
+
+        A hook on the head, so that whatever a model does to its logits afterwards (soft-capping, scaling) still happens.
+        """
+        head = self.model.get_output_embeddings()
+        hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][rows, columns][None],))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def generate(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], most: int) -> Iterator[int]:
+        """Greedy continuation of `ids` after a cache of batch 1: yields up to `most` token ids, ends before a stop token.
+
+        The cache is used up: give it one of its own (`expand(cache, 1)`).
+        """
+        stops = self.stop_tokens
+        row = ids[None].to(self.device)  # (1, tokens)
+        zero = torch.zeros(1, dtype=torch.long, device=self.device)
+        for _ in range(most):
+            if cache.get_seq_length() + row.shape[1] > self.window:
+                return
+            with torch.inference_mode():
+                token = int(self.logits_at(cache, row, zero, zero + row.shape[1] - 1)[0].argmax())
+            if token in stops:
+                return
+            yield token
+            row = torch.tensor([[token]], device=self.device)
+
+    @cached_property
+    def stop_tokens(self) -> set[int]:
+        """The ids that end a text, from the generation config and the tokenizer."""
+        ends = getattr(self.model.generation_config, "eos_token_id", None)
+        ends = ends if isinstance(ends, list) else [ends]
+        return {int(end) for end in [*ends, self.tokenizer.eos_token_id] if end is not None}
+
+
+def expand(cache: DynamicCache, rows: int) -> DynamicCache:
+    """A second cache whose every layer is `cache`'s one row seen `rows` times: a view, nothing is copied.
+
+    Running rows after it leaves `cache` as it was, and gradients of all rows sum in `cache`.
+    """
+    wide = DynamicCache()
+    for layer in cache.layers:
+        copy = DynamicLayer()
+        copy.lazy_initialization(layer.keys, layer.values)
+        copy.keys = layer.keys.expand(rows, -1, -1, -1)  # (rows, kv_heads, prefix, head_dim)
+        copy.values = layer.values.expand(rows, -1, -1, -1)
+        wide.layers.append(copy)
+    return wide
+
+
+def pick(cache: DynamicCache, rows: Int[Tensor, " picked"]) -> DynamicCache:
+    """A new cache whose rows are those of `cache` numbered by `rows`, each as often as it is named."""
+    picked = DynamicCache()
+    for layer in cache.layers:
+        copy = DynamicLayer()
+        copy.lazy_initialization(layer.keys, layer.values)
+        copy.keys, copy.values = layer.keys[rows], layer.values[rows]  # (picked, kv_heads, tokens, head_dim)
+        picked.layers.append(copy)
+    return picked
+
+
+def hash_weights(model: nn.Module) -> str:
+    """SHA-256 over the names and float32 values of a model's parameters, sorted by name (tied ones once)."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _lead_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    plain = tokenizer("a", add_special_tokens=False).input_ids
+    full = tokenizer("a").input_ids
+    for start in range(len(full)):
+        if full[start : start + len(plain)] == plain:
+            return list(full[:start])
+    return []

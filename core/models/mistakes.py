@@ -1,0 +1,86 @@
+"""Common mistakes with soft prompts, made on purpose: the same model, run with another attention mask or other positions.
+
+Whoever writes the shared-prefill step or a data collator by hand can hide the virtual tokens from the input, hide them from
+each other, or let the input's positions start again at 0. Nothing fails then; the loss says what it costs. The normal path
+(`LanguageModel._forward`) knows nothing of all this.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import DynamicCache
+
+from core.errors import LabError, shown
+from core.models.language_model import LanguageModel
+
+MISTAKES = {
+    "hidden": "the input doesn't see the virtual tokens",
+    "apart": "the virtual tokens don't see each other",
+    "restart": "the input's positions start again, as if no virtual tokens stood before it",
+}
+
+
+class Mistaken(LanguageModel):
+    """A model that makes a mistake with the `virtual_tokens` positions that stand after the first `before` ones.
+
+    It shares the network of `lm`, and trains, scores and generates like it. For prompts of just so many virtual tokens.
+    """
+
+    def __init__(self, lm: LanguageModel, mistake: str, virtual_tokens: int, before: int = 0):
+        """mistake: a key of `MISTAKES`. before: tokens that stand before the virtual ones (BOS), often none.
+
+        Raises LabError for any other mistake.
+        """
+        if mistake not in MISTAKES:
+            raise LabError(f"The mistake {shown(mistake)} is unknown: choose one of {', '.join(MISTAKES)}.")
+        self.__dict__.update(lm.__dict__)  # the same network, tokenizer and sizes: nothing is copied, nothing read anew
+        self.mistake, self.start, self.end = mistake, before, before + virtual_tokens
+        self.float32 = self if lm.float32 is lm else Mistaken(lm.float32, mistake, virtual_tokens, before)
+
+    def positions(self, past: int, tokens: int) -> Int[Tensor, " tokens"]:
+        """The positions that tokens number `past`, `past + 1`, ... of the whole row are said to have."""
+        places = torch.arange(past, past + tokens, device=self.device)
+        if self.mistake == "restart":
+            places = torch.where(places >= self.end, places - (self.end - self.start), places)
+        return places
+
+    def sees(self, past: int, tokens: int) -> Bool[Tensor, "tokens keys"]:
+        """Which of the first `past + tokens` tokens of a row each of its last `tokens` sees: none after itself, as always."""
+        query = torch.arange(past, past + tokens, device=self.device)[:, None]
+        key = torch.arange(past + tokens, device=self.device)[None]
+        virtual = (key >= self.start) & (key < self.end)
+        seen = key <= query
+        if self.mistake == "hidden":
+            seen = seen & ~(virtual & (query >= self.end))
+        if self.mistake == "apart":
+            seen = seen & ~(virtual & (query >= self.start) & (query < self.end) & (query != key))
+        return seen
+
+    def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
+        batch, tokens = next(iter(inputs.values())).shape[:2]
+        past = cache.get_seq_length()
+        seen = self.sees(past, tokens)
+        options = {"output_attentions": True} if attentions else {}
+        return self.model(
+            **inputs,
+            past_key_values=cache,
+            position_ids=(self.positions(past, tokens) + offset).expand(batch, tokens),
+            attention_mask=self._masks(seen, past, batch),
+            use_cache=True,
+            **options,
+        )
+
+    def _masks(self, seen: Bool[Tensor, "tokens keys"], past: int, batch: int) -> Any:
+        """What the model adds to its attention scores: 0, or the lowest number. By kind of layer, where there are several."""
+        config = self.model.config.get_text_config()
+        if "sliding_attention" not in (getattr(config, "layer_types", None) or []):
+            return self._mask(seen, batch)
+        query = torch.arange(past, past + len(seen), device=self.device)[:, None]
+        near = query - torch.arange(seen.shape[1], device=self.device)[None] < config.sliding_window
+        return {"full_attention": self._mask(seen, batch), "sliding_attention": self._mask(seen & near, batch)}
+
+    def _mask(self, seen: Bool[Tensor, "tokens keys"], batch: int) -> Tensor:
+        nothing = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
+        return nothing.masked_fill(~seen, torch.finfo(self.dtype).min)[None, None].expand(batch, -1, -1, -1)

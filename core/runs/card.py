@@ -1,0 +1,239 @@
+"""The model card of a saved prompt: README.md in the Hub's form, written from what recipe.json says.
+
+What people typed and what files say is shown as text: nothing of it is markup, and none of it stands in the front matter but
+the base model's name, if that is a name of the Hub.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CARD, CONFIG, WEIGHTS, RECIPE = "README.md", "adapter_config.json", "adapter_model.safetensors", "recipe.json"
+SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
+    *("method", "virtual_tokens", "init", "init_text", "mlp", "learning_rate", "steps", "batch_size", "warmup", "schedule", "loss"),
+    *("placement", "seed", "order_seed", "dtype"),
+)
+MOST_ROWS = 60
+LONGEST = 200
+LIMITS = """* **Other weights.** A prompt belongs to the very weights that it was trained on: on others of the same name or shape, quantised
+  ones too, it may do much worse. Compare the hash.
+* **What it means.** The nearest words of its vectors mostly tell where training started: the same start, moved as far in random
+  directions, is mostly near the same words.
+* **Other rows.** The scores are of held-out rows of one task. The intervals are for rows like these, not for other texts, and not
+  for other seeds."""
+
+
+def hub_name(name: object) -> str:
+    """`name` if it names a repository of the Hub (owner/name) and no folder here, else "".
+
+    >>> hub_name("HuggingFaceTB/SmolLM2-135M-Instruct"), hub_name("/home/me/model"), hub_name("x: [y]/z")
+    ('HuggingFaceTB/SmolLM2-135M-Instruct', '', '')
+    """
+    text = name if isinstance(name, str) else ""
+    good = len(text) <= 96 and re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", text, re.ASCII) and not re.search(r"--|\.\.", text)
+    return text if good and not Path(text).exists() else ""
+
+
+def card(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """README.md for a prompt with this adapter_config.json and this recipe.json, whatever the latter holds."""
+    told = _Told(record)
+    base, task, recipe = told.table("base"), told.table("task"), told.table("recipe")
+    soft = config["peft_type"] == "PROMPT_TUNING"
+    name = hub_name(base.text("name"))
+    what = "Soft prompt" if soft else "K/V prefix"
+    subject = task.text("name")
+    parts = [
+        front_matter(name, soft),
+        f"# {what}{f' for “{escaped(subject)}”' if subject else ''}",
+        _what(config, base, soft),
+        f"## Scores\n\n{_scores(told.rows('scores'))}",
+        f"## How to load it\n\n{_loading(config, told, base)}",
+        f"## How it was made\n\n{_made(told, task, recipe)}",
+        f"## What it can’t tell\n\n{LIMITS}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def front_matter(base_model: str, soft: bool) -> str:
+    """The card's YAML. base_model: a name of the Hub, or "": a folder's path means nothing to others."""
+    method = "prompt-tuning" if soft else "prefix-tuning"
+    data: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation"}
+    if base_model:
+        data["base_model"] = base_model
+    data["tags"] = [method, "soft-prompt-lab"] + ([f"base_model:adapter:{base_model}"] if base_model else [])
+    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---"
+
+
+def _what(config: Mapping[str, Any], base: "_Told", soft: bool) -> str:
+    count, width = config["num_virtual_tokens"], config["token_dim"]
+    size = count * width * (1 if soft else 2 * config["num_layers"])
+    what = (
+        f"{count} trained vectors ({size:,} numbers) that stand before the input of a frozen language model "
+        "(prompt tuning, Lester et al. 2021)."
+        if soft
+        else f"Trained keys and values of {count} positions in every layer ({size:,} numbers) before the input of a frozen language model "
+        "(prefix tuning, Li & Liang 2021)."
+    )
+    name, weights, origin = base.text("name"), base.text("weights"), base.text("origin")
+    lines = [what]
+    if name:
+        lines.append(f"Base model: {code(name)}{f' – here {escaped(origin)}, which are not the Hub’s weights' if origin else ''}.")
+    if weights:
+        lines.append(f"SHA-256 over the names and float32 values of its weights: {code(weights)}.")
+    return "\n\n".join(lines)
+
+
+def _scores(rows: Sequence["_Told"]) -> str:
+    lines = ["| contender | kind | right | 95 % interval | rows | loss (nats) | tokens in front |", "|---|---|---|---|---|---|---|"]
+    for row in rows[:MOST_ROWS]:
+        accuracy, interval, n = row.number("accuracy"), row.numbers("interval"), row.number("n")
+        if not row.text("name") or accuracy is None or len(interval) != 2 or n is None:
+            continue
+        loss, positions = row.number("loss"), row.number("positions")
+        strong = "**" if row.text("kind") in ("soft", "prefix") else ""
+        lines.append(
+            f"| {escaped(row.text('name'))} | {escaped(row.text('kind'))} | {strong}{100 * accuracy:.0f} %{strong} "
+            f"| {100 * interval[0]:.0f}–{100 * interval[1]:.0f} % | {n:.0f} | {'–' if loss is None else f'{loss:.2f}'} "
+            f"| {'–' if positions is None or row.text('kind') == 'majority' else f'{positions:.0f}'} |"
+        )
+    if len(lines) == 2:
+        return "None: it was saved without having been scored."
+    told = (
+        "On the same held-out rows, which training never saw, in float32. Right: every token of the right answer is the model’s first "
+        "choice, or, of labels, the right one is the most likely. Intervals: Wilson. To look for the best handcrafted prompt on these rows "
+        "is hindsight, which favours it."
+    )
+    return "\n".join(lines) + f"\n\n{told}"
+
+
+def _loading(config: Mapping[str, Any], told: "_Told", base: "_Told") -> str:
+    template = told.text("template", most=20_000)
+    text = template if template.count("{input}") == 1 else "{input}"
+    snippet = loading_snippet(base.text("name", most=4000) or str(config["base_model_name_or_path"]), text)
+    origin = base.text("origin")
+    lines = ["With [PEFT](https://huggingface.co/docs/peft):", fenced(snippet, "python")]
+    if origin:
+        lines.append(
+            f"Its scores are of {escaped(origin)}. With Soft Prompt Lab these load as `core.load_model().model`; the Hub’s weights differ "
+            "a little, so the scores may, too."
+        )
+    lines.append("With Soft Prompt Lab: `python -m app evaluate --task TASK --learned .`, or Load on the Inspect page.")
+    return "\n\n".join(lines)
+
+
+def loading_snippet(base: str, template: str) -> str:
+    """Python that loads the adapter in the present folder with PEFT and lets it answer. Every text in it is a literal."""
+    return f"""from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base, adapter = {base!r}, "."  # this folder, or its name on the Hub
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
+text = {template!r}.replace("{{input}}", "your input")
+inputs = tokenizer(text, return_tensors="pt")
+answer = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+print(tokenizer.decode(answer[0, inputs.input_ids.shape[1] :], skip_special_tokens=True))"""
+
+
+def _made(told: "_Told", task: "_Told", recipe: "_Told") -> str:
+    lines = []
+    if task.text("name"):
+        labels = task.texts("labels")
+        kind = f"one of the label words {', '.join(code(label) for label in labels[:20])}" if labels else "free text"
+        lines.append(f"* Task: {escaped(task.text('name'))}; answers are {kind}.")
+    if told.text("template", most=20_000):
+        lines.append("* Template, around the input:\n\n" + fenced(told.text("template", most=20_000), "text", "  ") + "\n")
+    known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name)]
+    if known:
+        lines.append("* Recipe: " + ", ".join(f"{name.replace('_', ' ')} {code(value)}" for name, value in known) + ".")
+    examples, seconds, steps = told.number("examples"), told.number("seconds"), told.number("steps")
+    if steps is not None:
+        cost = [f"{steps:.0f} steps", *([f"{examples:.0f} training rows"] if examples else []), *([f"{seconds:.0f} s"] if seconds else [])]
+        lines.append(f"* Cost: {', '.join(cost)}.")
+    versions = told.table("versions")
+    used = [f"{name} {versions.text(name)}" for name in ("torch", "transformers") if versions.text(name)]
+    if used:
+        lines.append(f"* With Soft Prompt Lab, {escaped(', '.join(used))}.")
+    return "\n".join(lines) or "Not known: it came without a recipe."
+
+
+# --- text from elsewhere, made fit for Markdown ---------------------------------------------------------------------------
+
+
+def escaped(text: str) -> str:
+    """Text on one line with nothing in it that Markdown or HTML would read.
+
+    >>> print(escaped("*a* | <b>[x](y)"))
+    \\*a\\* \\| \\<b\\>\\[x\\]\\(y\\)
+    """
+    return re.sub(r"""([\\`*_{}\[\]<>()#+.!|~&=:$@^/"'])""", r"\\\1", _line(text))
+
+
+def code(text: str) -> str:
+    """Text as inline code, whatever it holds; in tables, too.
+
+    >>> code("a`b"), code("{input}")
+    ('`` a`b ``', '`{input}`')
+    """
+    line = _line(text).replace("|", "¦")
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"{fence}{line}{fence}"
+
+
+def fenced(text: str, language: str, indent: str = "") -> str:
+    """Text as a block of code, with a fence longer than any in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    plain = "".join(sign if sign.isprintable() or sign == "\t" else "\n" if sign in "\r\n" else "�" for sign in text)
+    lines = [f"{fence}{language}", *plain.split("\n"), fence]
+    return "\n".join(indent + line for line in lines)
+
+
+def _line(text: str) -> str:
+    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split()) or "–"
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
+
+class _Told:
+    """A table from a file that anyone may have written: what is asked for comes as the type that is asked for, or empty."""
+
+    def __init__(self, data: object):
+        self._data = data if isinstance(data, Mapping) else {}
+
+    def table(self, name: str) -> "_Told":
+        return _Told(self._data.get(name))
+
+    def rows(self, name: str) -> list["_Told"]:
+        value = self._data.get(name)
+        return [_Told(row) for row in value] if isinstance(value, list) else []
+
+    def text(self, name: str, most: int = LONGEST) -> str:
+        value = self._data.get(name)
+        return value[:most] if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> list[str]:
+        value = self._data.get(name)
+        return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+    def number(self, name: str) -> float | None:
+        return _number(self._data.get(name))
+
+    def numbers(self, name: str) -> list[float]:
+        value = self._data.get(name)
+        found = [_number(item) for item in value] if isinstance(value, list | tuple) else []
+        return [item for item in found if item is not None]
+
+    def plain(self, name: str) -> str:
+        """A setting as text, "" where it is none."""
+        value = self._data.get(name)
+        return value[:LONGEST] if isinstance(value, str) else f"{value:g}" if _number(value) is not None else ""
+
+
+def _number(value: object) -> float | None:
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15 and math.isfinite(value)
+    return float(value) if sound else None  # type: ignore[arg-type]

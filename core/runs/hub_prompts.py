@@ -1,0 +1,160 @@
+"""Prompts on the Hugging Face Hub: fetched by name, checked as files from anywhere are; pushed with the login of whoever runs this.
+
+Only the files that a prompt is read from are fetched, none that is larger than such a file can be, and never a pickle.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+from core.errors import LabError, as_path, shown
+from core.models.language_model import LanguageModel
+from core.models.weights import hub_reachable
+from core.runs import saved_adapter as storage
+from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
+from core.runs.run_file import LARGEST_RUN
+from core.runs.saved_adapter import LARGEST_JSON, PICKLE, RUN, Learned, check_config, from_files
+
+LARGEST_ADAPTER = 256 * 2**20  # bytes; a K/V prefix of 200 positions on a 70B Llama is 66 MB
+NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+
+
+def load(name: str, lm: LanguageModel, template: str = "") -> Learned:
+    """A learned prompt from a folder or zip, or, where there is none of that name, from the Hub (owner/name, or hub:owner/name).
+
+    template: for a prompt without recipe.json. Raises LabError for anything that is not one, or can't be had.
+    """
+    if as_path(name).exists():
+        return storage.load(name, lm, template)
+    repo = name.removeprefix("hub:")
+    if not NAME.fullmatch(repo):
+        raise LabError(
+            f"There is no learned prompt at {shown(name)}: name a folder or zip saved here or by PEFT, or a Hub id (owner/name)."
+        )
+    return from_files(fetch(repo, storage.largest_files(lm)), lm, repo, template)
+
+
+def fetch(repo: str, most: Mapping[str, int]) -> dict[str, bytes]:
+    """An adapter's files from the Hub: those named in `most`, none of them larger than it says there, in bytes.
+
+    What was fetched before is asked for again only if the Hub can be reached. Raises LabError, in one sentence, for a name that
+    isn't there, one that needs a login, and no network.
+    """
+    api = huggingface_hub.HfApi()
+    here_only = not hub_reachable()
+    files: dict[str, bytes] = {}
+    try:
+        for name, largest in most.items():
+            if not here_only and not _fits(api, repo, name, largest, files):
+                continue
+            try:
+                path = Path(api.hf_hub_download(repo, name, local_files_only=here_only))
+            except (EntryNotFoundError, LocalEntryNotFoundError):
+                if name == CONFIG and here_only:
+                    raise
+                continue
+            if path.stat().st_size > largest:
+                raise _too_large(repo, name)
+            files[name] = path.read_bytes()
+        if WEIGHTS not in files and not here_only and api.file_exists(repo, PICKLE):
+            files[PICKLE] = b""
+    except LabError:
+        raise
+    except Exception as error:  # a network, a server, a cache: what they raise has no common kind
+        raise _told(error, repo, "fetched") from error
+    return files
+
+
+def _fits(api: huggingface_hub.HfApi, repo: str, name: str, largest: int, files: Mapping[str, bytes]) -> bool:
+    """Whether the Hub has this file. LabError where it is too large, or isn't this kind of adapter's."""
+    if name == WEIGHTS:
+        check_config(files.get(CONFIG), repo)  # before megabytes of another method's weights are fetched
+    try:
+        found = api.get_hf_file_metadata(url=huggingface_hub.hf_hub_url(repo, name, endpoint=api.endpoint))
+    except EntryNotFoundError:
+        return False
+    if found.size is None or found.size > largest:
+        raise _too_large(repo, name)
+    return True
+
+
+def _too_large(repo: str, name: str) -> LabError:
+    return LabError(f"{name} of {shown(repo)} is larger than a learned prompt for this model can be: choose another.")
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Where a prompt is now, and which files were uploaded."""
+
+    url: str
+    files: tuple[str, ...]
+
+
+def push(folder: str | Path, repo: str, private: bool = False, run: bool = False) -> Pushed:
+    """Upload a saved prompt to the Hub as `repo` (owner/name), which is made where it isn't there; as one commit.
+
+    run: also run.json, which holds rows of the task. Raises LabError without a login or network, and for whatever the Hub refuses.
+    """
+    files = _of_folder(as_path(folder), run)
+    if not NAME.fullmatch(repo):
+        raise LabError(f"{shown(repo)} is no name on the Hub: write owner/name.")
+    if not hub_reachable():
+        raise LabError("The Hub can't be reached, so nothing was uploaded: check the network (and that HF_HUB_OFFLINE is not set).")
+    api = huggingface_hub.HfApi()
+    if not huggingface_hub.get_token():
+        raise LabError("Nobody is logged in to the Hub here: run `hf auth login`, or set HF_TOKEN to a token that may write.")
+    try:
+        url = str(api.create_repo(repo, private=True if private else None, exist_ok=True))
+        if private and not api.model_info(repo).private:
+            raise LabError(f"{shown(repo)} is there already, and public: choose another name, or make it private on its page.")
+        add = [huggingface_hub.CommitOperationAdd(name, data) for name, data in files.items()]
+        api.create_commit(repo, add, commit_message="Upload a prompt trained with Soft Prompt Lab")
+    except LabError:
+        raise
+    except Exception as error:
+        raise _told(error, repo, "uploaded") from error
+    return Pushed(url, tuple(files))
+
+
+def _of_folder(folder: Path, run: bool) -> dict[str, bytes]:
+    """The files of a saved prompt that are for others to see."""
+    if not folder.is_dir():
+        raise LabError(f"There is no folder {shown(folder)}: name one that was saved here or by PEFT.")
+    most: dict[str, int] = {CONFIG: LARGEST_JSON, WEIGHTS: LARGEST_ADAPTER, RECIPE: LARGEST_JSON, CARD: LARGEST_JSON}
+    files = storage.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
+    for name in (CONFIG, WEIGHTS):
+        if name not in files:
+            raise LabError(f"{shown(folder)} is not a saved prompt ({name} is missing): name a folder that was saved here or by PEFT.")
+    check_config(files[CONFIG], str(folder))
+    files.pop(PICKLE, None)
+    return files
+
+
+def _told(error: Exception, repo: str, done: str) -> LabError:
+    """What a Hub's refusal means to the person who asked."""
+    if isinstance(error, GatedRepoError):
+        return LabError(f"{shown(repo)} is gated on the Hub: ask for access on its page, then run `hf auth login`.")
+    if isinstance(error, RepositoryNotFoundError):
+        return LabError(f"{shown(repo)} is not on the Hub, or not for you to see: check the name, and `hf auth login` if it is private.")
+    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled):
+        return LabError(f"{shown(repo)} is not on this machine, and the Hub can't be reached: check the network, or give a folder.")
+    if isinstance(error, HFValidationError):
+        return LabError(f"{shown(repo)} is no name on the Hub: write owner/name.")
+    status: Any = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, HfHubHTTPError) and status in (401, 403):
+        return LabError(f"The Hub refuses {shown(repo)} to this login: run `hf auth login` with a token that may do this.")
+    reason = shown(" ".join(str(error).split()) or type(error).__name__, 160)[1:-1]
+    return LabError(f"{shown(repo)} could not be {done} ({reason}): check the name and the network, and try again.")

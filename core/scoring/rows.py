@@ -1,0 +1,149 @@
+"""From examples to tokens: what the model gets, what it must produce, and the start that all rows share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from core.errors import LabError, shown
+from core.models.language_model import LanguageModel
+from core.tasks.task import Example, check_template
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example as token ids.
+
+    prompt: template and input. answer: what must follow. candidates: for labels, every label's ids (the answer among
+    them, at `label`); else empty.
+    """
+
+    example: Example
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    candidates: tuple[tuple[int, ...], ...] = ()
+    label: int = -1
+
+
+def join(template: str, input: str) -> tuple[str, str]:
+    """The prompt's text, and what stands between it and the answer: a space, or nothing after a line break or an opening quote.
+
+    Spaces that end the template are dropped: they belong to the answer's first token.
+
+    >>> join("The past tense of {input} is ", "go"), join('"{input}" becomes "', "go")
+    (('The past tense of go is', ' '), ('"go" becomes "', ''))
+    """
+    last = template.rstrip(" ")[-1:]  # of the template, so that it is the same for every input
+    opened = last in ("(", "[", "{", "“", "«") or (last == '"' and template.count('"') % 2 == 1)
+    return template.replace("{input}", input).rstrip(" "), "" if last.isspace() or opened else " "
+
+
+def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:
+    """Token ids of every example. Prompt and answer are tokenised as one string and split afterwards.
+
+    Raises LabError for a template without {input}, an input without tokens, or labels of which one begins another.
+    """
+    check_template(template)
+    outputs = [list(labels) if labels else [example.output] for example in examples]
+    joined = [join(template, example.input) for example in examples]
+    flat = [(prompt, gap + output) for (prompt, gap), row in zip(joined, outputs, strict=True) for output in row]
+    split = _split(lm, flat)
+    rows, start = [], 0
+    for number, (example, row) in enumerate(zip(examples, outputs, strict=True), start=1):
+        parts = split[start : start + len(row)]
+        start += len(row)
+        place = row.index(example.output)
+        # Where a label's first token reaches into the prompt, all labels are cut where the first of them begins: the
+        # prompt must not tell which one is right.
+        shortest = min((prompt for prompt, _ in parts), key=len)
+        parts = [(shortest, (*prompt, *ids)[len(shortest) :]) for prompt, ids in parts]
+        prompt, answer = parts[place]
+        if not prompt or not answer:
+            raise LabError(f"Row {number} ({shown(example.input)}) gives the model no tokens: give it some text.")
+        candidates = tuple(ids for _, ids in parts) if labels else ()
+        rows.append(Row(example, prompt, answer, candidates, place if labels else -1))
+    if labels and rows:
+        _check_candidates(rows[0].candidates, labels)
+    return rows
+
+
+def _split(lm: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """(prompt ids, answer ids) of each (prompt, answer) text: the answer begins with the first token that reaches into it."""
+    if not texts:
+        return []
+    lead = tuple(lm.lead)
+    if not lm.tokenizer.is_fast:  # no offsets: split where the prompt alone would end
+        pairs = [(lm.tokenise(prompt), lm.tokenise(prompt + answer)) for prompt, answer in texts]
+        return [(lead + tuple(full[: len(head)]), tuple(full[len(head) :])) for head, full in pairs]
+    encoded = lm.tokenizer(
+        [prompt + answer for prompt, answer in texts], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    result = []
+    for (prompt, _), ids, offsets in zip(texts, encoded.input_ids, encoded.offset_mapping, strict=True):
+        cut = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
+        result.append((lead + tuple(ids[:cut]), tuple(ids[cut:])))
+    return result
+
+
+def _check_candidates(candidates: Sequence[tuple[int, ...]], labels: Sequence[str]) -> None:
+    for i, short in enumerate(candidates):
+        for j, long in enumerate(candidates):
+            if i != j and long[: len(short)] == short:
+                raise LabError(
+                    f"The tokens of the label {shown(labels[i])} begin those of {shown(labels[j])}, so the first can never be told "
+                    f"from the second: rename one of them."
+                )
+
+
+def share_start(rows: Sequence[Row]) -> tuple[tuple[int, ...], list[Row]]:
+    """The longest run of tokens that all prompts begin with, and the rows without it. Each row keeps a token at least.
+
+    This run is the cached part of a handcrafted prompt: its worked examples and the words before the input.
+    """
+    first = min((row.prompt for row in rows), default=())
+    last = max((row.prompt for row in rows), default=())
+    most = min((len(row.prompt) for row in rows), default=1) - 1
+    length = 0
+    while length < most and first[length] == last[length]:
+        length += 1
+    return first[:length], [replace(row, prompt=row.prompt[length:]) for row in rows]
+
+
+def check_window(lm: LanguageModel, rows: Sequence[Row], virtual_tokens: int) -> None:
+    """LabError where a row and the virtual tokens before it don't fit the model's window."""
+    for number, row in enumerate(rows, start=1):
+        longest = max([len(row.answer), *map(len, row.candidates)])
+        needed = virtual_tokens + len(row.prompt) + longest
+        if needed > lm.window:
+            raise LabError(
+                f"Row {number} ({shown(row.example.input, 40)}) needs {needed} positions, the model has {lm.window}: "
+                f"shorten it, or use fewer virtual tokens."
+            )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences padded on the right. rows, columns: where to read logits; targets: which token should come there."""
+
+    ids: Int[Tensor, "batch tokens"]
+    rows: Int[Tensor, " answers"]
+    columns: Int[Tensor, " answers"]
+    targets: Int[Tensor, " answers"]
+
+
+def collate(sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], device: torch.device) -> Batch:
+    """(prompt, answer) pairs as one batch. The last answer token is only a target, never run."""
+    width = max(len(prompt) + len(answer) - 1 for prompt, answer in sequences)
+    ids = torch.zeros(len(sequences), width, dtype=torch.long)
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    for number, (prompt, answer) in enumerate(sequences):
+        sequence = torch.tensor([*prompt, *answer[:-1]])
+        ids[number, : len(sequence)] = sequence
+        rows += [number] * len(answer)
+        columns += range(len(prompt) - 1, len(sequence))
+        targets += answer
+    return Batch(ids.to(device), *(torch.tensor(values, device=device) for values in (rows, columns, targets)))

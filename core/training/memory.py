@@ -1,0 +1,177 @@
+"""What a training run will need of the device's memory, and whether that much is free: asked before its first step."""
+
+import contextlib
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from core.errors import LabError
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.training.training import Training
+
+MOST_SNAPSHOT_BYTES = 64 * 2**20  # of a run's vectors, step by step
+FLOAT = 4  # bytes of a float32
+# Of a parameter: itself, its gradient and Adam's two moments; on the CPU the states before and after a step, and the last good one.
+COPIES = 12
+LOGITS = 4  # copies: as they come, their log-softmax, and a gradient of each
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes that a training run will need beside the model itself, by what needs them (see `estimate`)."""
+
+    parts: dict[str, int]
+
+    @property
+    def bytes(self) -> int:
+        """The sum of all parts."""
+        return sum(self.parts.values())
+
+
+def estimate(
+    lm: LanguageModel, recipe: Recipe, longest_row_tokens: int, answer_tokens: int = 1, labels: int = 0, shared_tokens: int = 0
+) -> Estimate:
+    """The memory that training `recipe` on `lm` takes at its peak, in bytes; all of it counted as if on the model's device.
+
+    longest_row_tokens: of prompt and answer together, without the start that all rows share. answer_tokens: of the longest
+    answer (label) alone. labels: how many label words of several tokens each row is run with; 0 where every row is run once.
+    shared_tokens: of the start that all rows share, run once after the prefix.
+
+    | part            | what it is                                                                                         |
+    |-----------------|----------------------------------------------------------------------------------------------------|
+    | parameters      | 12 float32 copies: values, gradient, Adam's two moments, and the states on the CPU                 |
+    | activations     | tokens x layers x (4 d_model + 4 d_inner + 3 heads x head_dim): what a layer keeps to go backward  |
+    | keys and values | rows x keys x layers x 2 x (kv_heads + heads) x head_dim: each row has its own copy, and another   |
+    |                 | spread over the query heads; the cache of batch 1 and its gradient; eager attention's weights      |
+    | logits          | answer positions x vocabulary x 4 float32 copies                                                   |
+    | snapshots       | the vectors after each step, at most 64 MB                                                         |
+
+    With label words of several tokens, the pass over the prompts and the pass over rows x labels are both kept.
+
+    On SmolLM2-135M in float32 on a CPU this is 1.10 to 1.25 times what a step really adds to the process (0.41 GB for 16 rows of
+    20 tokens after 10 vectors, 8.0 GB for 64 rows of 100 tokens after 50); on GPT-NeoX, whose layers keep less, about twice.
+    """
+    config = lm.model.config.get_text_config()
+    item = lm.dtype.itemsize
+    heads = int(config.num_attention_heads)
+    width, kv_width = heads * lm.head_dim, lm.kv_heads * lm.head_dim
+    inner = int(getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * lm.d_model)
+    eager = config._attn_implementation == "eager"
+
+    rows, prompt = recipe.batch_size, longest_row_tokens - answer_tokens
+    passes = [(rows, prompt + answer_tokens - 1, 0)]  # (rows, tokens, keys before them)
+    answers = rows * answer_tokens
+    if recipe.loss == "labels":
+        passes, answers = [(rows, prompt, 0)], rows
+        if labels:
+            passes.append((rows * labels, answer_tokens - 1, prompt))
+            answers += rows * labels * (answer_tokens - 1)
+
+    before = recipe.virtual_tokens + shared_tokens
+    once = before if recipe.method == "prompt" else shared_tokens  # positions that run through the model, batch 1
+    tokens = once + sum(many * length for many, length, _ in passes)
+    # Norms work in float32 whatever the model's dtype.
+    activations = tokens * lm.layers * (4 * lm.d_model * FLOAT + (4 * inner + 3 * width) * item)
+    keys = sum(many * (before + past + length) for many, length, past in passes)
+    cached = keys * lm.layers * 2 * (kv_width + width) * item + before * lm.layers * 4 * kv_width * item
+    if eager:
+        seen = sum(many * length * (before + past + length) for many, length, past in passes)
+        cached += seen * lm.layers * heads * (FLOAT if item == FLOAT else FLOAT + item)  # the softmax is float32, then cast
+
+    numbers = recipe.virtual_tokens * (lm.d_model if recipe.method == "prompt" else lm.layers * 2 * kv_width)
+    trained = numbers
+    if recipe.mlp:
+        out = lm.layers * 2 * kv_width
+        trained = recipe.virtual_tokens * lm.d_model + recipe.mlp * (lm.d_model + 1) + out * (recipe.mlp + 1)
+    vocabulary = lm.model.get_input_embeddings().num_embeddings
+    return Estimate(
+        {
+            "parameters": trained * COPIES * FLOAT,
+            "activations": activations,
+            "keys and values": cached,
+            "logits": answers * vocabulary * LOGITS * FLOAT,
+            "snapshots": min(MOST_SNAPSHOT_BYTES, recipe.steps * numbers * FLOAT),
+        }
+    )
+
+
+def available(device: torch.device) -> int | None:
+    """Bytes that are free for new tensors on `device`, or None where the system doesn't say.
+
+    CUDA: what the driver has left, with what PyTorch holds and doesn't use. CPU: what Linux calls available, or what the
+    control group (a container's limit) leaves where that is less; caches of files count as free.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type != "cpu":
+        return None
+    return min([free for free in (smallest_free(Path("/")), _within_limit()) if free is not None], default=None)
+
+
+def _within_limit() -> int | None:
+    """Bytes that a limit on this process's address space leaves (ulimit -v), or None without one."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):  # Windows; a Unix without /proc
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - used)
+
+
+def smallest_free(root: Path) -> int | None:
+    """What the files under `root` (a Linux system's) say is free for this process, in bytes: the least of them, or None."""
+    found = []
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        found.append(_table(root / "proc/meminfo")["MemAvailable:"] * 1024)
+    groups = (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    for folder, limit, used, files in groups:  # version 2 of control groups, version 1
+        group = root / "sys/fs/cgroup" / folder
+        with contextlib.suppress(OSError, KeyError, ValueError):  # "max" is no number: no limit
+            most, now = (int((group / name).read_text("ascii")) for name in (limit, used))
+            found.append(max(0, most - now + _table(group / "memory.stat")[files]))
+    return min(found, default=None)
+
+
+def _table(path: Path) -> dict[str, int]:
+    """The first two words of every line: a name and a number."""
+    lines = (line.split() for line in path.read_text("ascii").splitlines())
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1}
+
+
+def check(training: Training) -> Estimate:
+    """The estimate for `training`. LabError, with the numbers, where the device hasn't that much memory left."""
+    lm, rows = training.lm, training.prepared.rows
+    several = any(len(ids) > 1 for row in rows for ids in row.candidates)
+    answer = max(max([len(row.answer), *map(len, row.candidates)]) for row in rows)
+    longest = max(len(row.prompt) for row in rows) + answer
+    labels = len(rows[0].candidates) if several else 0
+    needed = estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared))
+    free = available(lm.device)
+    if free is not None and needed.bytes > free:
+        with contextlib.suppress(AttributeError, OSError):  # glibc keeps what earlier runs gave back; others may not know this call
+            ctypes.CDLL(None).malloc_trim(0)
+        free = available(lm.device)
+    if free is not None and needed.bytes > free:
+        raise LabError(
+            f"This run would need about {in_words(needed.bytes)} of memory, and {in_words(free)} are free: "
+            f"use fewer virtual tokens or a smaller batch."
+        )
+    return needed
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people.
+
+    >>> in_words(5_240_000_000), in_words(37_000_000), in_words(900)
+    ('5.2 GB', '37 MB', '1 kB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -1,0 +1,122 @@
+"""Slices of work that another process can do: plain data goes there, plain data comes back.
+
+Where a GPU is lent for seconds, to a process that is forked for it, this process can't train a step at a time. There a run is
+`n` steps in one go, and a score is all its rows in one go: what crosses the fork is tasks, recipes, bytes and numpy arrays, never
+a tensor, and going backward happens on the other side. A slice depends on nothing but what it holds, so it can be done anywhere,
+and done again where it was lost. `LanguageModel.elsewhere` does them; without one, everything here happens in this process.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from core.methods.prefix import NoPrefix, from_snapshot
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.scoring.rows import Row
+from core.scoring.score import BATCH, Contender, Score, score
+from core.scoring.score import score_steps as scored_here
+from core.tasks.task import Example, Task
+from core.training.memory import check
+from core.training.training import State, StepEvent, Training
+
+MOST_STEPS = 10  # in a slice: a page moves on, scores along the way, and lets others in between
+WANTED_SECONDS = 5.0  # of a slice
+START_SECONDS = 10.0  # of a worker that is new: the device starts, and the model is moved to it
+MOST_SECONDS = 60  # asked for at once; whoever lends a device refuses much longer times
+LAUNCHES = 0.1  # seconds of a pass that don't depend on how many tokens it has: some thousand small kernels
+SPEED = 5e12  # multiplications and additions a second, well below what GPUs of these years do in float32
+MOST_KNOWN = 4  # runs that are kept tokenised
+
+_known: list[Training] = []  # in the process that does the slices; the newest last
+
+
+@dataclass(frozen=True)
+class TrainingSlice:
+    """`steps` more steps of the run of `recipe` on `task`. state: as `State.to_bytes` gives it. seconds: to ask for."""
+
+    task: Task
+    recipe: Recipe
+    state: bytes
+    steps: int
+    seconds: int
+
+    def do(self, lm: LanguageModel) -> tuple[list[StepEvent], bytes]:
+        """The steps, and the state after them as bytes. LabError where the run doesn't fit the model or the memory."""
+        training = _training(lm, self.task, self.recipe)
+        state = State.from_bytes(self.state)
+        if state.step == 0:
+            check(training)
+        events, state = training.advance(state, self.steps)
+        return events, state.to_bytes()
+
+
+@dataclass(frozen=True, eq=False)
+class ScoringSlice:
+    """A contender's score on `examples`. made: the contender's fields without its prefix, whose numbers are `values`."""
+
+    made: dict[str, Any]
+    values: np.ndarray
+    examples: tuple[Example, ...]
+    labels: tuple[str, ...] | None
+    seconds: int
+
+    def do(self, lm: LanguageModel) -> Score:
+        """The whole score. LabError where a row can't be used."""
+        prefix = from_snapshot(self.values).to(lm.device) if self.values.size else NoPrefix()
+        return score(lm, Contender(prefix=prefix, **self.made), self.examples, self.labels)
+
+
+def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
+    """Train on: one step here, or a slice elsewhere. The prefix of `training` is as after it."""
+    lm, recipe = training.lm, training.recipe
+    if lm.elsewhere is None:
+        return training.advance(state)
+    sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
+    tokens = sequences * _longest(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
+    step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
+    steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
+    events, data = lm.elsewhere(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))
+    state = State.from_bytes(data)
+    training.show(state, best=True)
+    return events, state
+
+
+def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
+    """As in scoring.py: the score so far, batch by batch. From elsewhere it comes whole."""
+    if lm.elsewhere is None:
+        yield from scored_here(lm, contender, examples, labels)
+        return
+    characters = sum(len(example.input) + len(example.output) for example in examples) + len(contender.template) * len(examples)
+    seconds = _pass_seconds(lm, characters * len(labels or "-") // 2) + LAUNCHES * len(examples) / BATCH
+    made = {field.name: getattr(contender, field.name) for field in fields(Contender) if field.name != "prefix"}
+    labels = tuple(labels) if labels else None
+    found: Score = lm.elsewhere(ScoringSlice(made, contender.prefix.snapshot(), tuple(examples), labels, _asked(seconds)))
+    # What crosses is what an MLP makes, not the MLP.
+    yield replace(found, parameters=contender.prefix.parameter_count())
+
+
+def _training(lm: LanguageModel, task: Task, recipe: Recipe) -> Training:
+    """The run's Training, kept for its next slice: tokenising takes longer than some steps do."""
+    for known in _known:
+        if known.lm is lm and known.recipe == recipe and known.task == task:
+            return known
+    _known.append(Training(lm, task, recipe))
+    del _known[:-MOST_KNOWN]
+    return _known[-1]
+
+
+def _longest(rows: Sequence[Row]) -> int:
+    return max((len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in rows), default=1)
+
+
+def _pass_seconds(lm: LanguageModel, tokens: int) -> float:
+    return LAUNCHES + lm.model.num_parameters() * tokens / SPEED
+
+
+def _asked(seconds: float) -> int:
+    """Whole seconds to ask for: twice what is expected, and a worker's start."""
+    return min(MOST_SECONDS, math.ceil(START_SECONDS + 2 * seconds))

@@ -1,0 +1,223 @@
+"""Train a prefix: a state that is plain data, and `advance(state, steps) -> events, state`.
+
+Knows no interface, no thread and no clock. A state with the context that it belongs to is all that is needed to go on, so
+pause, resume, taking turns and a worker in another process are all the same call.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.errors import LabError
+from core.methods.prefix import Prefix, SoftPrompt, create
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.scoring.rows import Row, check_window, encode
+from core.scoring.score import Contender, Prepared, answer_loss, label_loss, prepare
+from core.tasks.task import Task, template_of
+
+MOST_TOKENS = 8192  # in one step: gradients keep about 1.5 MB a token on the default model
+WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
+LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by the draw of a batch alone
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One finished step. loss: nats per answer token (per label, where the loss is over labels), before the step's change.
+
+    Where vectors are pulled to a text, loss is still that of the answers alone; gradient_norm is of both together.
+    vectors: what is stored after the step (see Prefix.snapshot). stopped: why the run ends here, or "".
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    vectors: np.ndarray
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """A run between two steps. tensors: parameters and Adam's moments, on the CPU. good: the parameters to fall back on."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    good: dict[str, Tensor]
+    start_loss: float = math.nan
+    worse: int = 0
+    stopped: str = ""
+
+    def to_bytes(self) -> bytes:
+        """This state for a disk or another process."""
+        buffer = io.BytesIO()
+        torch.save(self.__dict__, buffer)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "State":
+        """The state that `to_bytes` wrote (tensors and numbers only: nothing else is unpickled)."""
+        return cls(**torch.load(io.BytesIO(data), weights_only=True))
+
+
+class Training:
+    """All that a run needs and never changes: model, recipe, tokenised rows."""
+
+    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe):
+        """Raises LabError for a recipe that doesn't fit the task or the model."""
+        if recipe.loss == "labels" and not task.labels:
+            raise LabError(f"The task {task.name!r} has no label words: use the loss over the vocabulary.")
+        self.lm, self.task, self.recipe = lm, task, recipe
+        self.prefix: Prefix = create(lm, task, recipe)
+        self.template = template_of(task, recipe.template)
+        self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels)
+        # Rows that are scored later must fit, too: that is better known before training than after it.
+        check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
+        self._check_size()
+        self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
+        if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
+            raise LabError(
+                f"The text to pull to has {len(self.pulled_to)} tokens, one for each vector, and there are {recipe.virtual_tokens} "
+                f"vectors: set the virtual tokens to {len(self.pulled_to)}, or choose another text."
+            )
+
+    def _check_size(self) -> None:
+        longest = max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in self.prepared.rows)
+        single = all(len(ids) == 1 for row in self.prepared.rows for ids in row.candidates)
+        sequences = self.recipe.batch_size * (len(self.task.labels or ()) if self.recipe.loss == "labels" and not single else 1)
+        if sequences * longest > MOST_TOKENS:
+            raise LabError(
+                f"A batch would have up to {sequences} sequences of {longest} tokens, more than {MOST_TOKENS:,} tokens in all: "
+                f"use a smaller batch size, or shorten the longest rows."
+            )
+
+    def contender(self, name: str = "learned") -> Contender:
+        """The prefix as it is now, with its template."""
+        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.recipe.placement, self.task.seen)
+        return replace(made, examples=len(self.task.train))
+
+    def start(self) -> State:
+        """The state before the first step."""
+        parameters = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
+        return State(0, parameters, parameters)
+
+    def show(self, state: State, best: bool = False) -> Prefix:
+        """Put a state's parameters (the last good ones, where the run diverged) into the prefix and return it."""
+        chosen = state.good if best and state.stopped else state.tensors
+        with torch.no_grad():
+            for name, value in self.prefix.named_parameters():
+                value.copy_(chosen[name])
+        return self.prefix
+
+    def advance(self, state: State, steps: int = 1) -> tuple[list[StepEvent], State]:
+        """Train `steps` more steps, or to the end of the recipe. `state` itself is not changed."""
+        self.show(state)
+        optimiser = self._optimiser(state)
+        events: list[StepEvent] = []
+        for _ in range(min(steps, self.recipe.steps - state.step)):
+            if state.stopped:
+                break
+            event, state = self._step(optimiser, state)
+            events.append(event)
+        return events, state
+
+    def _optimiser(self, state: State) -> torch.optim.AdamW:
+        named = dict(self.prefix.named_parameters())
+        # Decoupled weight decay; without decay this is Adam.
+        optimiser = torch.optim.AdamW(named.values(), lr=rate_at(self.recipe, state.step), weight_decay=self.recipe.weight_decay)
+        for name, parameter in named.items():
+            if f"{name}.exp_avg" in state.tensors:
+                moments = {key: state.tensors[f"{name}.{key}"].to(parameter.device).clone() for key in ("exp_avg", "exp_avg_sq")}
+                optimiser.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
+        return optimiser
+
+    def _step(self, optimiser: torch.optim.AdamW, state: State) -> tuple[StepEvent, State]:
+        recipe = self.recipe
+        before = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
+        rows = [self.prepared.rows[i] for i in batch_indices(recipe.rows_seed, state.step, recipe.batch_size, len(self.prepared.rows))]
+        loss = self.loss(rows)
+        optimiser.zero_grad()
+        (loss if self.pulled_to is None else loss + recipe.pull * self._distance()).backward()
+        limit = recipe.clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), limit).item()
+        rate = rate_at(recipe, state.step)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        value = loss.item()
+        finite = math.isfinite(value) and math.isfinite(norm)
+        if finite:
+            optimiser.step()
+        start = value if state.step == 0 else state.start_loss
+        worse = state.worse + 1 if value > 2 * max(start, LOSS_FLOOR) else 0
+        stopped = ""
+        if not finite:
+            stopped = f"the loss was no longer a number at step {state.step + 1}; the last good vectors were kept"
+        elif worse >= WORSE_STEPS:
+            stopped = (
+                f"the loss was above twice its start for {WORSE_STEPS} steps, up to step {state.step + 1}; the last good vectors were kept"
+            )
+        tensors = {name: parameter.detach().cpu().clone() for name, parameter in self.prefix.named_parameters()}
+        for name, parameter in self.prefix.named_parameters():
+            moments: dict[str, Any] = optimiser.state.get(parameter, {})
+            tensors |= {f"{name}.{key}": moments[key].detach().cpu().clone() for key in ("exp_avg", "exp_avg_sq") if key in moments}
+        # `before` gave this step's loss: it is good as long as that loss was.
+        good = before if finite and not worse else state.good
+        after = replace(state, step=state.step + 1, tensors=tensors, good=good, start_loss=start, worse=worse, stopped=stopped)
+        if stopped:
+            self.show(after, best=True)
+        return StepEvent(after.step, value, norm, rate, self.prefix.snapshot(), stopped), after
+
+    def loss(self, rows: Sequence[Row]) -> Tensor:
+        """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
+        cache = self.prepared.fill(self.lm)
+        return (label_loss if self.recipe.loss == "labels" else answer_loss)(self.lm, cache, rows)
+
+    def _distance(self) -> Tensor:
+        assert isinstance(self.prefix, SoftPrompt) and self.pulled_to is not None  # Recipe pulls nothing else
+        return mean_squared_distance(self.prefix.vectors, self.pulled_to)
+
+
+def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
+    """The embeddings of a text's tokens, without special ones, float32: a soft prompt made of these *is* the text."""
+    return lm.float32.embed(torch.tensor(lm.tokenise(text), dtype=torch.long, device=lm.device)).detach().float()
+
+
+def mean_squared_distance(a: Float[Tensor, "vectors d_model"], b: Float[Tensor, "vectors d_model"]) -> Float[Tensor, ""]:
+    """|a_i - b_i|^2, summed over d_model, as a mean over the vectors.
+
+    What pulls a prompt to a text (Khashabi et al. 2021, "Prompt waywardness"): training loss = loss + pull * this distance
+    between the prompt's vectors and the text's embeddings.
+
+    >>> mean_squared_distance(torch.tensor([[3.0, 4.0], [1.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    tensor(13.)
+    """
+    return (a - b).square().sum(dim=1).mean()
+
+
+def batch_indices(seed: int, step: int, size: int, rows: int) -> list[int]:
+    """The rows of batch number `step`: `size` at a time from one shuffled pass after another. Depends on its arguments alone."""
+    places = [divmod(place, rows) for place in range(step * size, (step + 1) * size)]  # (epoch, offset) pairs
+
+    def order(epoch: int) -> list[int]:
+        return torch.randperm(rows, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)).tolist()
+
+    orders = {epoch: order(epoch) for epoch in {epoch for epoch, _ in places}}
+    return [orders[epoch][offset] for epoch, offset in places]
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """The learning rate of step number `step` (from 0): a linear warm-up, then constant, linear or cosine to zero."""
+    rate = recipe.learning_rate
+    assert rate is not None  # Recipe fills it in
+    if step < recipe.warmup:
+        return rate * (step + 1) / recipe.warmup
+    share = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    factor = {"constant": 1.0, "linear": 1 - share, "cosine": 0.5 * (1 + math.cos(math.pi * share))}[recipe.schedule]
+    return rate * factor
