@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         lm = load(options)
         from core.runs.hub_prompts import load as load_prompt
         from core.runs.readings import Vocabulary
-        from core.runs.record import loaded_record
+        from core.runs.record_writer import loaded_record
 
         learned = load_prompt(options.prompt, lm, options.template)
         tell_warnings(options.prompt, learned.warnings)

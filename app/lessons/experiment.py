@@ -11,7 +11,8 @@ from app.view.lesson import Told
 from core import Recipe, Task, load_task
 from core.engine import Ticket
 from core.models.language_model import LanguageModel
-from core.runs.record import RunRecord, new_record, training_job
+from core.runs.record import RunRecord, new_record
+from core.runs.training_job import training_job
 from core.training.training import StepEvent
 
 Settings = Mapping[str, Any]

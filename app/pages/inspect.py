@@ -23,7 +23,8 @@ from core.errors import shown
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.embedding_projector import projector_files
-from core.runs.record import loaded_record, score_row
+from core.runs.record import score_row
+from core.runs.record_writer import loaded_record
 from core.runs.recordings import recordings
 from core.runs.run import Scored, Skipped, contest
 from core.runs.saved_adapter import load, pack

@@ -12,10 +12,11 @@ from core import LabError, Recipe, Task, load_task
 from core.engine import Engine, Ticket
 from core.models.language_model import LanguageModel
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, new_record, training_job
+from core.runs.record import RunRecord, new_record
 from core.runs.recordings import Recording, recorded, recordings
 from core.runs.run import Scorebook, lines
 from core.runs.saved_adapter import Learned
+from core.runs.training_job import training_job
 from core.scoring.score import Contender, Score
 from core.tasks.table import Table
 from core.tasks.task import Handcrafted, slugs

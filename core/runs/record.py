@@ -1,27 +1,21 @@
 """A run as the page shows it: plain data that grows while it trains, and that a file can hold.
 
-A live run and a recorded one are the same thing to whoever looks at them.
+A live run, a recorded one and one loaded from a file have the same record.
 """
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from core.inspection.nearest import Neighbours
-from core.methods.prefix import Prefix, create
-from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.readings import DRAWS, Reader, Reading, Vocabulary, reader_of
-from core.runs.run import Event, Finished, Scorebook, Scored, Skipped, run
-from core.runs.saved_adapter import Learned
-from core.scoring.score import Result, Score, compare
+from core.runs.readings import Reading
+from core.scoring.score import Result, Score
 from core.tasks.task import Task
-from core.training.memory import MOST_SNAPSHOT_BYTES, check
-from core.training.training import StepEvent, Training
 
 
 @dataclass
@@ -151,121 +145,6 @@ def score_of(row: Mapping[str, Any], results: Sequence[Result]) -> Score:
     """The score that `score_row` made `row` of."""
     same = {spec.name: row[spec.name] for spec in fields(Score) if spec.name in row}
     return Score(**{**same, "interval": tuple(row["interval"]), "results": tuple(results)})
-
-
-def training_job(
-    lm: LanguageModel,
-    task: Task,
-    recipe: Recipe,
-    vocabulary: Vocabulary,
-    book: Scorebook,
-    record: RunRecord,
-    stopping: Any,
-) -> Iterator[Event | str | None]:
-    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button.
-
-    LabError, with the numbers, where the device hasn't enough memory left for it.
-    """
-    training = Training(lm, task, recipe)
-    if lm.elsewhere is None:  # else it is asked there, by the first slice
-        check(training)
-    state = training.start()
-    start = training.show(state).snapshot()
-    reader = reader_of(lm, vocabulary, start)
-    _begin(lm, record, training.prefix, reader, vocabulary, start)
-    yield "ready"
-    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
-        if isinstance(event, StepEvent):
-            _read(lm, record, reader, event.step, event.vectors, recipe.steps)
-            record.losses.append(event.loss)  # last: `step` counts these
-        elif isinstance(event, Scored):
-            _take(record, event)
-        elif isinstance(event, Skipped):
-            record.skipped = {**record.skipped, event.name: event.reason}
-        elif isinstance(event, Finished):
-            end = record.vectors[-1] = training.prefix.snapshot()
-            record.readings[-1] = _reading(lm, record, reader, end, DRAWS)
-            best = best_handcrafted(record.scores)
-            if best:
-                learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
-                record.difference = asdict(compare(learned, record.held_out[best["name"]]))
-            record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
-        yield event
-
-
-def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: Vocabulary) -> RunRecord:
-    """The record of a prompt that came from a file, without steps.
-
-    Its start is made again where its recipe says how (the same weights, a known task): then there is a control. Else the
-    one reading is its own start, and `start_known` is False.
-    """
-    prefix = learned.prefix
-    method = "prompt" if prefix.kind == "soft" else "prefix"
-    recipe = learned.recipe or Recipe(method=method, virtual_tokens=prefix.virtual_tokens)
-    record = new_record(task, recipe)
-    record.loaded, record.finished = True, True
-    vectors = prefix.snapshot()
-    same = not learned.warnings and recipe.task == task.slug and recipe.virtual_tokens == prefix.virtual_tokens
-    record.start_known = same and recipe.method == method
-    start = create(lm, task, recipe).snapshot() if record.start_known else vectors
-    reader = reader_of(lm, vocabulary, start)
-    _begin(lm, record, prefix, reader, vocabulary, start)
-    if record.start_known:
-        _read(lm, record, reader, 1, vectors, 1)
-        record.readings[-1] = _reading(lm, record, reader, vectors, DRAWS)
-    record.vectors[-1] = vectors
-    return record
-
-
-def _begin(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: Reader, vocabulary: Vocabulary, start: np.ndarray) -> None:
-    record.base = {"name": lm.name, "weights": lm.weights_hash, "device": lm.device_name, "dtype": lm.dtype_name, "layers": lm.layers}
-    record.kind, record.parameters = prefix.kind, prefix.parameter_count()
-    record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
-    record.explained = [float(share) for share in reader.plane.explained]
-    if prefix.kind == "soft":
-        count = prefix.virtual_tokens
-        record.usual = vocabulary.usual
-        record.gaussian_ids, cosine = vocabulary.gaussian.ids[:count, 0].tolist(), vocabulary.gaussian.cosine[:count, 0]
-        record.gaussian_cosine = [round(value, 4) for value in cosine.tolist()]
-        _name(lm, record, record.gaussian_ids)
-    _name(lm, record, record.cloud_ids)
-    _read(lm, record, reader, 0, start, record.recipe["steps"])
-
-
-def _read(lm: LanguageModel, record: RunRecord, reader: Reader, step: int, vectors: np.ndarray, steps: int) -> None:
-    finite = bool(np.isfinite(vectors).all())
-    reading = _reading(lm, record, reader, vectors, 1 if step else DRAWS) if finite else record.readings[-1]
-    every = max(1, -(-steps * vectors.nbytes // MOST_SNAPSHOT_BYTES))
-    if step % every == 0 or step == steps:
-        record.vectors[step] = vectors
-    record.readings.append(reading)
-
-
-def _reading(lm: LanguageModel, record: RunRecord, reader: Reader, vectors: np.ndarray, draws: int) -> Reading:
-    reading = reader.read(vectors, draws)
-    named = (*reading.ids, *reading.control_ids, reading.by_l2)
-    _name(lm, record, [token for row in named for token in row])
-    return reading
-
-
-def _name(lm: LanguageModel, record: RunRecord, ids: Sequence[int]) -> None:
-    for token in ids:
-        if token not in record.texts:
-            record.texts[token] = lm.token_text(token)
-
-
-def _take(record: RunRecord, event: Scored) -> None:
-    row = score_row(event.score, samples=event.part == "validation")
-    if event.part == "validation":
-        if event.step is None:
-            record.lines = [*record.lines, row]
-        else:
-            record.validation = [*record.validation, {"step": event.step, **row}]
-        return
-    # New lists in one go: a page may be reading the old ones.
-    record.scores = [known for known in record.scores if known["name"] != row["name"]] + [{**row, "final": event.final}]
-    if event.final:
-        record.held_out = {**record.held_out, event.score.name: event.score}
 
 
 def new_record(task: Task, recipe: Recipe) -> RunRecord:

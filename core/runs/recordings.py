@@ -17,8 +17,9 @@ from core.files import ASSETS, ROOT
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, new_record, training_job
+from core.runs.record import RunRecord, new_record
 from core.runs.run import Scorebook, lines
+from core.runs.training_job import training_job
 from core.tasks.task import load_task
 
 FOLDER = ASSETS / "recordings"

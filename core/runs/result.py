@@ -23,9 +23,10 @@ from core.models.language_model import LanguageModel
 from core.recipe import Recipe, default_of
 from core.runs import saved_adapter as storage
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, new_record, score_row, training_job
+from core.runs.record import RunRecord, new_record, score_row
 from core.runs.run import Event, Scorebook, Scored
 from core.runs.run_file import run_file
+from core.runs.training_job import training_job
 from core.scoring.answering import answer
 from core.scoring.score import Contender, Score
 from core.tasks.task import Task, template_of

@@ -47,8 +47,9 @@ def differences(one: Any, other: Any) -> list[str]:
 
 def run(clients: int = 30, steps: int = 20) -> dict[str, Any]:
     from core.models.language_model import hash_weights
-    from core.runs.record import new_record, training_job
+    from core.runs.record import new_record
     from core.runs.run import Scorebook
+    from core.runs.training_job import training_job
 
     with tempfile.TemporaryDirectory() as folder, inside(Path(folder)) as (address, lab):
         while lab.engine.lm is None:

@@ -19,9 +19,10 @@ from app.sessions.session import Run
 from app.view import code
 from core import Recipe, load_model
 from core.runs.readings import Vocabulary
-from core.runs.record import new_record, training_job
+from core.runs.record import new_record
 from core.runs.run import Scorebook
 from core.runs.saved_adapter import load
+from core.runs.training_job import training_job
 from core.tasks.task import Task, task_from_json, task_to_json
 
 

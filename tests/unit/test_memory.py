@@ -11,8 +11,9 @@ from tiny_models import ARCHITECTURES, answer_task, label_task, make
 from core.errors import LabError
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
-from core.runs.record import new_record, training_job
+from core.runs.record import new_record
 from core.runs.run import Scorebook
+from core.runs.training_job import training_job
 from core.tasks.task import Example
 from core.training import memory
 from core.training.memory import COPIES, FLOAT, MOST_SNAPSHOT_BYTES, available, check, estimate, smallest_free

@@ -16,9 +16,10 @@ from app.view.show import safe
 from core.errors import LabError
 from core.methods.prefix import from_snapshot
 from core.recipe import Recipe
-from core.runs.record import new_record, training_job
+from core.runs.record import new_record
 from core.runs.run import Scored
 from core.runs.saved_adapter import Learned
+from core.runs.training_job import training_job
 from core.training.training import StepEvent
 
 HOSTILE = "<b>x</b>"

@@ -34,8 +34,9 @@ from core.probes.vectors import Removal
 from core.probes.wayward import Wayward
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
-from core.runs.record import new_record, training_job
+from core.runs.record import new_record
 from core.runs.run import Scorebook, Scored
+from core.runs.training_job import training_job
 from core.scoring.score import Contender
 from core.tasks.task import Handcrafted
 

@@ -10,9 +10,11 @@ from tiny_models import answer_task, make
 from core.methods.prefix import create
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, best_handcrafted, loaded_record, new_record, training_job
+from core.runs.record import RunRecord, best_handcrafted, new_record
+from core.runs.record_writer import loaded_record
 from core.runs.run import Scorebook
 from core.runs.saved_adapter import from_files, record_of, to_files
+from core.runs.training_job import training_job
 from core.training.training import StepEvent
 
 RECIPES = [Recipe(steps=5, batch_size=4, virtual_tokens=4), Recipe(method="prefix", steps=5, batch_size=4, virtual_tokens=4)]

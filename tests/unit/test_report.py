@@ -11,7 +11,8 @@ from tiny_models import answer_task, make
 from app.view.report import report
 from core import Recipe, train
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, loaded_record
+from core.runs.record import RunRecord
+from core.runs.record_writer import loaded_record
 from core.runs.saved_adapter import from_files
 
 EVIL = "<img src=x onerror=hit()></script><script>hit()</script>"

@@ -1,0 +1,70 @@
+"""The engine's job behind the Train button: it trains, scores, and writes everything into the run's record."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe
+from core.runs.readings import Vocabulary, reader_of
+from core.runs.record import RunRecord, best_handcrafted, score_row
+from core.runs.record_writer import add_reading, begin_record, replace_last_reading
+from core.runs.run import Event, Finished, Scorebook, Scored, Skipped, run
+from core.scoring.score import compare
+from core.tasks.task import Task
+from core.training.memory import check
+from core.training.training import StepEvent, Training
+
+
+def training_job(
+    lm: LanguageModel,
+    task: Task,
+    recipe: Recipe,
+    vocabulary: Vocabulary,
+    book: Scorebook,
+    record: RunRecord,
+    stopping: Any,
+) -> Iterator[Event | str | None]:
+    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button.
+
+    LabError, with the numbers, where the device hasn't enough memory left for it.
+    """
+    training = Training(lm, task, recipe)
+    if lm.elsewhere is None:  # else it is asked there, by the first slice
+        check(training)
+    state = training.start()
+    start = training.show(state).snapshot()
+    reader = reader_of(lm, vocabulary, start)
+    begin_record(lm, record, training.prefix, reader, vocabulary, start)
+    yield "ready"
+    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
+        if isinstance(event, StepEvent):
+            add_reading(lm, record, reader, event.step, event.vectors, recipe.steps)
+            record.losses.append(event.loss)  # last: `step` counts these
+        elif isinstance(event, Scored):
+            _take(record, event)
+        elif isinstance(event, Skipped):
+            record.skipped = {**record.skipped, event.name: event.reason}
+        elif isinstance(event, Finished):
+            record.vectors[-1] = training.prefix.snapshot()
+            replace_last_reading(lm, record, reader, record.vectors[-1])
+            best = best_handcrafted(record.scores)
+            if best:
+                learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
+                record.difference = asdict(compare(learned, record.held_out[best["name"]]))
+            record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
+        yield event
+
+
+def _take(record: RunRecord, event: Scored) -> None:
+    row = score_row(event.score, samples=event.part == "validation")
+    if event.part == "validation":
+        if event.step is None:
+            record.lines = [*record.lines, row]
+        else:
+            record.validation = [*record.validation, {"step": event.step, **row}]
+        return
+    # New lists in one go: a page may be reading the old ones.
+    record.scores = [known for known in record.scores if known["name"] != row["name"]] + [{**row, "final": event.final}]
+    if event.final:
+        record.held_out = {**record.held_out, event.score.name: event.score}
