@@ -12,7 +12,7 @@ import yaml
 from huggingface_hub import SpaceCard, SpaceHardware
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 
 
@@ -64,7 +64,7 @@ def test_all_tests_can_be_run_at_once():
     assert sorted({path.name for path in files}) == sorted(path.name for path in files)
     assert [path for path in files if re.search(r"^(from|import) conftest\b", path.read_text("utf-8"), re.M)] == []
     folders = tomllib.loads(read("pyproject.toml"))["tool"]["pytest"]["ini_options"]["testpaths"]
-    assert {f"tests/{path.parent.name}" for path in files if path.name.startswith("test_")} <= set(folders)
+    assert {f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" for path in files if path.name.startswith("test_")} <= set(folders)
 
 
 def test_the_citation_has_what_its_form_asks_for():

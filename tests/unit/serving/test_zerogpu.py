@@ -24,7 +24,7 @@ pytest.importorskip("spaces", reason="the spaces package is not installed (requi
 
 from app.serving import zerogpu
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 RECIPE = Recipe(steps=12, batch_size=4, virtual_tokens=3)
 
 

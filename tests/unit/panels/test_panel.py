@@ -7,7 +7,7 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
-from test_tables import a_score
+from made_up import a_score
 from tiny_models import answer_task, make
 
 from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, Step, View, by_steps, fingerprint

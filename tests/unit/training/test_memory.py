@@ -154,7 +154,7 @@ def test_the_least_of_what_the_system_and_the_container_leave(tmp_path, files, f
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
 def test_a_limit_on_the_address_space_is_a_limit():
     """In a process of its own: ulimit -v, as a careful administrator sets it."""
-    told = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
+    told = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[3])
     assert int(told.stdout) <= 2**27, told.stderr
 
 

@@ -1,32 +1,22 @@
 """Figures of the Inspect page: what they count, what they light up, and that no text in them becomes markup."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from test_tables import a_score
+from made_up import HOSTILE, a_lens, a_view, a_wayward, an_attention, an_effect, percent
 from tiny_models import answer_task, make, random_prefix
 
 from app.components.widgets import drawn
 from app.view import inspect_figures as figures
-from core.inspection.attention import Shares
-from core.methods.prefix import NoPrefix
-from core.probes.attention import Attention
 from core.probes.between import Along, Patched
-from core.probes.hears import Lens, hear
+from core.probes.hears import hear
 from core.probes.layers import LayerEffect
-from core.probes.vectors import Effect
-from core.probes.wayward import Wayward
 from core.recipe import Recipe
-from core.runs.pca_paths import Marks, PathView
 from core.runs.readings import Reading
 from core.runs.record import new_record
 from core.scoring.score import Contender
-
-HOSTILE = "<b>x</b><script>y"
-RIGHT = {0: "00000000", 25: "11000000", 50: "11110000", 75: "11111100", 100: "11111111"}
 
 
 def known(value):
@@ -37,10 +27,6 @@ def known(value):
     figure = json.dumps([value["data"], value["layout"]], default=float)
     assert "<b>" not in figure and "<script" not in figure and "<s" not in figure
     return value
-
-
-def percent(share, n=8):
-    return replace(a_score(f"{share}", RIGHT[share]), n=n)
 
 
 # --- the strip of nearest tokens --------------------------------------------------------------------------------------------
@@ -101,21 +87,6 @@ def test_the_strip_escapes_words_and_needs_steps():
 # --- paths in a plane -------------------------------------------------------------------------------------------------------
 
 
-def a_view(steps=(0, 2, 5), vectors=3, basis="path"):
-    places = np.arange(len(steps) * vectors * 3, dtype=np.float32).reshape(len(steps), vectors, 3)
-    hidden = np.linspace(0.2, 0.4, len(steps) * vectors).reshape(len(steps), vectors)
-    marks = (
-        Marks("words", HOSTILE, np.zeros((1, 3), np.float32), (HOSTILE,)),
-        Marks("run", "other", np.ones((2, 3), np.float32), ("1", "2")),
-    )
-    shares = [np.array(values) for values in ([0.5, 0.25, 0.125], [0.3, 0.1, 0.05], [0.6, 0.15, 0.1])]
-    return PathView(
-        basis=basis, steps=steps, paths=places, walk=places + 100, control=places + 200, cloud=np.zeros((2, 3), np.float32),
-        cloud_texts=(HOSTILE, "b"), marks=marks, explained=shares[0], seen=shares[1], walk_seen=shares[2], hidden=hidden,
-        hidden_in_three=hidden / 2,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("walk", [True, False])
 def test_paths_end_at_the_last_kept_step_and_say_what_the_plane_shows(dimensions, walk):
@@ -153,11 +124,6 @@ def test_other_things_in_a_plane_have_their_names():
 # --- wayward prompts --------------------------------------------------------------------------------------------------------
 
 
-def a_wayward(gamma, start, right, kept, distance=1.0, text="a b"):
-    contender = Contender(f"{start} {gamma}", "soft", "{input}", NoPrefix())
-    return Wayward(float(gamma), start, text, ("a", "b"), kept, kept, distance, percent(right), 5, contender)
-
-
 def test_wayward_prompts_that_read_as_the_sentence_are_filled():
     runs = [
         a_wayward(1, "sentence", 50, 2),
@@ -185,10 +151,6 @@ def test_wayward_prompts_none_of_which_reads_so():
 
 
 # --- what each vector does --------------------------------------------------------------------------------------------------
-
-
-def an_effect(vectors, loss, low, high, what="leave out", amount=1.0, accuracy=-0.25):
-    return Effect(what, vectors, amount, percent(50), 0.5, accuracy, (accuracy - 0.1, accuracy + 0.1), loss, (low, high), 8)
 
 
 def test_effects_count_the_clear_ones_and_name_the_largest():
@@ -228,11 +190,6 @@ def test_swaps_of_all_pairs_have_a_place_each():
 # --- attention --------------------------------------------------------------------------------------------------------------
 
 
-def an_attention(name, prefix, by_token, tokens):
-    share = np.array(prefix, float)
-    return Attention(name, Shares(np.full_like(share, 0.25), share, 0.75 - share, np.array(by_token, float)), tokens, 4)
-
-
 LEARNED = an_attention("learned", [[0.1, 0.2], [0.3, 0.4]], [[[0.1, 0.2]] * 2, [[0.3, 0.6]] * 2], (HOSTILE, "2"))
 WRITTEN = an_attention("plain", [[0.5, 0.5], [0.5, 0.7]], [[[0.1] * 3] * 2] * 2, ("a", "b", "c"))
 
@@ -256,13 +213,6 @@ def test_attention_of_one_head_alone():
 
 
 # --- what the model hears ---------------------------------------------------------------------------------------------------
-
-
-def a_lens(names, vectors, texts, layers=2):
-    positions, k = len(names), len(texts)
-    ids = np.tile(np.arange(k), (positions, layers, 1))
-    shares = np.tile(np.linspace(0.5, 0.25, k).astype(np.float32), (positions, layers, 1))
-    return Lens(tuple(names), vectors, ids, shares, np.zeros((positions, layers), np.float32), dict(enumerate(texts)))
 
 
 def test_the_lens_shows_first_choices_and_says_the_last():

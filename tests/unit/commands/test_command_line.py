@@ -19,7 +19,7 @@ from core.runs.record import RunRecord
 from core.tasks.table import read_table
 from core.tasks.task import load_task, task_to_json
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ROW = {
     *("name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "exact", "agreement"),
     *("positions", "parameters", "examples"),

@@ -9,28 +9,14 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import INPUTS, a_score
 
 from app.sessions.jobs import Progress
 from app.view import figures, show, tables
 from app.view.tables import verdicts
 from core.runs.run import Scored
-from core.scoring.measures import reliability, wilson
+from core.scoring.measures import reliability
 from core.scoring.score import Result, Score
-
-INPUTS = [f"row {number}" for number in range(8)]
-
-
-def a_score(name: str, right: str, kind: str = "handcrafted", group: str = "", seconds: float = 0.0) -> Score:
-    """right: a string of 1 and 0, a sign for each row."""
-    hits = [sign == "1" for sign in right]
-    results = tuple(
-        Result(text, "yes" if number % 2 else "no", hit, hit, 0.5, 1, "yes", 0.8, float(hit), hit, (0.8, 0.2))
-        for number, (text, hit) in enumerate(zip(INPUTS, hits, strict=False))
-    )
-    share = sum(hits) / len(hits)
-    span = wilson(sum(hits), len(hits))
-    return Score(name, kind, share, span, 0.5, len(hits), share, 0.5, 3, 10, results, share, share, 4, seconds, group)
-
 
 SCORES = [a_score("run 1", "11111100", "soft", seconds=3.0), a_score("plain", "11000000"), a_score("few", "11110011")]
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from test_inspect_figures import a_lens, a_view, a_wayward, an_attention, an_effect
-from test_tables import a_score
+from made_up import a_lens, a_score, a_view, a_wayward, an_attention, an_effect
 from tiny_models import answer_task, make
 
 from app.panels import PANELS

@@ -357,7 +357,7 @@ def test_a_login_that_is_none_is_named(given):
 
 def test_no_login_means_none_and_a_bad_one_ends_with_2(capsys, monkeypatch):
     assert read_auth([]) is None
-    spec = importlib.util.spec_from_file_location("start", Path(__file__).resolve().parents[2] / "app.py")
+    spec = importlib.util.spec_from_file_location("start", Path(__file__).resolve().parents[3] / "app.py")
     start = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(start)
     for arguments, environment in ((["--auth", "nobody"], ""), ([], "ada:x,bob")):
