@@ -12,17 +12,12 @@ demo: setup
 
 setup: $(VENV)/.ready
 
-test: $(VENV)/.ready-for-tests check
+test: $(VENV)/.ready-for-tests
 	RUN="$(RUN)" sh tests/get_chromium.sh
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal tests/integration tests/server core tools tests/unit tests/stress
-	$(RUN) -m pytest tests/browser
+	$(RUN) tests/run_all.py
 
 check: $(VENV)/.ready-for-tests
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy core
-	$(RUN) -m mypy -p app
-	$(RUN) -m mypy app.py
+	$(RUN) tests/run_all.py ruff format mypy
 
 unit: $(VENV)/.ready-for-tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit
