@@ -11,7 +11,8 @@ from app.components.widgets import QUIET, SILENT, clicked, drawn, html, plot
 from app.lessons import EXPERIMENTS, Experiment
 from app.pages.calculator import Calculator
 from app.panels.panel import Findings, Shelf, View
-from app.sessions.jobs import BEAT, side_job
+from app.sessions.following import HEARTBEAT
+from app.sessions.jobs import side_job
 from app.sessions.session import Lab, Session
 from app.view import lesson, show
 from app.view.lesson import Part
@@ -215,7 +216,7 @@ class LearnPage:
         while not ticket.over and session.lessons.running == key:
             changes = ticket.changes
             yield ticket.status, ""
-            await ticket.changed(changes, BEAT)
+            await ticket.changed(changes, HEARTBEAT)
         yield ticket.status, ticket.message
 
     def stop(self, session: Session) -> None:

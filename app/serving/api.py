@@ -23,6 +23,7 @@ import numpy as np
 from app.components.controls import SETTINGS
 from app.serving.returning import KEPT_SECONDS
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
+from app.sessions.following import following
 from app.sessions.session import MOST_RUNS, Lab, Run, Session
 from core import LabError, Recipe, load_task
 from core.engine import Ticket
@@ -43,7 +44,7 @@ MOST_PROMPTS = 12
 MOST_NEAREST = 50
 MOST_TOKENS = 64  # of an answer
 MOST_PLACES = 100  # steps of a path
-GAP, BEAT = 0.1, 2.0  # seconds at least, and at most, between two words on a job; Gradio notices by them that a program has left
+GAP = 0.1  # seconds at least between two reports on a job
 CAVEAT = (
     "Nearest tokens mostly tell where a prompt started: `control` is the start moved as far in a random direction, which learned nothing."
 )
@@ -299,20 +300,13 @@ class Api:
     async def _follow(self, ticket: Ticket) -> AsyncIterator[bool]:
         """Whenever there is news of a job, and at least every two seconds, whether it is over. LabError where it failed.
 
-        Whoever stops listening ends the job.
+        A client that stops listening ends the job.
         """
-        over = False
-        try:
-            while not over:
-                changes, over = ticket.changes, ticket.over
-                if ticket.status == "failed":
+        with following(ticket, on_leave=self.lab.engine.cancel, gap=GAP) as news:
+            async for item in news:
+                if item.status == "failed":
                     raise LabError(ticket.message)
-                yield over
-                if not over:
-                    await asyncio.sleep(GAP)
-                    await ticket.changed(changes, BEAT)
-        finally:
-            self.lab.engine.cancel(ticket)
+                yield item.over
 
     async def _results(self, request: gr.Request, job: Any) -> list[Any]:
         ticket = self.lab.engine.submit(_caller(request), job)

@@ -4,11 +4,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from app.sessions.following import following
 from app.sessions.session import Lab, Session
 from core import LabError
 from core.runs.run import Scored, Skipped
-
-BEAT = 2.0  # seconds at most between two looks at a job
 
 
 async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIterator[tuple[Any, str]]:
@@ -20,21 +19,14 @@ async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIter
     except LabError as error:
         yield None, str(error)
         return
-    done, over = 0, False
     yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
-    try:
-        while not over:
-            changes, over = ticket.changes, ticket.over
-            if len(ticket.events) > done or over:
-                last = None
-                for event in ticket.events[done:]:
-                    last = take(event)
-                    done += 1
+    with following(ticket, on_leave=lab.engine.cancel) as news:
+        async for item in news:
+            last = None
+            for event in item.events:
+                last = take(event)
+            if item.events or item.over:
                 yield last, ticket.message
-            if not over:
-                await ticket.changed(changes, BEAT)
-    finally:
-        lab.engine.cancel(ticket)
 
 
 class Progress:
