@@ -15,6 +15,7 @@ from app.sessions.following import HEARTBEAT
 from app.sessions.jobs import side_job
 from app.sessions.session import Lab, Session
 from app.view import lesson, show
+from app.view.glossary import GLOSSARY
 from app.view.lesson import Part
 from core.engine import Ticket
 from core.errors import shown
@@ -74,6 +75,9 @@ class LearnPage:
                 if TEACHERS.is_file():
                     with gr.Accordion("For teachers: an hour with these lessons", open=False, elem_id="for-teachers"):
                         gr.Markdown(TEACHERS.read_text("utf-8"), elem_id="teachers-text")
+                if GLOSSARY.is_file():
+                    with gr.Accordion("Glossary: the words of this page", open=False, elem_id="glossary"):
+                        gr.Markdown(GLOSSARY.read_text("utf-8"), elem_id="glossary-text")
         self.live = [self.message, self.go, self.halt, self.state, self.verdict, self.plot, self.result, self.why, self.kept, self.contents]
         self.outputs = [*self.live, self.head, self.reading, self.bet, self.tools, self.back, self.next]
 

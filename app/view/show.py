@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.view.glossary import explained
 from core.recipe import Recipe
 from core.runs.record import RunRecord, best_handcrafted
 from core.runs.recordings import Recording
@@ -125,7 +126,7 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
         )
     head = "".join(f'<th scope="col" class="num cost" title="{title}">{name}</th>' for name, title in columns)
     return (
-        f'<table class="bars"><caption>{caption}</caption><thead><tr><th scope="col">contender</th><th scope="col">right answers</th>'
+        f'<table class="bars"><caption>{caption}</caption><thead><tr><th scope="col">{explained("contender")}</th><th scope="col">right answers</th>'
         f'<th scope="col" class="num">% <span class="dim">95 % interval</span></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     )
 
