@@ -93,7 +93,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     if seen:
         title = f"{percent(seen[-1]['accuracy'])} of {seen[-1]['n']} validation rows right after step {seen[-1]['step']}"
         title += f"; best handcrafted prompt {percent(written['accuracy'])}" if written else ""
-    note = "Dashed: handcrafted prompts on the same rows. Bars: 95 % intervals. Training never sees these rows."
+    note = "Dashed: the baselines (handcrafted prompts) on the same validation rows, which training never uses. Bars: 95 % intervals."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
 
