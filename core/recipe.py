@@ -89,7 +89,7 @@ class Recipe:
         if self.template:
             check_template(self.template)
         if self.init == "text" and not self.init_text.strip():
-            raise LabError("A start from a text needs a text: give one (--init-text), or choose another start.")
+            raise LabError("A start from a text needs a text: give the start text, or choose another start.")
         if self.method == "prompt" and self.mlp:
             raise LabError("The MLP belongs to K/V prefixes: set it to 0, or the method to prefix.")
         if self.method == "prefix" and self.init == "labels":
@@ -99,7 +99,7 @@ class Recipe:
         if self.pull and self.method == "prefix":
             raise LabError("Only a soft prompt's vectors can be pulled to a text: set the pull to 0, or the method to prompt.")
         if self.pull and not self.pull_text.strip():
-            raise LabError("A pull needs a text: give one (--pull-text), or set the pull to 0.")
+            raise LabError("A pull needs a text: give one to pull to, or set the pull to 0.")
 
     def _changed(self) -> dict[str, Any]:
         """What differs from the defaults (of this method)."""

@@ -206,7 +206,7 @@ def start_tokens(lm: LanguageModel, task: Task, recipe: Recipe, generator: torch
     if recipe.init == "text":
         ids = lm.tokenise(recipe.init_text)
         if not ids:
-            raise LabError("A start from a text needs a text: give one (--init-text), or start from the vocabulary.")
+            raise LabError("A start from a text needs a text: give the start text, or start from the vocabulary.")
         return [ids[i % len(ids)] for i in range(count)]
     words = task.labels or tuple(dict.fromkeys(example.output for example in task.train))
     ids = list(dict.fromkeys(token for word in words for token in lm.tokenise(" " + word)))[:count]

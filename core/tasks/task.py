@@ -82,6 +82,7 @@ def load_task(name: str, test: str | Path | None = None, columns: Columns | None
     Raises LabError, naming the row, for a file that can't be used.
     """
     path = as_path(name)
+    test_data = None if test is None else read_bytes(as_path(test))
     if name in slugs():
         _refuse_columns(f"{name} is a built-in task", columns, words, test)
         task, spare = _built_in(name), False
@@ -99,9 +100,9 @@ def load_task(name: str, test: str | Path | None = None, columns: Columns | None
         raise LabError(f"{shown(name)} is a folder: name a file, or one of the tasks {', '.join(slugs())}.")
     else:
         raise LabError(f"There is no task or file {shown(name)}: choose one of {', '.join(slugs())}, or a file.")
-    if test is None:
+    if test is None or test_data is None:
         return task
-    return with_test(task, read_bytes(as_path(test)), Path(test).name, spare, columns, words)
+    return with_test(task, test_data, Path(test).name, spare, columns, words)
 
 
 def _refuse_columns(what: str, columns: Columns | None, words: Mapping[str, str] | None, test: object = None) -> None:
@@ -219,7 +220,7 @@ def guess_columns(table: Table) -> Columns:
     if not first or not second:
         raise LabError(
             f"{shown(table.name)} has the columns {shown(', '.join(table.columns))}: it needs input and output, or text and label, "
-            f"or name them with --columns."
+            "or the names of the two columns to use."
         )
     return Columns(names[first], names[second], "labels" if second in LABEL_NAMES else "answers", split)
 

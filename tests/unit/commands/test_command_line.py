@@ -281,7 +281,7 @@ def test_train_says_what_is_wrong(capsys, csv, arguments, sentence):
         (["--columns", "animal,mark", "--kind", "labels", "--words", "0=a,1=a"], "Two labels of 'pets.tsv' become the word 'a'"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "0="], "label '0' of 'pets.tsv' is given no word"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "2=x"], "has no label '2'"),
-        (["--kind", "labels"], "or name them with --columns"),
+        (["--kind", "labels"], "or the names of the two columns to use"),
         (["--task", "sentiment", "--kind", "labels"], "sentiment is a built-in task"),
         (["--task", "sentiment", "--words", "positive=good"], "sentiment is a built-in task"),
         (["--task", "hub:nobody/nothing"], "The dataset 'nobody/nothing' can't be read"),

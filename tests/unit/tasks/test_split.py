@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.tasks import split
+from core.tasks import similar_texts
 from core.tasks.split import Example, keep_together, key, near_repeats, part, unseen
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
@@ -112,7 +112,7 @@ def test_a_sketch_finds_what_comparing_all_pairs_exactly_finds(alphabet, monkeyp
         texts[number + 1] = "".join(changed)
     rows = [Example(text, "x") for text in texts]
     found = near_repeats(rows)
-    monkeypatch.setattr(split, "FEW", len(rows))
+    monkeypatch.setattr(similar_texts, "FEW", len(rows))
     exact = near_repeats(rows)
     assert {frozenset(name for name in found if found[name] == number) for number in found.values()} == {
         frozenset(name for name in exact if exact[name] == number) for number in exact.values()

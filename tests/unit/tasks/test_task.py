@@ -51,7 +51,10 @@ def assert_one_sentence(error) -> None:
 # --- files that can't be a task -----------------------------------------------------------------------------------------------
 
 BAD = {
-    "unknown columns": (b"one,eins\ntwo,zwei\n", "has the columns 'one, eins': it needs input and output, or text and label, or name them"),
+    "unknown columns": (
+        b"one,eins\ntwo,zwei\n",
+        "has the columns 'one, eins': it needs input and output, or text and label, or the names of the two columns",
+    ),
     "half a header": (b"input,eins\none,eins\n", "has the columns 'input, eins'"),
     "no input": (b"input,output\none,eins\n ,zwei\n", "Row 3 of 'rows.csv' has no input"),
     "no output": (b"input,output\none,\n", "Row 2 of 'rows.csv' has no output"),
