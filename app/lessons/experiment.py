@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from app.panels.panel import Findings, Shelf, Step, View
-from app.sessions.session import Lab, Run
+from app.sessions.lab import Lab
+from app.sessions.run import Run
 from app.view.lesson import Told
 from core import Recipe, Task, load_task
 from core.engine import Ticket

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.widgets import QUIET, drawn, html, plot
-from app.sessions.session import Lab
+from app.sessions.lab import Lab
 from app.view import learn_figures, show
 from core import LabError
 from core.models.sizes import Shape, shape_of, spectrum

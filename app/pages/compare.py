@@ -24,7 +24,9 @@ from app.sessions.contest import (
     written_names,
 )
 from app.sessions.jobs import Progress, side_job
-from app.sessions.session import Lab, Run, Session
+from app.sessions.lab import Lab
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view import figures, show, tables
 from core import LabError
 from core.engine import Ticket
@@ -143,7 +145,7 @@ class ComparePage:
         if busy and progress:
             quiet = [gr.skip()] * (len(self.outputs) - 6)
             return [*first, table, gr.skip(), gr.update(interactive=True), *quiet]
-        prompts = [prompt.name for prompt in (*task.handcrafted, *session.prompts.get(task.slug, []))]
+        prompts = [prompt.name for prompt in (*task.handcrafted, *session.compare.on(task).prompts)]
         runs = [run.name for run in learned_runs(session)]
         empty = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
         return [
@@ -151,12 +153,12 @@ class ComparePage:
             ("" if known else RECORDED) + table + tables.how_counted(task) + _saved(scores) if rows else empty,
             tables.prompts(all_prompts(session)),
             gr.update(interactive=busy),
-            gr.update(choices=prompts, value=_still(session.base, prompts, -1)),
-            gr.update(choices=runs, value=_still(session.control_run, runs, 0)),
+            gr.update(choices=prompts, value=_still(session.compare.base_prompt, prompts, -1)),
+            gr.update(choices=runs, value=_still(session.compare.control_run, runs, 0)),
             drawn(figures.intervals(rows, names)),
             *self._closer(session, scores),
-            gr.update(choices=[ALL, *(task.labels or ())], value=_still(session.filters[0], [ALL, *(task.labels or ())], 0)),
-            self._grid(session, *session.filters),
+            gr.update(choices=[ALL, *(task.labels or ())], value=_still(session.compare.label, [ALL, *(task.labels or ())], 0)),
+            self._grid(session, session.compare.label, session.compare.disputed, session.compare.only_learned),
             "",
         ]
 
@@ -168,7 +170,7 @@ class ComparePage:
             return [gr.update(choices=[], value=None), "", drawn(EMPTY), "", gr.update(visible=bool(task.labels)), drawn(EMPTY)]
         newest = next((score for score in reversed(known) if score.name in {run.name for run in session.runs}), None)
         best = max(known, key=lambda score: score.accuracy)
-        looked = scores.get(session.look) or newest or best
+        looked = scores.get(session.compare.detailed) or newest or best
         told = tables.verdicts(looked, known)
         drawing, matrix = EMPTY, EMPTY
         if looked.kind != "majority":
@@ -190,9 +192,9 @@ class ComparePage:
     def _grid(self, session: Session, label: Any, disputed: Any, only: Any) -> str:
         scores = grid_columns(session)
         label = label if label in (session.task.labels or ()) else ALL
-        session.filters = (label, bool(disputed), bool(only))
+        session.compare.label, session.compare.disputed, session.compare.only_learned = label, bool(disputed), bool(only)
         chosen = tables.ordered_rows(scores, "" if label == ALL else label, bool(only), bool(disputed))
-        session.grid = chosen
+        session.compare.listed = chosen
         return tables.grid(scores, chosen, written_names(session.task))
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -209,8 +211,8 @@ class ComparePage:
             (self.shuffle, self._shuffle, [self.run]),
         ):
             button.click(handler, [session, *inputs], self.outputs, **QUIET)
-        self.base.input(lambda session, name: setattr(session, "base", str(name)), [session, self.base], None, **QUIET)
-        self.run.input(lambda session, name: setattr(session, "control_run", str(name)), [session, self.run], None, **QUIET)
+        self.base.input(lambda session, name: setattr(session.compare, "base_prompt", str(name)), [session, self.base], None, **QUIET)
+        self.run.input(lambda session, name: setattr(session.compare, "control_run", str(name)), [session, self.run], None, **QUIET)
         self.export.click(self._export, [session], [self.exported], **QUIET)
         self.cancel.click(self._cancel, [session], self.outputs, **QUIET)
         self.look.input(self._look, [session, self.look], self.closer, **QUIET)
@@ -225,12 +227,12 @@ class ComparePage:
         return tables.download("row-by-row.csv", tables.grid_csv(list(scores_in_sight(session).values())), "save row-by-row.csv")
 
     def _look(self, session: Session, name: Any) -> list[Any]:
-        session.look = str(name)
+        session.compare.detailed = str(name)
         return self._closer(session, scores_in_sight(session))
 
     async def _add(self, session: Session, template: str) -> AsyncIterator[list[Any]]:
         task = session.task
-        own = session.prompts.get(task.slug, [])
+        own = session.compare.on(task).prompts
         name = f"mine {len(own) + 1}"
 
         def check() -> list[Contender]:
@@ -245,16 +247,16 @@ class ComparePage:
 
         scored = False
         async for update in self._contest(session, check):
-            if name in session.scores.get(task.slug, {}) and not scored:
+            if name in session.compare.on(task).scores and not scored:
                 scored = True
-                session.prompts[task.slug] = [*own, Handcrafted(name, template)]
+                session.compare.on(task).prompts = [*own, Handcrafted(name, template)]
                 update = self.paint(session)
             yield update
 
     async def _all(self, session: Session) -> AsyncIterator[list[Any]]:
         known = known_scores(session)
         always = majority(session.task, session.task.held_out)
-        session.scores.setdefault(session.task.slug, {})[always.name] = always
+        session.compare.on(session.task).scores[always.name] = always
         wanted = [contender for contender in entrants(session) if contender.name not in known]
         async for update in self._contest(session, lambda: wanted):
             yield update
@@ -299,7 +301,7 @@ class ComparePage:
         task = session.task
 
         def make(run: Run) -> list[tuple[Task, Any, str, str]]:
-            known = session.added.get(task.slug, {})
+            known = session.compare.on(task).added
             named = ((seed, f"{run.name}, again with seed {seed}") for seed in range(run.recipe.seed + 1, 2**31))
             fresh = islice(((seed, title) for seed, title in named if title not in known), SEEDS)
             return [(run.task, run.recipe.but(seed=seed), title, seeds_of(run)) for seed, title in fresh]
@@ -351,14 +353,14 @@ class ComparePage:
     @staticmethod
     def _keep(session: Session, task: Task, event: Any) -> None:
         if isinstance(event, Contender):
-            added = session.added.setdefault(task.slug, {})
+            added = session.compare.on(task).added
             if len(added) >= MOST_ADDED and event.name not in added:
                 oldest = next(iter(added))
                 added.pop(oldest)
-                session.scores.get(task.slug, {}).pop(oldest, None)
+                session.compare.on(task).scores.pop(oldest, None)
             added[event.name] = event
         elif isinstance(event, Scored) and event.final:
-            session.scores.setdefault(task.slug, {})[event.score.name] = event.score
+            session.compare.on(task).scores[event.score.name] = event.score
 
     async def _contest(
         self,
@@ -393,7 +395,7 @@ class ComparePage:
             clock.take(event)
             if isinstance(event, Skipped):
                 skipped.append(f"“{event.name}” was not scored: {event.reason}")
-                session.added.get(task.slug, {}).pop(event.name, None)
+                session.compare.on(task).added.pop(event.name, None)
             elif isinstance(event, Scored) and not event.final:
                 return event.score
             else:
@@ -410,11 +412,11 @@ class ComparePage:
         return self.paint(session)
 
     async def _cell(self, session: Session, event: gr.EventData) -> AsyncIterator[tuple[Any, Any]]:
-        number = clicked(event, "cell", len(session.grid))
+        number = clicked(event, "cell", len(session.compare.listed))
         if number is None:
             yield gr.skip(), gr.skip()
             return
-        text = session.grid[number]
+        text = session.compare.listed[number]
         wanted = next((e.output for e in session.task.held_out if e.input == text), "")
         async for update in self._everybody(session, text, wanted):
             yield update

@@ -14,7 +14,9 @@ from app.panels import PANELS
 from app.panels.panel import SLOTS, Panel, Shelf
 from app.sessions.contest import adapter_files, learned_contender, prefix_of
 from app.sessions.jobs import side_job
-from app.sessions.session import MOST_RUNS, Lab, Run, Session, recording_name, recording_named
+from app.sessions.lab import Lab
+from app.sessions.run import Run, recording_name, recording_named
+from app.sessions.session import MOST_RUNS, Session
 from app.view import show
 from app.view.report import report
 from core import LabError, Recipe, load_task
@@ -76,7 +78,7 @@ class InspectPage:
     def runs(self, session: Session) -> list[Run]:
         """The run that is shown, and those laid beside it."""
         run = session.shown or self.recording
-        others = [known for known in session.runs if known.name in session.beside and known is not run]
+        others = [known for known in session.runs if known.name in session.inspect.beside and known is not run]
         return [run, *others][:SLOTS] if run else []
 
     def paint(self, session: Session, message: str = "") -> list[Any]:
@@ -88,11 +90,11 @@ class InspectPage:
         return [
             show.message(message),
             gr.update(choices=names, value=run.name if run else None),
-            gr.update(choices=beside, value=[name for name in session.beside if name in beside], visible=bool(beside)),
+            gr.update(choices=beside, value=[name for name in session.inspect.beside if name in beside], visible=bool(beside)),
             *self._bar(session),
-            gr.update(visible=run is not None and session.offered is run),
+            gr.update(visible=run is not None and session.inspect.offered is run),
             gr.update(interactive=free),  # a file that comes while something is scored would be dropped by Gradio without a word
-            gr.update(visible=bool(session.untold)),
+            gr.update(visible=bool(session.inspect.template_unknown)),
             gr.skip(),
             *(value for panel in self.panels for value in panel.paint(session, self.runs(session), working=not free)),
         ]
@@ -164,8 +166,8 @@ class InspectPage:
 
     def _pick(self, session: Session, name: Any, beside: Any) -> list[Any]:
         found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))
-        session.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
-        session.offered = None
+        session.inspect.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
+        session.inspect.offered = None
         if found is session.shown or not (session.shown and session.shown.busy):
             if found is not session.shown:
                 session.shown, session.step, session.chosen = found, None, None
@@ -189,11 +191,11 @@ class InspectPage:
         run = session.shown or self.recording
         if run is None or run.busy:
             return
-        session.following += 1
-        mine = session.following
+        session.stream += 1
+        mine = session.stream
         last = len(run.record.readings) - 1
         for step in [*range(0, last, max(1, last // 60)), last]:
-            if session.following != mine:
+            if session.stream != mine:
                 return
             self._at(session, step)
             yield [*self._bar(session), *self._followed(session)]
@@ -217,7 +219,7 @@ class InspectPage:
         except OSError:
             yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
             return
-        session.offered = session.shown or self.recording
+        session.inspect.offered = session.shown or self.recording
         yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
         shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
@@ -266,8 +268,8 @@ class InspectPage:
             if template is not None:
                 check_template(str(template))
             learned = load(Path(path), lm, str(template or ""))
-            session.untold = not learned.record and not template
-            if session.untold:
+            session.inspect.template_unknown = not learned.record and not template
+            if session.inspect.template_unknown:
                 return
             made_for = learned.made_for
             task = load_task(made_for) if made_for in slugs() else session.task
@@ -293,7 +295,7 @@ class InspectPage:
 
         async for _, problem in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
-            painted = self.paint(session, problem or (UNTOLD if session.untold else " ".join((*warnings, *told))))
-            if session.untold:
+            painted = self.paint(session, problem or (UNTOLD if session.inspect.template_unknown else " ".join((*warnings, *told))))
+            if session.inspect.template_unknown:
                 painted[self.outputs.index(self.template)] = session.task.template
             yield painted

@@ -13,7 +13,8 @@ from app.pages.calculator import Calculator
 from app.panels.panel import Findings, Shelf, View
 from app.sessions.following import HEARTBEAT
 from app.sessions.jobs import side_job
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 from app.view import lesson, show
 from app.view.glossary import GLOSSARY
 from app.view.lesson import Part
@@ -85,7 +86,7 @@ class LearnPage:
 
     def paint(self, session: Session, message: str = "") -> list[Any]:
         """The values of `outputs`."""
-        progress = session.lessons
+        progress = session.learn
         part, parts = progress.part, progress.lesson.parts
         bet = progress.bets.get(part.key)
         return [
@@ -100,7 +101,7 @@ class LearnPage:
 
     def paint_live(self, session: Session, message: str = "") -> list[Any]:
         """The values of `live`: all that changes while an experiment goes on."""
-        progress = session.lessons
+        progress = session.learn
         part = progress.part
         experiment, key = self._experiment(part)
         findings = self._seen(session, part)
@@ -124,7 +125,7 @@ class LearnPage:
 
     def _state(self, session: Session, part: Part, going: Findings | None) -> str:
         """Where the experiment is, in words."""
-        progress = session.lessons
+        progress = session.learn
         key = self._experiment(part)[1]
         if going:
             waits = "" if self.lab.engine.lm else " The model is still loading; this goes on as soon as it is there."
@@ -149,9 +150,9 @@ class LearnPage:
         """What this session may see: what it waits for, and what it has finished. Never what it has still to bet on."""
         key = self._experiment(part)[1]
         going = self.going.get(key)
-        if session.lessons.running == key and going:
+        if session.learn.running == key and going:
             return going.findings
-        return self.shelf.get(key) if part.key in session.lessons.done else None
+        return self.shelf.get(key) if part.key in session.learn.done else None
 
     def _told(self, part: Part, findings: Findings | None) -> lesson.Told | None:
         return self.experiments[part.run].told(part.settings, findings) if findings and findings.whole else None
@@ -160,7 +161,7 @@ class LearnPage:
 
     async def run(self, session: Session, bet: Any = None) -> AsyncIterator[list[Any]]:
         """Do the open part's experiment, or show what is known of it; watch, where somebody else is just doing it."""
-        progress, part = session.lessons, session.lessons.part
+        progress, part = session.learn, session.learn.part
         self.take_bet(session, bet)
         if part.key not in progress.bets or progress.running is not None:
             yield self.paint(session, "" if part.key in progress.bets else "Choose what you expect first.")
@@ -203,7 +204,7 @@ class LearnPage:
                 yield event
             going.findings.whole, going.findings.going = True, False
             self.shelf.put(key, going.findings)
-            session.lessons.mine.add(key)
+            session.learn.mine.add(key)
 
         async for _, problem in side_job(self.lab, session, job, lambda event: event):
             if session.side_job is before or session.side_job is None:  # it was refused
@@ -217,7 +218,7 @@ class LearnPage:
 
     async def _watch(self, session: Session, ticket: Ticket, key: tuple) -> AsyncIterator[tuple[str, str]]:
         """Look on while another session's job does it, until it is over, or this session stops looking."""
-        while not ticket.over and session.lessons.running == key:
+        while not ticket.over and session.learn.running == key:
             changes = ticket.changes
             yield ticket.status, ""
             await ticket.changed(changes, HEARTBEAT)
@@ -225,9 +226,9 @@ class LearnPage:
 
     def stop(self, session: Session) -> None:
         """End this session's experiment, or its looking on."""
-        if session.lessons.running is None:
+        if session.learn.running is None:
             return
-        session.lessons.running = None
+        session.learn.running = None
         if session.side_job:
             self.lab.engine.cancel(session.side_job)
         for going in self.going.values():
@@ -244,12 +245,12 @@ class LearnPage:
         def choose(session: Session, event: gr.EventData) -> list[Any]:
             number = clicked(event, "cell", len(lesson.lessons()))
             if number is not None:
-                session.lessons.go(lesson.lessons()[number].id)
+                session.learn.go(lesson.lessons()[number].id)
             return self.paint(session)
 
         def turn(session: Session, event: gr.EventData) -> list[Any]:
-            number = clicked(event, "cell", len(session.lessons.lesson.parts))
-            return self.move(session, session.lessons.part.number if number is None else number)
+            number = clicked(event, "cell", len(session.learn.lesson.parts))
+            return self.move(session, session.learn.part.number if number is None else number)
 
         keep(self.contents.click(choose, [session], self.outputs, **QUIET))
         keep(self.head.click(turn, [session], self.outputs, **QUIET))
@@ -262,7 +263,7 @@ class LearnPage:
 
     def arrive(self, session: Session, kept: Any, request: gr.Request) -> list[Any]:
         """A page was opened: its browser's progress, and the lesson that its address asks for. First the tab that is open."""
-        progress = session.lessons
+        progress = session.learn
         progress.running = None
         progress.take(kept)
         wanted = str(dict(request.query_params or {}).get("lesson", ""))
@@ -272,7 +273,7 @@ class LearnPage:
         return [tab, *self.paint(session, message)]
 
     def take_bet(self, session: Session, bet: Any) -> None:
-        progress, part = session.lessons, session.lessons.part
+        progress, part = session.learn, session.learn.part
         if isinstance(bet, str) and bet in part.choices and part.key not in progress.done:
             progress.bets[part.key] = bet
 
@@ -282,8 +283,8 @@ class LearnPage:
 
     def move(self, session: Session, part: int) -> list[Any]:
         """To another part of the open lesson, where there is one."""
-        if 0 <= part < len(session.lessons.lesson.parts):
-            session.lessons.at = (session.lessons.at[0], part)
+        if 0 <= part < len(session.learn.lesson.parts):
+            session.learn.at = (session.learn.at[0], part)
         return self.paint(session)
 
 

@@ -59,7 +59,7 @@ class LinkBar:
             try:
                 if not link.own:
                     raise LabError("its task is somebody's own and too large for a link: bring the task's file on the page Your task.")
-                session.own = session.task = links.unpack(link.own)
+                session.train.own_task = session.task = links.unpack(link.own)
             except LabError as error:
                 problems.append(str(error).removesuffix("."))
         elif link.task:

@@ -16,7 +16,9 @@ from app.pages.your_task import TaskPage
 from app.serving.api import Api
 from app.serving.returning import KEEP_TOKEN, READ_TOKENS, Visitors
 from app.serving.server import KEEP_FILES, MOST_QUEUED
-from app.sessions.session import Lab, Session, recorded_run
+from app.sessions.lab import Lab
+from app.sessions.run import recorded_run
+from app.sessions.session import Session
 from app.view import show
 
 

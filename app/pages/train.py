@@ -9,10 +9,13 @@ import gradio as gr
 
 from app.components.controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
 from app.components.widgets import QUIET, clicked, clicked_token, drawn, html, plot
-from app.sessions.session import Lab, Run, Session, recorded_run, time_left
+from app.sessions.lab import Lab
+from app.sessions.run import Run, recorded_run
+from app.sessions.session import Session
 from app.view import code, figures, show, tables
 from core import LabError, load_task
 from core.recipe import default_of
+from core.runs.record import RunRecord
 from core.runs.recordings import recordings
 from core.tasks.task import Task, slugs, task_to_json
 
@@ -129,8 +132,8 @@ class TrainPage:
 
     async def follow(self, session: Session) -> AsyncIterator[list[Any]]:
         """Paint the shown run after every finished step until it is over. If the page goes away, the run pauses."""
-        session.following += 1
-        mine, run = session.following, session.shown
+        session.stream += 1
+        mine, run = session.stream, session.shown
         if run is None or run.ticket is None:
             yield self.paint(session)
             return
@@ -140,7 +143,7 @@ class TrainPage:
         beat = 0.0
         pace: tuple[float, int] | None = None
         try:
-            while session.following == mine:
+            while session.stream == mine:
                 record = run.record
                 changes = run.ticket.changes  # before all else: what comes later wakes us again
                 over = not run.busy
@@ -161,7 +164,7 @@ class TrainPage:
                     beat = time.monotonic()
                     if record.step and (pace is None or run.status == "paused"):
                         pace = (time.monotonic(), record.step)
-                    values = self.paint(session, time_left(record, pace))
+                    values = self.paint(session, _time_left(record, pace))
                     rest = (
                         [gr.skip() if value == old else value for value, old in zip(values[1:], sent[1:], strict=True)]
                         if sent
@@ -180,13 +183,13 @@ class TrainPage:
                 if over or (still and run.status == "paused"):
                     # What another handler sent a moment ago may still arrive: the last word is said after it, in full.
                     await asyncio.sleep(SETTLE)
-                    if session.following == mine and session.shown is run and run.status == now[4]:
+                    if session.stream == mine and session.shown is run and run.status == now[4]:
                         yield self.paint(session)
                     return
                 due = (PAINT_GAP if now != stamp else HEARTBEAT) - (time.monotonic() - beat)
                 await (asyncio.sleep(due) if now != stamp else run.ticket.changed(changes, due))
         finally:
-            if session.following == mine and run.busy and run.status != "paused":
+            if session.stream == mine and run.busy and run.status != "paused":
                 self.lab.engine.pause(run.ticket)
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -251,7 +254,7 @@ class TrainPage:
             ]
         run = recorded_run(recordings()[number].slug)
         assert run is not None
-        session.following += 1  # a recording that plays ends
+        session.stream += 1  # a recording that plays ends
         session.shown, session.step, session.chosen = run, None, None
         return [*self.paint(session), *self._as_in(session, run)]
 
@@ -320,11 +323,11 @@ class TrainPage:
         run = session.shown or self.recording
         if run is None or run.busy:
             return
-        session.following += 1
-        mine = session.following
+        session.stream += 1
+        mine = session.stream
         last = len(run.record.readings) - 1
         for step in [*range(0, last, max(1, last // 60)), last]:
-            if session.following != mine:
+            if session.stream != mine:
                 return
             session.step = None if step == last else step
             yield self.paint(session)
@@ -357,7 +360,7 @@ class TrainPage:
         return [gr.update(choices=self._choices(session), value=session.task.slug), task_summary(session.task), *values]
 
     def _pick_task(self, session: Session, slug: Any) -> list[Any]:
-        own = session.own if session.own and session.own.slug == slug else session.task
+        own = session.train.own_task if session.train.own_task and session.train.own_task.slug == slug else session.task
         return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else own)
 
     def take_task(self, session: Session, read: Callable[[], Task]) -> list[Any]:
@@ -368,14 +371,14 @@ class TrainPage:
             return [show.message(str(error)), *[gr.skip()] * (2 + len(self.controls))]
         session.task = task
         self.lab.prepare(task)
-        session.own = session.own if task.slug in slugs() else task
+        session.train.own_task = session.train.own_task if task.slug in slugs() else task
         changes = [gr.update(value=task.recipe[name]) if name in task.recipe else gr.skip() for name in self.controls]
         return [show.message(""), gr.update(choices=self._choices(session), value=task.slug), task_summary(task), *changes]
 
     @staticmethod
     def _choices(session: Session) -> list[tuple[str, str]]:
         """The built-in tasks, and the visitor's own."""
-        own = session.own
+        own = session.train.own_task
         return [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
 
     def _only_message(self, text: str) -> list[Any]:
@@ -404,6 +407,13 @@ def task_summary(task: Task) -> str:
     kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
     return show.examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
+
+
+def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:
+    """Seconds to the last step, by this run's own pace since (time, step), or None before it has one."""
+    if pace is None or record.step <= pace[1]:
+        return None
+    return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)
 
 
 def _latest(record: Any) -> list[dict[str, Any]]:

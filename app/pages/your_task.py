@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from app.components.widgets import QUIET, html
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 from app.view import show, tables
 from core import LabError
 from core.models.language_model import LanguageModel
@@ -90,7 +91,7 @@ class TaskPage:
         for text in (self.template, self.words):  # change, since a text that is put in at once counts as no input
             text.change(self._typed, [session, *self.choices], self.result, trigger_mode="always_last", **QUIET)
         self.use.click(self._use, [session], [tabs, self.message, self.saved], **QUIET).success(
-            lambda session: train.take_task(session, lambda: session.draft or session.task), [session], train.chosen, **QUIET
+            lambda session: train.take_task(session, lambda: session.your_task.draft or session.task), [session], train.chosen, **QUIET
         ).then(elsewhere, [session], elsewhere_outputs, **QUIET)
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -125,10 +126,10 @@ class TaskPage:
             return self._only(str(error))
         skips = [gr.skip()] * 5
         if isinstance(brought, Task):
-            session.table, session.draft = None, brought
+            session.your_task.table, session.your_task.draft = None, brought
             return [*skips, *self._shown(session, brought, gr.update(visible=False))]
-        session.table, session.draft = brought, None
-        names, session.texts = list(brought.columns), {""}
+        session.your_task.table, session.your_task.draft = brought, None
+        names, session.your_task.filled_in = list(brought.columns), {""}
         try:
             guess = guess_columns(brought)
         except LabError as error:
@@ -156,31 +157,31 @@ class TaskPage:
 
     def _change(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> list[Any]:
         """The values of `result` for what is chosen. words None: the labels as they stand in the rows."""
-        if session.table is None:
+        if session.your_task.table is None:
             return [show.message("Bring some rows first: paste them, or choose a file."), *[gr.skip()] * 4]
-        session.draft = None
+        session.your_task.draft = None
         labelled = kind == "labels"
         try:
             if not input or not output:
                 raise LabError("Choose the input column and the output column.")
             columns = Columns(str(input), str(output), "labels" if labelled else "answers", "" if split in (NONE, None, "") else str(split))
             given = read_words(words) if labelled and words else {}
-            session.draft = task_from_table(session.table, columns, str(template or "").strip("\n"), given)
+            session.your_task.draft = task_from_table(session.your_task.table, columns, str(template or "").strip("\n"), given)
         except LabError as error:
             return [show.message(str(error)), gr.skip(), gr.update(interactive=False), gr.update(visible=labelled), ""]
         spelled = gr.update(visible=labelled)
         if labelled and not words:
-            lines = "\n".join(f"{label} = {label}" for label in session.draft.labels or ())
-            session.texts = {str(template or ""), lines}
+            lines = "\n".join(f"{label} = {label}" for label in session.your_task.draft.labels or ())
+            session.your_task.filled_in = {str(template or ""), lines}
             spelled = gr.update(visible=True, value=lines)
-        return self._shown(session, session.draft, spelled)
+        return self._shown(session, session.your_task.draft, spelled)
 
     def _typed(self, session: Session, *chosen: Any) -> list[Any]:
         """As `_change`, unless the texts are those that the page itself put there: that is a change, too."""
         texts = {str(chosen[4] or ""), str(chosen[5] or "")}
-        if texts <= session.texts:
+        if texts <= session.your_task.filled_in:
             return [gr.skip()] * len(self.result)
-        session.texts = texts
+        session.your_task.filled_in = texts
         return self._change(session, *chosen)
 
     def _anew(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> list[Any]:
@@ -191,7 +192,7 @@ class TaskPage:
         try:
             shown = preview(lm, task) if lm else summary(task) + "<p class='note'>The tokens appear here once the model is there.</p>"
         except LabError as error:
-            session.draft = None
+            session.your_task.draft = None
             return [show.message(str(error)), summary(task), gr.update(interactive=False), words, ""]
         return [show.message(""), shown, gr.update(interactive=True), words, ""]
 
@@ -199,9 +200,11 @@ class TaskPage:
         return [*[gr.skip()] * 5, show.message(text), *[gr.skip()] * 4]
 
     def _use(self, session: Session) -> list[Any]:
-        if session.draft is None:
+        if session.your_task.draft is None:
             raise gr.Error("Bring some rows first.", print_exception=False)
-        link = tables.download(f"{session.draft.name}.task.json", task_to_json(session.draft), "this task as one file", "application/json")
+        link = tables.download(
+            f"{session.your_task.draft.name}.task.json", task_to_json(session.your_task.draft), "this task as one file", "application/json"
+        )
         return [gr.Tabs(selected="train"), show.message(""), f"<p>In use. Keep it: {link}; bring that file here to load it again.</p>"]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from app.panels.panel import Findings, Look, Panel, View
 from app.sessions.contest import best_written
-from app.sessions.session import Run, Session
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view import inspect_figures, show
 from core.engine import Ticket
 from core.models.language_model import LanguageModel

@@ -7,7 +7,8 @@ import gradio as gr
 
 from app.panels.panel import Findings, Look, Panel, View, fingerprint
 from app.sessions.contest import contender_at, prefix_of
-from app.sessions.session import Run, Session
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view import inspect_figures, show
 from core import LabError
 from core.engine import Ticket

@@ -18,7 +18,9 @@ import numpy as np
 from app.components.widgets import QUIET, drawn, html, plot
 from app.sessions.contest import contender_at
 from app.sessions.jobs import side_job
-from app.sessions.session import Lab, Run, Session
+from app.sessions.lab import Lab
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view import show
 from core import LabError
 from core.engine import Ticket
@@ -257,7 +259,7 @@ class Panel(ABC):
     # --- painting ---------------------------------------------------------------------------------------------------
 
     def settings(self, session: Session) -> dict[str, Any]:
-        return {**self.defaults, **session.settings.get(self.name, {})}
+        return {**self.defaults, **session.inspect.settings.get(self.name, {})}
 
     def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> list[Any]:
         """The values of `outputs`: one slot for each of `runs`."""
@@ -398,7 +400,7 @@ class Panel(ABC):
         for (name, default), value in zip(self.defaults.items(), values, strict=True):
             if not isinstance(value, dict) and isinstance(value, list) == isinstance(default, list):
                 kept[name] = value
-        session.settings[self.name] = kept
+        session.inspect.settings[self.name] = kept
 
     @staticmethod
     def _working(session: Session) -> bool:

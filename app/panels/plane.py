@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from app.panels.panel import Findings, Look, Panel, View, fingerprint
-from app.sessions.session import Run, Session
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view import figures, inspect_figures
 from core.engine import Ticket
 from core.models.language_model import LanguageModel
@@ -52,7 +53,7 @@ class PlanePanel(Panel):
     def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
         look = super().look(session, run, runs)
         last = run.record.base.get("layers", 30) - 1
-        layer = min(int(look.settings["layer"]), last) if self.name in session.settings else (last + 1) // 2
+        layer = min(int(look.settings["layer"]), last) if self.name in session.inspect.settings else (last + 1) // 2
         return replace(look, settings={**look.settings, "layer": layer})
 
     def key(self, look: Look) -> tuple:

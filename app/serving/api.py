@@ -24,7 +24,9 @@ from app.components.controls import SETTINGS
 from app.serving.returning import KEPT_SECONDS
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
 from app.sessions.following import following
-from app.sessions.session import MOST_RUNS, Lab, Run, Session
+from app.sessions.lab import Lab
+from app.sessions.run import Run
+from app.sessions.session import MOST_RUNS, Session
 from core import LabError, Recipe, load_task
 from core.engine import Ticket
 from core.errors import shown

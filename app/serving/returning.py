@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 
 KEPT_SECONDS = 1800.0
 MOST_KEPT = 60  # sessions without a page; the first that left go first
@@ -78,8 +79,8 @@ class Visitors:
 
     def _rest(self, session: Session) -> None:
         """Nobody looks at this session: its training waits, whatever else it does ends, and what its page alone held is gone."""
-        session.following += 1
-        session.offered = None
+        session.stream += 1
+        session.inspect.offered = None
         if session.shown is None:  # the next page opens as it was built
             session.step = session.chosen = None
         if session.side_job:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from app.sessions.session import Run, Session, recorded_run
+from app.sessions.run import Run, recorded_run
+from app.sessions.session import Session
 from core import LabError
 from core.methods.prefix import Prefix, from_snapshot
 from core.models.language_model import LanguageModel
@@ -18,9 +19,9 @@ from core.tasks.task import Handcrafted, Task
 def entrants(session: Session) -> list[Contender]:
     """Everybody who takes part on the session's task: its learned prompts first, then what was added, then what people wrote."""
     task = session.task
-    own = [written(task, prompt) for prompt in session.prompts.get(task.slug, [])]
-    added = session.added.get(task.slug, {})
-    return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *rivals(task)]
+    entered = session.compare.on(task)
+    own = [written(task, prompt) for prompt in entered.prompts]
+    return [*(learned_contender(run) for run in learned_runs(session)), *entered.added.values(), *own, *rivals(task)]
 
 
 def recorded_scores(session: Session) -> dict[str, Score]:
@@ -50,7 +51,7 @@ def known_scores(session: Session) -> dict[str, Score]:
     for run in session.runs:
         if run.task == session.task:
             known |= _scores_of(run)
-    known.update(session.scores.get(session.task.slug, {}))
+    known.update(session.compare.on(session.task).scores)
     groups = {score.group for score in known.values()}
     for run in session.runs:  # a run whose seeds were repeated is one of them
         if run.name in known and seeds_of(run) in groups:
@@ -137,7 +138,7 @@ def grid_columns(session: Session) -> list[Score]:
 
 def prompt_named(session: Session, name: Any) -> Handcrafted:
     """The written prompt of this name, the task's or one's own. LabError where there is none."""
-    prompts = [*session.task.handcrafted, *session.prompts.get(session.task.slug, [])]
+    prompts = [*session.task.handcrafted, *session.compare.on(session.task).prompts]
     found = next((prompt for prompt in prompts if prompt.name == name), None)
     if found is None:
         raise LabError("There is no written prompt of this name on this task: choose one, or write your own first.")
@@ -155,5 +156,6 @@ def run_named(session: Session, name: Any) -> Run:
 def all_prompts(session: Session) -> list[Handcrafted]:
     """Every prompt in words that takes part: the bare template, the task's, one's own, and those made on the page."""
     task = session.task
-    added = [Handcrafted(one.name, one.template) for one in session.added.get(task.slug, {}).values() if one.kind == "handcrafted"]
-    return [Handcrafted("no prompt", task.template), *task.handcrafted, *session.prompts.get(task.slug, []), *added]
+    entered = session.compare.on(task)
+    added = [Handcrafted(one.name, one.template) for one in entered.added.values() if one.kind == "handcrafted"]
+    return [Handcrafted("no prompt", task.template), *task.handcrafted, *entered.prompts, *added]

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from app.sessions.following import following
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 from core import LabError
 from core.runs.run import Scored, Skipped
 

@@ -1,22 +1,13 @@
-"""What one visitor's page remembers: runs, the job in hand, what is chosen. Nothing in it belongs to anybody else."""
+"""The state behind one visitor's page: what all its pages share, and the state of each page. No two sessions share any of it."""
 
 import secrets
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
+from app.sessions.run import Run
 from app.view.lesson import Progress
-from core import LabError, Recipe, Task, load_task
-from core.engine import Engine, Ticket
-from core.models.language_model import LanguageModel
-from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, new_record
-from core.runs.recordings import Recording, recorded, recordings
-from core.runs.run import Scorebook, lines
-from core.runs.saved_adapter import Learned
-from core.runs.training_job import training_job
+from core import Task, load_task
+from core.engine import Ticket
 from core.scoring.score import Contender, Score
 from core.tasks.table import Table
 from core.tasks.task import Handcrafted, slugs
@@ -25,134 +16,130 @@ MOST_RUNS = 12
 
 
 @dataclass
-class Run:
-    """A run of this session: its record, its job, and what it was made from."""
+class TrainState:
+    """The Train page. own_task: the newest task brought here, which stays among the choices. started: runs so far, for their names."""
 
-    name: str
-    record: RunRecord
-    task: Task
-    recipe: Recipe
-    ticket: Ticket | None = None
-    learned: Learned | None = None  # for a prompt that came from a file
-    previous: "Run | None" = None  # what was shown before; shown again where this run can't begin
+    own_task: Task | None = None
+    started: int = 0
 
-    @property
-    def status(self) -> str:
-        return self.ticket.status if self.ticket else "recorded"
 
-    @property
-    def busy(self) -> bool:
-        return self.ticket is not None and not self.ticket.over
+@dataclass
+class Contest:
+    """The comparison on one task. prompts: typed in. added: contenders made on the page. scores: held-out scores; both by name."""
+
+    prompts: list[Handcrafted] = field(default_factory=list)
+    added: dict[str, Contender] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
+
+
+@dataclass
+class CompareState:
+    """The Compare page.
+
+    contests: by the task's slug. base_prompt: the written prompt of which variants are made. control_run: the run that is
+    repeated or altered. label, disputed, only_learned: which rows are listed (those with this right answer, "" for all), in
+    which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
+    detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
+    """
+
+    contests: dict[str, Contest] = field(default_factory=dict)
+    base_prompt: str = ""
+    control_run: str = ""
+    label: str = ""
+    disputed: bool = True
+    only_learned: bool = False
+    listed: list[str] = field(default_factory=list)
+    detailed: str = ""
+
+    def on(self, task: Task) -> Contest:
+        """The comparison on `task`."""
+        return self.contests.setdefault(task.slug, Contest())
+
+
+@dataclass
+class InspectState:
+    """The Inspect page.
+
+    beside: names of the runs shown next to the session's. offered: the run whose file is ready for download. settings: of the
+    panels, by their names. template_unknown: the prompt that was brought does not say its template.
+    """
+
+    beside: list[str] = field(default_factory=list)
+    offered: Run | None = None
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    template_unknown: bool = False
+
+
+@dataclass
+class YourTaskState:
+    """The Your task page. table: the rows. draft: the task made of them. filled_in: template and label words as the page last set them."""
+
+    table: Table | None = None
+    draft: Task | None = None
+    filled_in: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Session:
-    """One visitor. chosen: the virtual token lit everywhere. step: the scrubber's place, None: the newest."""
+    """One visitor.
+
+    id: the engine's client. token: the secret by which a browser gets its session back. shown: the run on all pages, None for
+    the recording that the page was built with. chosen: the virtual token that is highlighted. step: where the scrubber is,
+    None: at the newest step. side_job: the newest job besides training. stream: grows when a new handler starts to paint
+    the run step by step, so that an older one ends.
+    """
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # whoever holds it gets this session back
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     task: Task = field(default_factory=lambda: load_task(slugs()[0]))
-    own: Task | None = None  # the newest task that was brought here; it stays among the choices
     runs: list[Run] = field(default_factory=list)
     shown: Run | None = None
     chosen: int | None = None
     step: int | None = None
-    prompts: dict[str, list[Handcrafted]] = field(default_factory=dict)  # typed in, by the task's slug
-    added: dict[str, dict[str, Contender]] = field(default_factory=dict)  # contenders made on the page, by slug and name
-    untold: bool = False  # a prompt was brought whose template is not known
-    table: Table | None = None  # rows brought to the Your task page
-    draft: Task | None = None  # the task made of them, until it is used
-    texts: set[str] = field(default_factory=set)  # template and label words as the Your task page last put them
-    grid: list[str] = field(default_factory=list)  # inputs of the rows that Compare shows, in this order
-    base: str = ""  # the written prompt, and the run, that Compare makes others of
-    control_run: str = ""
-    filters: tuple[str, bool, bool] = ("", True, False)  # of the rows: a label, most disputed first, only learned is right
-    beside: list[str] = field(default_factory=list)  # names of runs laid beside the one that is shown, on Inspect
-    offered: Run | None = None  # whose file lies ready to be downloaded, on Inspect
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # of Inspect's panels, by their names
-    look: str = ""  # the contender that pairs, calibration and confusion are shown of; "": the newest learned one
-    scores: dict[str, dict[str, Score]] = field(default_factory=dict)  # held-out scores by the task's slug and contender
     side_job: Ticket | None = None
-    count: int = 0  # runs so far, for their names
-    lessons: Progress = field(default_factory=Progress)
-    following: int = 0  # grows when a new handler takes over streaming, so that an older one ends
+    stream: int = 0
+    train: TrainState = field(default_factory=TrainState)
+    compare: CompareState = field(default_factory=CompareState)
+    inspect: InspectState = field(default_factory=InspectState)
+    your_task: YourTaskState = field(default_factory=YourTaskState)
+    learn: Progress = field(default_factory=Progress)
 
     def __deepcopy__(self, memo: Any) -> "Session":
         return Session()  # Gradio copies the initial state for every visitor: a new one each
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job besides training is queued or running."""
+        return self.side_job is not None and not self.side_job.over
 
-class Lab:
-    """What all sessions share: the engine with its model, the vocabulary's readings, known scores, recordings."""
+    @property
+    def training(self) -> bool:
+        """Whether the run that is shown is not over."""
+        return self.shown is not None and self.shown.busy
 
-    def __init__(self, load: Callable[[], LanguageModel], model: str, dtype: str):
-        """model, dtype: as the server was started; every recipe made here says them."""
-        self.model, self.dtype = model, dtype
-        self.book = Scorebook()
-        self._vocabulary: Vocabulary | None = None
-        self._lines: dict[str, Ticket] = {}
+    def show(self, run: Run | None) -> None:
+        """Show a run, at its newest step."""
+        self.shown, self.step, self.chosen = run, None, None
 
-        def load_and_read() -> LanguageModel:
-            lm = load()
-            self.vocabulary(lm).warm()
-            return lm
+    def add(self, run: Run) -> None:
+        """Keep a new run, and show it. The oldest goes where there are too many."""
+        self.runs = [*self.runs, run][-MOST_RUNS:]
+        self.show(run)
 
-        self.engine = Engine(load_and_read)
+    def step_of(self, run: Run) -> int:
+        """The step at which `run` is shown."""
+        return run.last if self.step is None else min(self.step, run.last)
 
-    def vocabulary(self, lm: LanguageModel) -> Vocabulary:
-        """The loaded model's vocabulary readings (made once, in the worker)."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(lm)
-        return self._vocabulary
+    def go_to(self, step: float, run: Run) -> None:
+        """Move the scrubber to a step of `run`."""
+        self.step = None if step >= run.last else max(int(step), 0)
 
-    def prepare(self, task: Task) -> None:
-        """While nobody wants the device: score a built-in task's handcrafted prompts, the lines that a run has to beat."""
-        known = self._lines.get(task.slug)
-        if task.slug in slugs() and (known is None or known.status in ("failed", "cancelled")):
-            try:
-                self._lines[task.slug] = self.engine.submit(f"lines of {task.slug}", lambda lm, _: lines(lm, task, self.book), idle=True)
-            except LabError:
-                return  # a full server: the run will score them itself
+    def choose(self, token: int | None) -> None:
+        """Highlight a virtual token on all pages; the same one again: none."""
+        if token is not None:
+            self.chosen = None if token == self.chosen else token
 
-    def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> Run:
-        """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
-        task = session.task
-        recipe = recipe.but(model=self.model, dtype=self.dtype)
-        record = new_record(task, recipe)
-        session.count += 1
-        number = session.count
-        kind = "K/V prefix" if recipe.method == "prefix" else "soft prompt"
-        run = Run(f"run {number}: {task.name}, {kind} ×{recipe.virtual_tokens}, seed {recipe.seed}", record, task, recipe)
-
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
-            return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
-
-        run.ticket = self.engine.submit(session.id, job, steps)
-        run.previous = session.shown
-        session.runs = [*session.runs, run][-MOST_RUNS:]
-        session.shown, session.step, session.chosen = run, None, None
-        return run
-
-
-@cache
-def recorded_run(slug: str = "") -> Run | None:
-    """A recorded run (the first one: what is painted before the model is there), or None where there is none. Read once, and the
-    same for all sessions: nobody writes into it."""
-    found = next((one for one in recordings() if slug in ("", one.slug)), None)
-    return Run(recording_name(found), recorded(found.slug), load_task(found.recipe.task), found.recipe) if found else None
-
-
-def recording_name(recording: Recording) -> str:
-    """How a recorded run is called among a session's own."""
-    return f"recording: {recording.title}"
-
-
-def recording_named(name: str) -> Run | None:
-    """The recorded run of this name, or None."""
-    return next((recorded_run(one.slug) for one in recordings() if recording_name(one) == name), None)
-
-
-def time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:
-    """Seconds to the last step, by this run's own pace since (time, step), or None before it has one."""
-    if pace is None or record.step <= pace[1]:
-        return None
-    return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)
+    def take_stream(self) -> int:
+        """The number of a new stream of paints: an older one ends, because `stream` is no longer its own."""
+        self.stream += 1
+        return self.stream

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from app.components.controls import SETTINGS
-from app.sessions.session import Run
+from app.sessions.run import Run
 from app.view.show import safe
 from core import Recipe
 from core.models.language_model import pick_device

@@ -29,7 +29,7 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
     from app.components.theme import THEME
     from app.pages.page import build
     from app.serving import server
-    from app.sessions.session import Lab
+    from app.sessions.lab import Lab
     from core import load_model
 
     arguments = tiny_model(folder)

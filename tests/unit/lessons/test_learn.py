@@ -16,7 +16,8 @@ from app.lessons.races import outcome
 from app.pages.calculator import FIELDS, Calculator
 from app.pages.learn import LearnPage
 from app.panels.panel import Findings, Shelf
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 from app.view import learn_figures, lesson
 from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
 from core.models.sizes import Shape
@@ -172,7 +173,7 @@ def test_a_class_that_presses_at_once_is_served_by_one_run(lab, monkeypatch):
 
     asyncio.run(everybody())
     assert len(runs) == 1
-    assert all(session.lessons.done == {part.key: "few"} and session.lessons.running is None for session in class_)
+    assert all(session.learn.done == {part.key: "few"} and session.learn.running is None for session in class_)
     late = Session()
     painted = asyncio.run(finish(page, late))
     assert len(runs) == 1 and "computed earlier" in painted[3]
@@ -199,7 +200,7 @@ def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, mo
         return owner, watcher
 
     owner, watcher = asyncio.run(leaving())
-    assert owner.lessons.done == {} and watcher.lessons.done == {part.key: "few"}
+    assert owner.learn.done == {} and watcher.learn.done == {part.key: "few"}
     assert len(runs) == 2
     assert page.paint(Session())[4] == "", "another session has done it; this one has not bet yet"
 

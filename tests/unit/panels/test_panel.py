@@ -11,7 +11,9 @@ from made_up import a_score
 from tiny_models import answer_task, make
 
 from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, Step, View, by_steps, fingerprint
-from app.sessions.session import Lab, Run, Session
+from app.sessions.lab import Lab
+from app.sessions.run import Run
+from app.sessions.session import Session
 from app.view.show import safe
 from core.errors import LabError
 from core.methods.prefix import from_snapshot
@@ -203,7 +205,7 @@ def test_an_experiment_about_a_run_is_the_same_at_all_steps(lab, runs):
 def test_settings_and_panels_have_keys_of_their_own(lab, runs):
     panel, session = Fake(lab), Session()
     before = panel._key(panel.look(session, runs[0], runs))
-    session.settings["fake"] = {"how": "other"}
+    session.inspect.settings["fake"] = {"how": "other"}
     assert panel._key(panel.look(session, runs[0], runs)) != before
     other = Fake(lab)
     other.name = "another"
@@ -273,7 +275,7 @@ def test_nobody_waits_twice_for_one_experiment(lab, runs):
     visitor = Fake(lab, shelf)  # another page of the same server: the same prompt under another name
     press(visitor, Session(), [replace(runs[0], name="mine")])
     assert visitor.done == 0
-    session.settings["fake"] = {"how": "other"}
+    session.inspect.settings["fake"] = {"how": "other"}
     press(panel, session, runs[:1])
     assert panel.done == 2
     assert not panel.found[session.id]

@@ -22,7 +22,8 @@ from app.panels.seeds import SeedsPanel
 from app.panels.snap import ALL, EACH, SnapPanel
 from app.panels.vectors import HELPFUL, VectorsPanel
 from app.panels.wayward import MOST_WEIGHTS, WaywardPanel, weights
-from app.sessions.session import Run, Session
+from app.sessions.run import Run
+from app.sessions.session import Session
 from core.errors import LabError
 from core.methods.prefix import NoPrefix
 from core.probes.between import Along, Patched

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.sessions.session import recorded_run, recording_name, recording_named
+from app.sessions.run import recorded_run, recording_name, recording_named
 from app.view import show
 from core import LabError
 from core.runs.recordings import FOLDER, listed, recorded, recordings

@@ -6,7 +6,8 @@ import pytest
 from tiny_models import answer_task, make
 
 from app.serving.returning import KEPT_SECONDS, MOST_KEPT, Visitors
-from app.sessions.session import Lab, Session
+from app.sessions.lab import Lab
+from app.sessions.session import Session
 from core.recipe import Recipe
 
 
@@ -56,10 +57,10 @@ def test_a_reload_gets_the_session_back_and_its_run_waits(lab):
 def test_a_reload_that_comes_before_the_old_page_is_known_to_be_gone(lab):
     visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
     visitors.arrive(session, "page 1", "")
-    following = session.following
+    following = session.stream
     assert visitors.arrive(Session(), "page 2", session.token) is session
     until(lambda: run.status == "paused")
-    assert session.following > following  # the old page's stream ends
+    assert session.stream > following  # the old page's stream ends
     lab.engine.resume(run.ticket)
     visitors.leave("page 1")  # noticed late: the session is somebody's again
     assert run.status == "running"
@@ -89,11 +90,11 @@ def test_a_file_on_offer_goes_with_its_page(lab):
     visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
     visitors.arrive(session, "page 1", "")
     for leave in (True, False):  # a closed tab that is brought back, and a reload that comes before anybody noticed
-        session.shown, session.step, session.offered = run, 1, run
+        session.shown, session.step, session.inspect.offered = run, 1, run
         if leave:
             visitors.leave("page 1")
         assert visitors.arrive(Session(), "page 2", session.token) is session
-        assert session.offered is None and session.step == 1  # the run that was looked at stays where it was
+        assert session.inspect.offered is None and session.step == 1  # the run that was looked at stays where it was
     session.shown, session.chosen = None, 3
     assert visitors.arrive(Session(), "page 3", session.token) is session
     assert session.step is None and session.chosen is None  # the recording is as the page was built

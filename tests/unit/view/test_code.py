@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
 from app.__main__ import main
-from app.sessions.session import Run
+from app.sessions.run import Run
 from app.view import code
 from core import Recipe, load_model
 from core.runs.readings import Vocabulary

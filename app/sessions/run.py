@@ -1,0 +1,56 @@
+"""A run as a session holds it: its record with the job that writes it, or a recording that all sessions read."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from core import Recipe, Task, load_task
+from core.engine import Ticket
+from core.runs.record import RunRecord
+from core.runs.recordings import Recording, recorded, recordings
+from core.runs.saved_adapter import Learned
+
+
+@dataclass
+class Run:
+    """A run: its record, its job, and what it was made from."""
+
+    name: str
+    record: RunRecord
+    task: Task
+    recipe: Recipe
+    ticket: Ticket | None = None
+    learned: Learned | None = None  # for a prompt that came from a file
+    previous: "Run | None" = None  # the run shown before; shown again where this one can't begin
+
+    @property
+    def status(self) -> str:
+        return self.ticket.status if self.ticket else "recorded"
+
+    @property
+    def busy(self) -> bool:
+        return self.ticket is not None and not self.ticket.over
+
+    @property
+    def last(self) -> int:
+        """The newest step that has a reading."""
+        return max(len(self.record.readings) - 1, 0)
+
+
+@cache
+def recorded_run(slug: str = "") -> Run | None:
+    """The recorded run of a task ("": the first one, shown until the model is loaded), or None where there is none.
+
+    It is read once and shared by all sessions, which never write into it.
+    """
+    found = next((recording for recording in recordings() if slug in ("", recording.slug)), None)
+    return Run(recording_name(found), recorded(found.slug), load_task(found.recipe.task), found.recipe) if found else None
+
+
+def recording_name(recording: Recording) -> str:
+    """The name of a recorded run among a session's own runs."""
+    return f"recording: {recording.title}"
+
+
+def recording_named(name: str) -> Run | None:
+    """The recorded run of this name, or None."""
+    return next((recorded_run(recording.slug) for recording in recordings() if recording_name(recording) == name), None)
