@@ -17,7 +17,7 @@ test: $(VENV)/.ready-for-tests
 	$(RUN) tests/run_all.py
 
 check: $(VENV)/.ready-for-tests
-	$(RUN) tests/run_all.py ruff format mypy
+	$(RUN) tests/run_all.py ruff format mypy javascript
 
 unit: $(VENV)/.ready-for-tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 core tests/unit

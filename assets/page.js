@@ -2,11 +2,103 @@
 // element: its root. props.value: what Python gave it. watch('value', f): f is called when that changes. trigger(name, data): an event.
 window.lab = {};
 
+// Browser storage. A frame of another site may not use it: then nothing is kept, and nothing breaks.
+const stored = (storage, name) => { try { return window[storage].getItem(name) || ''; } catch { return ''; } };
+const store = (storage, name, text) => { try { window[storage].setItem(name, text); } catch { /* not allowed here */ } };
+
+// A file for the visitor, from an address of any kind.
+const download = (href, name) => { const link = document.createElement('a'); link.href = href; link.download = name; link.click(); };
+
+// Text as lines of at most so many characters, escaped for a plotly annotation.
+const wrap = (text, most) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').split(' ').reduce((lines, word) => {
+  if ((lines.at(-1) + ' ' + word).length > most) lines.push(word); else lines[lines.length - 1] += ' ' + word;
+  return lines;
+}, ['']);
+
+// A line of text above or below a plotly figure.
+const annotation = (text, y, shift, anchor, size) => ({text, x: 0, xref: 'paper', xanchor: 'left', y, yref: 'paper', yanchor: anchor, yshift: shift, showarrow: false, align: 'left', font: {size, color: '#222'}});
+
+// A plotly value that may be one for all points.
+const at = (values, i) => (Array.isArray(values) ? values[i] : values);
+
+// A line of a table: headings where kind is 'head', or in the first column where head is true.
+const tableRow = (cells, kind, head) => {
+  const line = document.createElement('tr');
+  cells.forEach((cell, i) => {
+    const made = document.createElement(kind === 'head' || (head && i === 0) ? 'th' : 'td');
+    if (made.tagName === 'TH') made.scope = kind === 'head' ? 'col' : 'row';
+    made.textContent = cell;
+    line.append(made);
+  });
+  return line;
+};
+
+// The data of a figure as tables, below it: made once they are opened.
+const dataTable = (element, host, watch) => {
+  const details = element.querySelector('.plot-data'), place = details.querySelector('div'), most = 500;
+  const text = document.createElement('textarea');  // reads what `plain` has escaped; nothing in it becomes an element
+  const read = (value) => { text.innerHTML = String(value ?? '').replaceAll('<br>', '; ').replace(/<[^>]*>/g, ''); return text.value; };
+  const short = (value) => (typeof value === 'number' ? String(Math.round(value * 1e4) / 1e4) : read(value));
+  const named = (axis, value) => { const i = (axis.tickvals || []).indexOf(value); return i >= 0 && axis.ticktext ? read(axis.ticktext[i]) : short(value); };
+  const axisOf = (trace, letter) => {
+    const key = (trace[letter + 'axis'] || letter).replace(letter, letter + 'axis');
+    return (host.layout.scene && trace.type === 'scatter3d' ? host.layout.scene[letter + 'axis'] : host.layout[key]) || {};
+  };
+  const title = (axis, letter) => read(axis.title?.text || letter);
+  const table = (caption, heads, rows) => {
+    const made = document.createElement('table'), head = made.createTHead(), body = made.createTBody();
+    made.createCaption().textContent = caption + (rows.length > most ? ` (the first ${most} of ${rows.length} rows)` : '');
+    head.append(tableRow(heads, 'head'));
+    body.append(...rows.slice(0, most).map((cells) => tableRow(cells, 'body', true)));
+    return made;
+  };
+  const points = (trace) => {
+    const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')], wide = trace.z ? axisOf(trace, 'z') : null;
+    const bars = trace.error_y?.array ? [trace.error_y, trace.y] : trace.error_x?.array ? [trace.error_x, trace.x] : null;
+    return (trace.x || []).map((_, i) => i).filter((i) => trace.x[i] != null && trace.y?.[i] != null).map((i) => [
+      read(trace.name || ''), named(x, trace.x[i]), named(y, trace.y[i]), ...(wide ? [named(wide, trace.z[i])] : []),
+      bars ? short(bars[1][i] - at(bars[0].arrayminus ?? bars[0].array, i)) + ' to ' + short(bars[1][i] + at(bars[0].array, i)) : '',
+      read(at(trace.hovertext ?? trace.text, i)),
+    ]);
+  };
+  const fill = () => {
+    if (!details.open || !host.data) return;
+    const groups = new Map(), made = [];
+    for (const trace of host.data) {
+      const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')];
+      if (trace.type === 'heatmap') {
+        const across = trace.x || trace.z[0].map((_, i) => i), down = trace.y || trace.z.map((_, i) => i);
+        made.push(table(`${title(y, 'row')} by ${title(x, 'column')}`, [title(y, 'row'), ...across.map((value) => named(x, value))],
+          trace.z.map((line, i) => [named(y, down[i]), ...line.map((value, j) => short(trace.text?.[i]?.[j] ?? value))])));
+        continue;
+      }
+      const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'what it is'];
+      const key = heads.join('|');
+      if (!groups.has(key)) groups.set(key, {heads, rows: []});
+      groups.get(key).rows.push(...points(trace));
+    }
+    for (const {heads, rows} of groups.values()) {
+      const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // a column with nothing in it says nothing
+      const only = (cells) => cells.filter((_, i) => kept[i]);
+      if (rows.length) made.push(table(`${heads[2]} by ${heads[1]}`, only(heads), rows.map(only)));
+    }
+    place.replaceChildren(...made);
+  };
+  let due = false;
+  const later = () => {
+    if (due || !details.open) return;
+    due = true;
+    setTimeout(() => { due = false; fill(); }, 1000);
+  };
+  details.addEventListener('toggle', fill);
+  watch('value', later);
+};
+
 // A figure drawn by plotly, which keeps its zoom while its numbers change.
 lab.plot = (element, props, trigger, watch) => {
   const host = element.querySelector('.plot-host');
   const figure = element.querySelector('.plot');
-  let drawn = '', marked = '', width = 0;  // the figure as it stands, without and only its shapes, and the width it was drawn for
+  let drawn = '', marked = '', drawnWidth = 0;  // the figure as it stands, without and only its shapes, and the width it was drawn for
   const draw = () => {
     figure.hidden = !props.value;
     if (!props.value || !window.Plotly || !host.offsetParent) return;  // out of sight: drawn once it is seen
@@ -24,12 +116,12 @@ lab.plot = (element, props, trigger, watch) => {
     layout.hoverlabel = {bgcolor: style.getPropertyValue('--background-fill-primary').trim() || '#fff', font: {color: ink}};
     const axis = (a) => ({gridcolor: grid, zerolinecolor: grid, linecolor: grid, automargin: true, ...a});
     if (layout.scene) for (const k of ['xaxis', 'yaxis', 'zaxis']) layout.scene[k] = axis(layout.scene[k]);
-    else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((k) => /^[xy]axis\d/.test(k))]) layout[k] = axis(layout[k]);
+    else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((key) => /^[xy]axis\d/.test(key))]) layout[k] = axis(layout[k]);
     const data = value.data;
     // Scrubbing moves a line in a figure that stays as it is: a tenth of the time that a whole figure takes.
     const rest = JSON.stringify([data, {...layout, shapes: null}]), shapes = JSON.stringify(layout.shapes || []);
-    const stands = rest === drawn && width === room, moved = shapes !== marked;
-    drawn = rest; marked = shapes; width = room;
+    const stands = rest === drawn && drawnWidth === room, moved = shapes !== marked;
+    drawn = rest; marked = shapes; drawnWidth = room;
     if (stands) { if (moved) Plotly.relayout(host, {shapes: layout.shapes || []}); return; }
     Plotly.react(host, data, layout, config)
       .then(() => {
@@ -43,12 +135,7 @@ lab.plot = (element, props, trigger, watch) => {
   };
   // Buttons of plotly's own bar: the figure as a picture, and as one page that opens anywhere; both with title, note and recipe.
   const words = () => [element.querySelector('.plot-title').textContent, element.querySelector('.plot-note').textContent, host.caption];
-  const give = (href, name) => { const link = document.createElement('a'); link.href = href; link.download = name; link.click(); };
   const plain = {paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {color: '#222'}};
-  const wrap = (text, most) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').split(' ').reduce((lines, word) => {
-    if ((lines.at(-1) + ' ' + word).length > most) lines.push(word); else lines[lines.length - 1] += ' ' + word;
-    return lines;
-  }, ['']);
   const picture = {
     name: 'png', title: 'Download as PNG', icon: {width: 1000, height: 1000, path: 'M80 200h220l60-100h280l60 100h220v640H80zM500 340a180 180 0 1 0 .1 0z'},
     click: async (gd) => {
@@ -57,13 +144,12 @@ lab.plot = (element, props, trigger, watch) => {
       const above = wrap(title, most), below = [...wrap(note, most), ...wrap(caption, most)];
       const margin = gd.layout.margin || {};
       const bottom = (margin.b || 40) + 24, top = 18 * above.length + 20;
-      const line = (text, y, shift, anchor, size) => ({text, x: 0, xref: 'paper', xanchor: 'left', y, yref: 'paper', yanchor: anchor, yshift: shift, showarrow: false, align: 'left', font: {size, color: '#222'}});
       const layout = {
         ...gd.layout, ...plain, width, height: gd.clientHeight + top + 16 * below.length + 24,
         margin: {...margin, t: (margin.t || 8) + top, b: bottom + 16 * below.length},
-        annotations: [...(gd.layout.annotations || []), line('<b>' + above.join('<br>') + '</b>', 1, 10, 'bottom', 14), line(below.join('<br>'), 0, -bottom, 'top', 11)],
+        annotations: [...(gd.layout.annotations || []), annotation('<b>' + above.join('<br>') + '</b>', 1, 10, 'bottom', 14), annotation(below.join('<br>'), 0, -bottom, 'top', 11)],
       };
-      give(await Plotly.toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
+      download(await Plotly.toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
     },
   };
   const save = {
@@ -78,7 +164,7 @@ lab.plot = (element, props, trigger, watch) => {
       script(source);
       script(`const figure = ${data}; Plotly.newPlot('plot', figure.data, figure.layout, {responsive: true});`);
       const href = URL.createObjectURL(new Blob(['<!doctype html>' + page.documentElement.outerHTML], {type: 'text/html'}));
-      give(href, 'figure.html');
+      download(href, 'figure.html');
       URL.revokeObjectURL(href);
     },
   };
@@ -98,79 +184,35 @@ lab.plot = (element, props, trigger, watch) => {
   // A plot drawn in a hidden tab has no width yet: draw again once it is seen.
   new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) ready(); }).observe(host);
 
-  {
-    const details = element.querySelector('.plot-data'), place = details.querySelector('div'), most = 500;
-    const text = document.createElement('textarea');  // reads what `plain` has escaped; nothing in it becomes an element
-    const read = (words) => { text.innerHTML = String(words ?? '').replaceAll('<br>', '; ').replace(/<[^>]*>/g, ''); return text.value; };
-    const short = (value) => (typeof value === 'number' ? String(Math.round(value * 1e4) / 1e4) : read(value));
-    const named = (axis, value) => { const i = (axis.tickvals || []).indexOf(value); return i >= 0 && axis.ticktext ? read(axis.ticktext[i]) : short(value); };
-    const axisOf = (trace, letter) => {
-      const key = (trace[letter + 'axis'] || letter).replace(letter, letter + 'axis');
-      return (host.layout.scene && trace.type === 'scatter3d' ? host.layout.scene[letter + 'axis'] : host.layout[key]) || {};
-    };
-    const title = (axis, letter) => read(axis.title?.text || letter);
-    const at = (values, i) => (Array.isArray(values) ? values[i] : values);
-    const row = (cells, kind, head) => {
-      const line = document.createElement('tr');
-      cells.forEach((cell, i) => {
-        const made = document.createElement(kind === 'head' || (head && i === 0) ? 'th' : 'td');
-        if (made.tagName === 'TH') made.scope = kind === 'head' ? 'col' : 'row';
-        made.textContent = cell;
-        line.append(made);
-      });
-      return line;
-    };
-    const table = (caption, heads, rows) => {
-      const made = document.createElement('table'), head = made.createTHead(), body = made.createTBody();
-      made.createCaption().textContent = caption + (rows.length > most ? ` (the first ${most} of ${rows.length} rows)` : '');
-      head.append(row(heads, 'head'));
-      body.append(...rows.slice(0, most).map((cells) => row(cells, 'body', true)));
-      return made;
-    };
-    const points = (trace) => {
-      const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')], wide = trace.z ? axisOf(trace, 'z') : null;
-      const bars = trace.error_y?.array ? [trace.error_y, trace.y] : trace.error_x?.array ? [trace.error_x, trace.x] : null;
-      return (trace.x || []).map((_, i) => i).filter((i) => trace.x[i] != null && trace.y?.[i] != null).map((i) => [
-        read(trace.name || ''), named(x, trace.x[i]), named(y, trace.y[i]), ...(wide ? [named(wide, trace.z[i])] : []),
-        bars ? short(bars[1][i] - at(bars[0].arrayminus ?? bars[0].array, i)) + ' to ' + short(bars[1][i] + at(bars[0].array, i)) : '',
-        read(at(trace.hovertext ?? trace.text, i)),
-      ]);
-    };
-    const fill = () => {
-      if (!details.open || !host.data) return;
-      const groups = new Map(), made = [];
-      for (const trace of host.data) {
-        const [x, y] = [axisOf(trace, 'x'), axisOf(trace, 'y')];
-        if (trace.type === 'heatmap') {
-          const across = trace.x || trace.z[0].map((_, i) => i), down = trace.y || trace.z.map((_, i) => i);
-          made.push(table(`${title(y, 'row')} by ${title(x, 'column')}`, [title(y, 'row'), ...across.map((value) => named(x, value))],
-            trace.z.map((line, i) => [named(y, down[i]), ...line.map((value, j) => short(trace.text?.[i]?.[j] ?? value))])));
-          continue;
-        }
-        const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'what it is'];
-        const key = heads.join('|');
-        if (!groups.has(key)) groups.set(key, {heads, rows: []});
-        groups.get(key).rows.push(...points(trace));
-      }
-      for (const {heads, rows} of groups.values()) {
-        const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // a column with nothing in it says nothing
-        const only = (cells) => cells.filter((_, i) => kept[i]);
-        if (rows.length) made.push(table(`${heads[2]} by ${heads[1]}`, only(heads), rows.map(only)));
-      }
-      place.replaceChildren(...made);
-    };
-    let due = false;
-    const later = () => {
-      if (due || !details.open) return;
-      due = true;
-      setTimeout(() => { due = false; fill(); }, 1000);
-    };
-    details.addEventListener('toggle', fill);
-    watch('value', later);
-  }
+  dataTable(element, host, watch);
 };
 
-// HTML that app/view/show.py made, where every text is escaped; clicks in it on what carries data-token or data-cell are events.
+// A table as a file, without its caption. What a spreadsheet would take for a formula gets an apostrophe.
+const quoted = (text) => {
+  const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
+  return '"' + safe.replaceAll('"', '""') + '"';
+};
+const saveTable = (table) => {
+  const lines = [...table.rows].map((row) => [...row.cells].map((one) => quoted(one.innerText.trim())).join(','));
+  const href = URL.createObjectURL(new Blob([lines.join('\r\n') + '\r\n'], {type: 'text/csv'}));
+  download(href, 'table.csv');
+  URL.revokeObjectURL(href);
+};
+
+// The text beside a button of this class; where the browser forbids that, it is selected, to be copied by hand.
+const copy = async (button) => {
+  const text = button.closest('.code').querySelector('pre');
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    button.textContent = 'Copied';
+  } catch {
+    getSelection().selectAllChildren(text);
+    button.textContent = 'Selected';
+  }
+  setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+};
+
+// HTML that app.view made, where every text is escaped; clicks in it on what carries data-token or data-cell are events.
 lab.html = (element, props, trigger, watch) => {
   const host = element.querySelector('.html-host');
   const paint = () => {
@@ -184,49 +226,25 @@ lab.html = (element, props, trigger, watch) => {
       Object.assign(button, {type: 'button', className: 'as-csv', textContent: 'CSV', title: 'Download this table as CSV'});
       (table.caption || table.createCaption()).append(' ', button);
     }
-    // Whoever pressed a button with the keyboard stays on it.
+    // A button pressed with the keyboard keeps its focus.
     if (token !== undefined) host.querySelector(`[data-token="${CSS.escape(token)}"]`)?.focus();
     else if (cell !== undefined) host.querySelector(`[data-cell="${CSS.escape(cell)}"]`)?.focus();
   };
-  // A table as a file, without its caption. What a spreadsheet would take for a formula gets an apostrophe.
-  const cell = (text) => {
-    const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
-    return '"' + safe.replaceAll('"', '""') + '"';
-  };
-  const csv = (table) => {
-    const lines = [...table.rows].map((row) => [...row.cells].map((one) => cell(one.innerText.trim())).join(','));
-    const href = URL.createObjectURL(new Blob([lines.join('\r\n') + '\r\n'], {type: 'text/csv'}));
-    const link = document.createElement('a');
-    link.href = href; link.download = 'table.csv'; link.click();
-    URL.revokeObjectURL(href);
-  };
   paint();
   watch('value', paint);
-  // The text beside a button of this class; where the browser forbids that, it is selected, to be copied by hand.
-  const copy = async (button) => {
-    const text = button.closest('.code').querySelector('pre');
-    try {
-      await navigator.clipboard.writeText(text.textContent);
-      button.textContent = 'Copied';
-    } catch {
-      getSelection().selectAllChildren(text);
-      button.textContent = 'Selected';
-    }
-    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
-  };
   element.addEventListener('click', (event) => {
     const button = event.target.closest('.as-csv');
-    if (button) return csv(button.closest('table'));
+    if (button) return saveTable(button.closest('table'));
     const copier = event.target.closest('.copy');
     if (copier) return copy(copier);
     const chip = event.target.closest('[data-token]');
     if (chip) trigger('click', {token: Number(chip.dataset.token)});
-    const cell = event.target.closest('[data-cell]');
-    if (cell) trigger('click', {cell: Number(cell.dataset.cell)});
+    const place = event.target.closest('[data-cell]');
+    if (place) trigger('click', {cell: Number(place.dataset.cell)});
   });
 };
 
-// A line that says what the device does, asked of /healthz: no place in the queue is held for it. A page in the background doesn't ask.
+// A line that says what the device does, read from /healthz, which takes no place in the queue. A page in the background doesn't ask.
 lab.counters = (element) => {
   const line = element.querySelector('.status');
   const ask = async () => {
@@ -236,7 +254,7 @@ lab.counters = (element) => {
       const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
       const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
       line.textContent = memory + now.running + ' running, ' + now.waiting + ' waiting';
-    } catch (error) {
+    } catch {
       line.textContent = 'the server does not answer';
     }
   };
@@ -244,21 +262,20 @@ lab.counters = (element) => {
   ask();
 };
 
-// Light or dark: what the browser asks for, until somebody chooses; then that, as long as its storage may be used.
+// Light or dark: the browser's preference, until the switch is used; the choice is kept where storage is allowed.
 lab.light = (element) => {
   const button = element.querySelector('button');
   const set = (dark) => {
     document.body.classList.toggle('dark', dark);
     button.setAttribute('aria-pressed', String(dark));
   };
-  let kept = null;
-  try { kept = window.localStorage.getItem('soft-prompt-lab-theme'); } catch {}
+  const kept = stored('localStorage', 'soft-prompt-lab-theme');
   const asked = new URLSearchParams(location.search).get('__theme');
   set(asked ? asked === 'dark' : kept ? kept === 'dark' : document.body.classList.contains('dark'));
   button.addEventListener('click', () => {
     const dark = !document.body.classList.contains('dark');
     set(dark);
-    try { window.localStorage.setItem('soft-prompt-lab-theme', dark ? 'dark' : 'light'); } catch {}
+    store('localStorage', 'soft-prompt-lab-theme', dark ? 'dark' : 'light');
   });
 };
 
@@ -282,4 +299,37 @@ lab.link = (element, props, trigger, watch) => {
       field.select();
     }
   });
+};
+
+// --- called by events of the page, with the values of their inputs, some of which only the browser knows -----------------------------
+
+// The session's tokens: of this tab, and of the browser; the link that the tab was opened with, now and at its last load. The same
+// link as before means a reload, not a new link.
+lab.readTokens = (session) => [
+  session, stored('sessionStorage', 'soft-prompt-lab'), stored('localStorage', 'soft-prompt-lab'),
+  location.search + location.hash, stored('sessionStorage', 'soft-prompt-lab-link'),
+];
+lab.keepToken = (token) => {
+  for (const storage of ['sessionStorage', 'localStorage']) store(storage, 'soft-prompt-lab', token);
+  store('sessionStorage', 'soft-prompt-lab-link', location.search + location.hash);
+};
+
+// How far the lessons have come.
+lab.readLessons = (session) => [session, stored('localStorage', 'soft-prompt-lab-lessons')];
+lab.keepLessons = (progress) => { if (progress) store('localStorage', 'soft-prompt-lab-lessons', progress); };
+
+// The open tab, in the second place of the values.
+lab.readTab = (session, _, ...rest) => [session, document.querySelector('[role=tab][aria-selected=true]')?.dataset.tabId || '', ...rest];
+
+// Hides what the link's `hide=` names, before the page is drawn, so that nothing flashes up first. parts: name -> selector. Only
+// selectors of `parts` get into the style.
+lab.hide = (parts) => {
+  const query = new URLSearchParams(location.search);
+  const names = (query.get('hide') || '').split(',').map((name) => name.trim());
+  if (query.get('embed') === 'true') names.push('header', 'footer');
+  const chosen = names.filter((name) => Object.hasOwn(parts, name)).map((name) => parts[name]);
+  if (!chosen.length) return;
+  const style = document.createElement('style');
+  style.textContent = chosen.join(', ') + ' { display: none !important; }';
+  document.head.append(style);
 };

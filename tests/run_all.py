@@ -1,4 +1,4 @@
-"""Every check and test, or the parts that are named: `python tests/run_all.py [ruff format mypy tests browser]`.
+"""Every check and test, or the parts that are named: `python tests/run_all.py [ruff format mypy javascript tests browser]`.
 
 A part that fails does not stop those after it. The end names every failure and counts them all; the exit code is 1 where one failed.
 """
@@ -19,11 +19,12 @@ UNIT_TO_STRESS = ("-n", "2", "--dist", "worksteal", "tests/integration", "tests/
 
 
 class Command(NamedTuple):
-    """One call of `python -m`; a call of pytest counts its tests, any other counts as one test."""
+    """One call of `python -m`, or of a program that lies next to it; a call of pytest counts its tests, any other counts as one test."""
 
     module: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = {}
+    program: bool = False  # not a module of Python
 
 
 class Outcome(NamedTuple):
@@ -36,6 +37,7 @@ PARTS: dict[str, list[Command]] = {
     "ruff": [Command("ruff", ("check", "."))],
     "format": [Command("ruff", ("format", "--check", "."))],
     "mypy": [Command("mypy", arguments) for arguments in (("core",), ("-p", "app"), ("app.py",))],
+    "javascript": [Command("oxlint", ("--deny-warnings", "assets"), program=True)],
     "tests": [Command("pytest", UNIT_TO_STRESS, {"OMP_NUM_THREADS": "1"})],
     "browser": [Command("pytest", ("tests/browser",))],
 }
@@ -43,13 +45,17 @@ PARTS: dict[str, list[Command]] = {
 
 def run(command: Command) -> Outcome:
     """Run one command, whose output is shown as it comes."""
-    words = " ".join(["python", "-m", command.module, *command.arguments])
+    start = [str(Path(sys.executable).with_name(command.module))] if command.program else [sys.executable, "-m", command.module]
+    words = " ".join([*([] if command.program else ["python", "-m"]), command.module, *command.arguments])
     print(f"\n== {words}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         counted = ["-o", "junit_family=xunit1", f"--junitxml={report}"] if command.module == "pytest" else []
-        call = [sys.executable, "-m", command.module, *command.arguments, *counted]
-        code = subprocess.run(call, cwd=ROOT, env=os.environ | command.environment).returncode
+        call = [*start, *command.arguments, *counted]
+        try:
+            code = subprocess.run(call, cwd=ROOT, env=os.environ | command.environment).returncode
+        except FileNotFoundError:  # a program of requirements-dev.txt that is not installed
+            code = 127  # as a shell says it
         outcome = read_report(report) if report.is_file() else Outcome(int(code == 0), 0, [])
     if code and not outcome.failures:  # a check that found something, or a pytest that broke off
         outcome.failures.append(f"{words} (exit code {code})")

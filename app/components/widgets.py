@@ -5,6 +5,7 @@ the browser is in assets/page.js, which the page brings once in its head: each c
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from core.runs.run_file import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data"
 SCRIPT = ASSETS / "page.js"
-# Plotly takes the browser as long to read as all the rest, so it is fetched before any component is made.
-HEAD = f'<script>{SCRIPT.read_text("utf-8")}</script><script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
 
 # How this page's events are told to Gradio. Progress is shown by the page itself. `show_progress_on` matters more than it looks:
 # without it Gradio's page walks, at every message of every event, through all outputs that any event ever had, which took the
@@ -33,6 +32,16 @@ FIGURE = (
 COUNTERS = '<p class="status counters" aria-live="off"></p>'
 SWITCH = '<button type="button" class="switch" aria-pressed="false">dark</button>'
 LINK = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
+
+
+def head(parts: Mapping[str, str]) -> str:
+    """The page's scripts. parts: what a link's `hide=` can name, by name, as CSS selectors.
+
+    The braces around the script keep its names out of the global scope. Plotly takes the browser as long to read as all the rest,
+    so it is fetched before any component is made.
+    """
+    script = f"<script>{{{SCRIPT.read_text('utf-8')}}}\nlab.hide({json.dumps(parts)})</script>"
+    return f'{script}<script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
 
 
 def _own(function: str, template: str, value: str = "", **options: Any) -> gr.HTML:

@@ -27,13 +27,6 @@ TEACHERS = ROOT / "docs" / "teachers.md"
 PAINT_GAP = 0.25  # seconds at least between two paints of an experiment that goes on
 MOST_ON_SHELF = 60  # experiments, and prompts trained for them, of all sessions
 
-# Progress stays in the browser, as the session's token does. Storage may be forbidden: then nothing is kept, and nothing breaks.
-READ = """(...given) => {
-  const read = () => { try { return localStorage.getItem('soft-prompt-lab-lessons') || ''; } catch { return ''; } };
-  return [given[0], read()];
-}"""
-KEEP = "(progress) => { if (progress) try { localStorage.setItem('soft-prompt-lab-lessons', progress); } catch {} }"
-
 
 @dataclass
 class Going:
@@ -240,7 +233,7 @@ class LearnPage:
     def wire(self, session: gr.State) -> None:
 
         def keep(event: Any) -> None:
-            event.then(None, [self.kept], None, js=KEEP, **SILENT)
+            event.then(None, [self.kept], None, js="(progress) => lab.keepLessons(progress)", **SILENT)
 
         def choose(session: Session, event: gr.EventData) -> list[Any]:
             number = clicked(event, "cell", len(lesson.lessons()))

@@ -18,9 +18,6 @@ from core.tasks.task import slugs
 
 TOLD_FILE = "This task is too large for a link: send its file, too, which the page Your task gives and takes."
 
-# The open tab, which the server is not told of, goes in the second place.
-READ_TAB = "(...given) => { given[1] = document.querySelector('[role=tab][aria-selected=true]')?.dataset.tabId || ''; return given; }"
-
 
 class LinkBar:
     """Layout first (`__init__`, inside a row of the header), then events (`wire`)."""
@@ -39,7 +36,7 @@ class LinkBar:
         self.train, self.pages = train, [str(tab.id) for tab in tabs.children]
         self.outputs = [tabs, self.message]
         inputs = [session, self.tab, *train.controls.values()]
-        self.button.click(self._copy, inputs, [self.copied], js=READ_TAB, **QUIET)
+        self.button.click(self._copy, inputs, [self.copied], js="(...values) => lab.readTab(...values)", **QUIET)
 
     def _copy(self, session: Session, tab: Any, *values: Any) -> str:
         try:

@@ -9,12 +9,12 @@ import gradio as gr
 from app.components.widgets import PLOTLY, QUIET, SILENT, counters, html, switch
 from app.pages.compare import ComparePage
 from app.pages.inspect import InspectPage
-from app.pages.learn import READ, LearnPage
+from app.pages.learn import LearnPage
 from app.pages.link_bar import LinkBar, says_something
 from app.pages.train import TrainPage
 from app.pages.your_task import TaskPage
 from app.serving.api import Api
-from app.serving.returning import KEEP_TOKEN, READ_TOKENS, Visitors
+from app.serving.returning import Visitors
 from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.sessions.lab import Lab
 from app.sessions.run import recorded_run
@@ -110,14 +110,16 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             painted = train.paint(session) if opens or session.shown or session.runs else [gr.skip()] * len(train.outputs)
             return [*restored, *told, *painted, *elsewhere(session)]
 
-        page.load(arrive, [session, token, last_token, link, last_link], arrival, js=READ_TOKENS, **QUIET).then(
-            None, [token], None, js=KEEP_TOKEN, **SILENT
-        ).then(repaint, [session, link], everything, **QUIET).then(
-            learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js=READ, **QUIET
-        ).then(watch, [session], [status], **QUIET)
-        back.click(come_back, [session, last_token], arrival, **QUIET).then(None, [token], None, js=KEEP_TOKEN, **SILENT).then(
+        page.load(
+            arrive, [session, token, last_token, link, last_link], arrival, js="(...values) => lab.readTokens(...values)", **QUIET
+        ).then(None, [token], None, js="(token) => lab.keepToken(token)", **SILENT).then(
             repaint, [session, link], everything, **QUIET
+        ).then(learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js="(...values) => lab.readLessons(...values)", **QUIET).then(
+            watch, [session], [status], **QUIET
         )
+        back.click(come_back, [session, last_token], arrival, **QUIET).then(
+            None, [token], None, js="(token) => lab.keepToken(token)", **SILENT
+        ).then(repaint, [session, link], everything, **QUIET)
         Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     return page

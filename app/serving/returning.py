@@ -15,19 +15,6 @@ from app.sessions.session import Session
 KEPT_SECONDS = 1800.0
 MOST_KEPT = 60  # sessions without a page; the first that left go first
 
-# The browser's part. Storage may be forbidden (a frame of another site): then nothing is kept, and nothing breaks.
-# With the end of its address goes the one that this tab was opened with before: the same one is a reload, not another link.
-READ_TOKENS = """(...given) => {
-  const read = (store, name) => { try { return window[store].getItem(name) || ''; } catch { return ''; } };
-  const link = location.search + location.hash;
-  const tokens = [read('sessionStorage', 'soft-prompt-lab'), read('localStorage', 'soft-prompt-lab')];
-  return [given[0], ...tokens, link, read('sessionStorage', 'soft-prompt-lab-link')];
-}"""
-KEEP_TOKEN = """(token) => {
-  for (const store of ['sessionStorage', 'localStorage']) try { window[store].setItem('soft-prompt-lab', token); } catch {}
-  try { sessionStorage.setItem('soft-prompt-lab-link', location.search + location.hash); } catch {}
-}"""
-
 
 @dataclass
 class _Known:

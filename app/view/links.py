@@ -6,7 +6,6 @@ method bring. A task of one's own stands behind the `#`, which no browser sends 
 
 import base64
 import binascii
-import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -43,19 +42,6 @@ PARTS = {
     **{page: f"[role=tab][data-tab-id={page}]" for page in ("compare", "inspect", "learn")},
 }
 HIDEABLE = {**{name: f"#set-{name}" for name in SETTINGS}, **PARTS}
-
-# Runs before the page is drawn, so that nothing flashes up first. Only names of the table get into the style.
-HEAD = """<script>(() => {
-  const parts = PARTS;
-  const query = new URLSearchParams(location.search);
-  const names = (query.get('hide') || '').split(',').map((name) => name.trim());
-  if (query.get('embed') === 'true') names.push('header', 'footer');
-  const chosen = names.filter((name) => Object.hasOwn(parts, name)).map((name) => parts[name]);
-  if (!chosen.length) return;
-  const style = document.createElement('style');
-  style.textContent = chosen.join(', ') + ' { display: none !important; }';
-  document.head.append(style);
-})();</script>""".replace("PARTS", json.dumps(HIDEABLE))
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,11 @@ def test_the_citation_has_what_its_form_asks_for():
 
 def test_hooks_and_workflow_call_what_is_there():
     hooks = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"][0]["hooks"]
-    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "mypy-core", "mypy-app"]
-    for tool in ("ruff", "mypy"):
-        assert any(f"-m {tool} " in hook["entry"] for hook in hooks) and tool in requirements(ROOT / "requirements-dev.txt")
+    assert [hook["id"] for hook in hooks] == ["ruff", "ruff-format", "mypy-core", "mypy-app", "oxlint"]
+    for tool in ("-m ruff", "-m mypy", ".venv/bin/oxlint"):
+        assert any(f"{tool} " in hook["entry"] for hook in hooks) and re.split("[ /]", tool)[-1] in requirements(
+            ROOT / "requirements-dev.txt"
+        )
     job = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]
     targets = [step["run"].removeprefix("make ") for step in job["steps"] if step.get("run", "").startswith("make ")]
     assert targets == ["test"] and re.search("^test:", read("Makefile"), re.M)
