@@ -1,4 +1,4 @@
-# make demo: set up and open the app. make test: set up and run every check and test.
+# make demo: set up and open the page. make test: set up and run every check and test.
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7860

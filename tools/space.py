@@ -1,6 +1,6 @@
 """Write a folder that is ready to be a Hugging Face Space: `make space`, or `python tools/space.py out/space you/soft-prompt-lab`.
 
-The front matter stands on top of README.md, and requirements come from requirements.txt, so nothing is written twice.
+The front matter stands on top of README.md, and requirements come from requirements.txt, so each has one source.
 """
 
 import re
@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTENT = ("app", "core", "assets", "docs", "app.py", "LICENSE")
 JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
-# What ZeroGPU takes, as documented in August 2026. Any other version fails there, at the first call of CUDA.
+# Versions that ZeroGPU supports, as documented in August 2026. Others fail at the first CUDA call.
 ZERO_GPU_TORCH = ("2.8.0", "2.9.1", "2.10.0", "2.11.0")
 ZERO_GPU_PYTHON = "3.12"
 TORCH = "2.11.0"
-LEFT_OUT = ("gguf",)  # reads the weights package, which can't be installed without its dependencies there
-LENDER = "spaces>=0.51  # lends the GPU on ZeroGPU; Spaces install the version that their machines need"
+LEFT_OUT = ("gguf",)  # only for the weights package, which a Space can't install without its dependencies
+LENDER = "spaces>=0.51  # lends the GPU on ZeroGPU; a Space installs the version that its machine needs"
 
 
 def requirements(text: str) -> str:
@@ -31,7 +31,7 @@ def requirements(text: str) -> str:
         name = re.split(r"[^\w.-]", line, maxsplit=1)[0].lower()
         if not name or name in LEFT_OUT:
             continue
-        lines.append(f"torch=={TORCH}  # one of {', '.join(ZERO_GPU_TORCH)}: ZeroGPU takes no other" if name == "torch" else line)
+        lines.append(f"torch=={TORCH}  # one of {', '.join(ZERO_GPU_TORCH)}: ZeroGPU supports no other" if name == "torch" else line)
     return "\n".join([*lines, LENDER, ""])
 
 
