@@ -1,4 +1,4 @@
-"""Several recipes trained side by side, a step of each in turn: starts, common mistakes, prompts against prefixes."""
+"""Several recipes trained in turn, one step each: starts, common mistakes, prompts against prefixes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from app.view.lesson import CHANCE, Told, apart, versus
 from core import Recipe
 from core.engine import Ticket
 from core.models.language_model import LanguageModel
-from core.models.sizes import prefix_numbers, prompt_numbers, shape_of
+from core.models.sizes import prefix_parameters, prompt_parameters, shape_of
 from core.runs.race import Entry, Lap, Placed, race
 from core.scoring.score import Score, compare
 
@@ -20,9 +20,9 @@ LAST = 5  # steps whose mean loss stands for where training ended
 class RaceExperiment(Experiment):
     """settings: task, recipe (of all), entries, and what is asked.
 
-    An entry has an id, a name, and where it differs: recipe, mistake, rows; `match` "numbers": as many virtual tokens as give
-    about as many trained numbers as the first entry has. The first entry is the one that the others are held against.
-    ask: `last` (which is last, if by more than chance), `first`, or `against` (how the entry `of` does against the first).
+    An entry has an id, a name, and where it differs: recipe, mistake, rows; `match` "parameters": as many virtual tokens as
+    give about as many trained parameters as the first entry, with which the others are compared.
+    ask: `last` (the clearly worst entry), `first` (the clearly best), or `against` (the entry `of` compared with the first).
     """
 
     name, button = "race", "Start the race"
@@ -31,7 +31,7 @@ class RaceExperiment(Experiment):
         made: list[Entry] = []
         for spec in settings["entries"]:
             recipe = self.recipe(settings, **spec.get("recipe", {}))
-            if spec.get("match") == "numbers":
+            if spec.get("match") == "parameters":
                 recipe = recipe.but(virtual_tokens=matched(lm, made[0].recipe, recipe))
             made.append(Entry(spec["id"], recipe, spec.get("mistake", ""), spec.get("rows", 0)))
         return made
@@ -63,7 +63,7 @@ class RaceExperiment(Experiment):
                 f"{name}_start": f"{losses[name][0]:.2f}",
                 f"{name}_end": f"{sum(last) / len(last):.2f}",
                 f"{name}_gap": f"{100 * (one.seen.accuracy - one.held_out.accuracy):.0f} points",
-                f"{name}_numbers": f"{one.parameters:,}",
+                f"{name}_parameters": f"{one.parameters:,}",
                 f"{name}_apart": apart(one.held_out, first),
                 f"{name}_misused": show.percent(one.misused.accuracy) if one.misused else "–",
                 f"{name}_rate": f"{self.recipe(settings, **self._spec(settings, name).get('recipe', {})).learning_rate:g}",
@@ -93,14 +93,14 @@ def outcome(settings: Settings, scores: dict[str, Score]) -> str:
         return versus(scores[settings["of"]], scores[settings["entries"][0]["id"]])
     front = settings["ask"] == "first"
     order = sorted(scores, key=lambda name: -scores[name].accuracy if front else scores[name].accuracy)
-    # The one in question, and whoever is nearest to it: between these two it must be more than chance.
+    # The result counts only if the difference to the next entry is unlikely to be chance.
     found = compare(scores[order[0]], scores[order[1]])
     return order[0] if found.p < CHANCE else "tie"
 
 
 def matched(lm: LanguageModel, first: Recipe, other: Recipe) -> int:
-    """How many virtual tokens of `other`'s method hold about as many numbers as `first` trains: at least one, at most 200."""
+    """How many virtual tokens of `other`'s method have about as many parameters as `first` trains: at least one, at most 200."""
     shape = shape_of(lm)
-    count = {"prompt": prompt_numbers, "prefix": prefix_numbers}
+    count = {"prompt": prompt_parameters, "prefix": prefix_parameters}
     wanted = count[first.method](shape, first.virtual_tokens)
     return min(200, max(1, round(wanted / count[other.method](shape, 1))))

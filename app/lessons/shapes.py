@@ -1,4 +1,4 @@
-"""The second lesson: where vectors and prefixes go in the loaded model, and how many numbers each way of adapting it trains."""
+"""The second lesson: where vectors and prefixes go in the loaded model, and how many parameters each way of adapting it trains."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ ABOUT = 1.5  # times as much, or as little, still counts as about the same
 
 
 class CountExperiment(Experiment):
-    """Make both prompts on the loaded model, untrained, and count their numbers: one by one, and by the formula."""
+    """Make both prompts on the loaded model, untrained, and count their parameters: one by one, and by the formula."""
 
     name, button = "count", "Make both, and count"
 
@@ -62,7 +62,7 @@ def by_times(times: float) -> str:
 
 
 class SpectrumExperiment(Experiment):
-    """A prompt, a prefix, LoRA and adapters on the loaded model against all of its numbers. The calculator stands below it."""
+    """A prompt, a prefix, LoRA and adapters on the loaded model compared with all of its parameters. The calculator is below it."""
 
     name, button = "spectrum", "Count"
 
@@ -83,9 +83,9 @@ class SpectrumExperiment(Experiment):
     def told(self, settings: Settings, findings: Findings) -> Told:
         name, shape = findings.items[0]
         *methods, full = self.sizes(settings, shape)
-        order = sorted(methods, key=lambda size: size.numbers)
-        values = {size.method.split(",")[0].split(" of ")[0].replace(" ", "_").replace("/", ""): f"{size.numbers:,}" for size in methods}
-        values |= {"model": show.safe(name), "all": f"{full.numbers:,}", "order": " < ".join(show.safe(size.method) for size in order)}
-        values["largest_share"] = learn_figures.share(order[-1].numbers / full.numbers)
-        share = order[-1].numbers / full.numbers
+        order = sorted(methods, key=lambda size: size.parameters)
+        values = {size.method.split(",")[0].split(" of ")[0].replace(" ", "_").replace("/", ""): f"{size.parameters:,}" for size in methods}
+        values |= {"model": show.safe(name), "all": f"{full.parameters:,}", "order": " < ".join(show.safe(size.method) for size in order)}
+        values["largest_share"] = learn_figures.share(order[-1].parameters / full.parameters)
+        share = order[-1].parameters / full.parameters
         return Told("under" if share < 0.1 else "over", values)

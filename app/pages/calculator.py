@@ -1,4 +1,4 @@
-"""How many numbers each way of adapting a model trains: for the loaded model, for well-known ones, or any sizes typed in."""
+"""How many parameters each way of adapting a model trains: for the loaded model, for well-known ones, or any sizes typed in."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ FIELDS = {  # label, default, most
     "heads": ("heads", 32, 10**4),
     "kv_heads": ("K/V heads", 32, 10**4),
     "head_dim": ("d_head", 128, 10**5),
-    "parameters": ("the model’s own numbers", 7_000_000_000, 10**14),
+    "parameters": ("the model’s own parameters", 7_000_000_000, 10**14),
     "tokens": ("virtual tokens", 10, 10**5),
     "mlp": ("MLP size (0: none)", 0, 10**6),
     "rank": ("LoRA rank", 8, 10**5),
@@ -37,7 +37,7 @@ class Calculator:
 
     def __init__(self, lab: Lab):
         self.lab = lab
-        html("<h4>Any model</h4><p class='note'>Choose a model or type its sizes in; counts follow.</p>")
+        html("<h4>Any model</h4><p class='note'>Choose a model or type its sizes; the counts update.</p>")
         self.preset = gr.Dropdown([LOADED, *PRESETS], value=list(PRESETS)[-1], label="model", elem_id="sizes-preset")
         self.fields: dict[str, Any] = {}
         for names in (SHAPE, tuple(name for name in FIELDS if name not in SHAPE)):

@@ -5,19 +5,19 @@ from typing import Any
 
 from app.view.figures import framed, plain, thinned
 from app.view.show import HANDCRAFTED, LEARNED, interval, percent, safe
-from core.models.sizes import Shape, Size, prefix_numbers, prompt_numbers
+from core.models.sizes import Shape, Size, prefix_parameters, prompt_parameters
 from core.runs.race import Lap, Placed
 
 INKS = (LEARNED, *HANDCRAFTED)
 
 
 def inks(names: Mapping[str, str]) -> dict[str, str]:
-    """id -> colour, by place: the first is the one that the others are held against."""
+    """id -> colour, by place: the others are compared with the first."""
     return {name: INKS[number % len(INKS)] for number, name in enumerate(names)}
 
 
 def race(names: Mapping[str, str], laps: Sequence[Lap], steps: int) -> dict[str, Any]:
-    """The training loss of every entry over steps, drawn together. names: id -> what people read."""
+    """The training loss of every entry over steps, drawn together. names: id -> displayed name."""
     colour, traces, stopped = inks(names), [], []
     highest = 0.0
     for name, words in names.items():
@@ -42,13 +42,13 @@ def race(names: Mapping[str, str], laps: Sequence[Lap], steps: int) -> dict[str,
     known = {name: loss for name, loss in latest.items() if loss is not None}
     low = min(known, key=lambda name: known[name]) if known else ""
     title = f"After step {now}, the lowest training loss has “{names[low]}”: {known[low]:.2f}" if low else "The race begins"
-    note = "Loss of each batch before the step’s change; batches are the same for all, and vary."
-    note += f" Ended early, its loss having gone up for good: {', '.join(stopped)}." if stopped else ""
+    note = "Loss of each batch before its training step; all entries see the same batches."
+    note += f" Ended early because the loss diverged: {', '.join(stopped)}." if stopped else ""
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
 
 def race_table(names: Mapping[str, str], laps: Sequence[Lap], placed: Mapping[str, Placed]) -> str:
-    """Where every entry ended: on rows that it was trained on, and on held-out rows."""
+    """The result of every entry: on its training rows, and on held-out rows."""
     if not placed:
         return ""
     colour = inks(names)
@@ -68,16 +68,12 @@ def race_table(names: Mapping[str, str], laps: Sequence[Lap], placed: Mapping[st
             f'<td class="num"><strong>{percent(score.accuracy)}</strong> <span class="dim">{interval({"interval": score.interval})}</span></td>{cells}</tr>'
         )
     heads = [
-        ("on its training rows", "right answers on rows that it was trained on"),
+        ("on its training rows", "right answers on its own training rows"),
         ("training loss", "mean of the last five steps, nats per token"),
     ]
     head = "".join(f'<th scope="col" class="num" title="{hint}">{word}</th>' for word, hint in heads)
-    head += '<th scope="col" class="num cost" title="numbers that were trained">numbers</th>'
-    head += (
-        '<th scope="col" class="num" title="trained the right way, and then used with this mistake">right, then misused</th>'
-        if misused
-        else ""
-    )
+    head += '<th scope="col" class="num cost" title="trained parameters">parameters</th>'
+    head += '<th scope="col" class="num" title="trained correctly, then used with this mistake">right, then misused</th>' if misused else ""
     n = next(iter(placed.values())).held_out.n
     return (
         f'<div class="wide"><table class="bars csv"><caption>Right answers on {n} held-out rows, scored once</caption><thead><tr><th scope="col">entry</th>'
@@ -86,42 +82,42 @@ def race_table(names: Mapping[str, str], laps: Sequence[Lap], placed: Mapping[st
 
 
 def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
-    """How many numbers each method trains, on a logarithmic axis."""
+    """How many parameters each method trains, on a logarithmic axis."""
     shown = list(reversed(sizes))
     colour = [INKS[(len(shown) - 1 - number) % len(INKS)] for number in range(len(shown))]
     trace = {
-        "type": "bar", "orientation": "h", "x": [size.numbers for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
-        "text": [f"{size.numbers:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
+        "type": "bar", "orientation": "h", "x": [size.parameters for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
+        "text": [f"{size.parameters:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
         "hovertext": [plain(f"{size.method}: {size.sum}") for size in shown],
     }  # fmt: skip
     layout = framed(
         height=90 + 46 * len(shown),
         xaxis={
             "type": "log",
-            "title": {"text": "trained numbers (each mark is ten times the one before)"},
+            "title": {"text": "trained parameters (each mark is ten times the one before)"},
             "exponentformat": "SI",
             "dtick": 1,
         },
         yaxis={"tickvals": list(range(len(shown))), "ticktext": [plain(size.method) for size in shown], "automargin": True},
     )
-    full = sizes[-1].numbers
-    title = f"On {name}, a soft prompt trains one number in {round(full / max(sizes[0].numbers, 1)):,}" if full else name
+    full = sizes[-1].parameters
+    title = f"On {name}, a soft prompt trains one parameter per {round(full / max(sizes[0].parameters, 1)):,}" if full else name
     return {"title": title, "note": "Counts by the formulas in the table below.", "data": [trace], "layout": layout}
 
 
 def sizes_table(sizes: Sequence[Size]) -> str:
     """The same as counts, shares of the model, and sums."""
-    full = max(sizes[-1].numbers, 1)
+    full = max(sizes[-1].parameters, 1)
     rows = "".join(
-        f"<tr><th scope='row'>{safe(size.method)}</th><td class='num'>{size.numbers:,}</td><td class='num'>{share(size.numbers / full)}</td>"
+        f"<tr><th scope='row'>{safe(size.method)}</th><td class='num'>{size.parameters:,}</td><td class='num'>{share(size.parameters / full)}</td>"
         f"<td>{safe(size.sum)}</td><td class='dim'>{safe(size.paper)}</td></tr>"
         for size in sizes
     )
     heads = "".join(
         f"<th scope='col' class='{kind}'>{word}</th>"
-        for word, kind in (("numbers", "num"), ("share of the model", "num"), ("how they are counted", ""), ("paper", ""))
+        for word, kind in (("parameters", "num"), ("share of the model", "num"), ("how they are counted", ""), ("paper", ""))
     )
-    return f"<div class='wide'><table class='said csv'><caption>Trained numbers</caption><thead><tr><th scope='col'>method</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    return f"<div class='wide'><table class='said csv'><caption>Trained parameters</caption><thead><tr><th scope='col'>method</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
 def share(part: float) -> str:
@@ -134,7 +130,7 @@ def share(part: float) -> str:
 
 
 def diagram(shape: Shape, tokens: int, name: str) -> str:
-    """Where a soft prompt's vectors and a K/V prefix go, drawn with a model's real shapes. A block in sight or in focus tells its tensor."""
+    """Where a soft prompt's vectors and a K/V prefix go, drawn with a model's real shapes. A block shows its tensor on hover and focus."""
     width, layers = 760, min(3, shape.layers)
     one = f"{shape.kv_heads} K/V heads × {shape.head_dim}"
     made = [
@@ -163,7 +159,7 @@ def _drawing(title: str, shape: Shape, tokens: int, layers: int, width: int, pre
                         170,
                         "trained",
                         f"P: {tokens} × {shape.d_model:,}",
-                        f"the soft prompt, [{tokens}, {shape.d_model:,}]: {tokens * shape.d_model:,} numbers, trained",
+                        f"the soft prompt, [{tokens}, {shape.d_model:,}]: {tokens * shape.d_model:,} trained parameters",
                     )
                 )
             rows.append(
@@ -175,7 +171,7 @@ def _drawing(title: str, shape: Shape, tokens: int, layers: int, width: int, pre
             word = "keys" if part == "k" else "values"
             size = f"[{tokens}, {shape.kv_heads}, {shape.head_dim}]"
             hint = (
-                f"{name}: the prefix's {word}, {size}: {each:,} numbers, trained"
+                f"{name}: the prefix's {word}, {size}: {each:,} trained parameters"
                 if prefix
                 else f"{name}: the {word} that the soft prompt's vectors get here, {size}: computed by the frozen model, not trained"
             )
@@ -193,7 +189,7 @@ def _drawing(title: str, shape: Shape, tokens: int, layers: int, width: int, pre
             )
     flow = f"<path class='flow' d='M{width - 16} {height - 40} V30' />"
     total = tokens * (shape.layers * 2 * shape.kv_heads * shape.head_dim if prefix else shape.d_model)
-    words = f"{title}: {total:,} trained numbers"
+    words = f"{title}: {total:,} trained parameters"
     return f"<figure class='drawing'><figcaption>{words}</figcaption><svg viewBox='0 0 {width} {height}' role='group' aria-label='{words}'>{flow}{''.join(rows)}</svg></figure>"
 
 
@@ -207,7 +203,7 @@ def _block(x: int, y: int, width: int, kind: str, label: str, hint: str) -> str:
 def textbook(shape: Shape, tokens: Sequence[int]) -> str:
     """Soft prompts and prefixes of several lengths, as textbooks list them."""
     heads = "".join(f"<th scope='col' class='num'>{count}</th>" for count in tokens)
-    lines = (("soft prompt", prompt_numbers), ("K/V prefix", prefix_numbers))
+    lines = (("soft prompt", prompt_parameters), ("K/V prefix", prefix_parameters))
     rows = "".join(
         f"<tr><th scope='row'>{name}</th>{''.join(f'<td class=num>{count(shape, n):,}</td>' for n in tokens)}</tr>" for name, count in lines
     )

@@ -1,6 +1,6 @@
-"""What a lesson is: texts from assets/lessons, how far somebody has come, and a prediction held against what happened.
+"""A lesson: its texts from assets/lessons, a session's progress, and a prediction compared with the result.
 
-Texts are ours and may hold markup; whatever is filled into them is escaped by who fills it in.
+The texts are part of this project and may contain markup; the values filled into them must be escaped before.
 """
 
 import json
@@ -17,15 +17,15 @@ from core.scoring.score import Score, compare
 LESSONS = ASSETS / "lessons"
 ORDER = ("vectors", "sizes", "starts", "reading", "prefix")
 MOST_KEPT = 20_000  # characters of progress that a browser may bring
-CHANCE = 0.05  # a paired p above this is a tie
+CHANCE = 0.05  # with a paired p of this or more, a difference is too close to call
 
 
 @dataclass(frozen=True)
 class Part:
-    """One prediction and one experiment. choices: words by the outcome that they predict. outcomes: what happened, by its name.
+    """One prediction and one experiment. choices: outcome -> the words that predict it. outcomes: outcome -> the text that reports it.
 
-    because: what follows from an outcome, by its name, where that differs. why: what is so in any case.
-    run: the experiment's name in app.lessons; settings: what it is told.
+    because: the explanation of an outcome, by its name. why: the explanation that holds for all.
+    run: the experiment's name in app.lessons; settings: its arguments.
     """
 
     lesson: str
@@ -66,7 +66,7 @@ class Told:
 
 @dataclass
 class Progress:
-    """Where somebody is, what they bet and what they have seen. at: lesson and part. mine: keys of experiments run here."""
+    """A session's place, predictions and finished parts. at: lesson and part. mine: keys of experiments that it ran."""
 
     at: tuple[int, int] = (0, 0)
     bets: dict[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Progress:
         return json.dumps({"at": [lesson.id, self.at[1]], "bets": self.bets, "done": self.done}, separators=(",", ":"))
 
     def take(self, text: Any) -> None:
-        """Go on from what a browser kept. Whatever is not a lesson's own name is left out."""
+        """Restore the progress that a browser kept. Unknown names are ignored."""
         try:
             data = json.loads(text) if isinstance(text, str) and len(text) <= MOST_KEPT else {}
         except (ValueError, RecursionError):
@@ -152,7 +152,7 @@ def _read(path: Path) -> Lesson:
 
 
 def versus(a: Score, b: Score) -> str:
-    """Whether A is ahead of B on their common rows, behind it, or neither, more than chance does (exact McNemar test)."""
+    """ahead, behind or tie: A compared with B on their common rows (exact McNemar test, p < 0.05)."""
     found = compare(a, b)
     if found.p >= CHANCE:
         return "tie"
@@ -160,11 +160,13 @@ def versus(a: Score, b: Score) -> str:
 
 
 def apart(a: Score, b: Score) -> str:
-    """How far A is from B, in words, with the test that says so."""
+    """The difference between A and B as words, points and the paired test."""
     found = compare(a, b)
     low, high = (100 * end for end in found.interval)
     points = f"{100 * found.difference:+.0f} points ({low:+.0f} to {high:+.0f}; paired, p = {found.p:.2g})"
-    return f"a tie, as far as these {found.n} rows can tell: {points}" if found.p >= CHANCE else f"{points}, more than chance"
+    if found.p >= CHANCE:
+        return f"too close to call on {found.n} rows: {points}"
+    return f"clearly {'better' if found.difference > 0 else 'worse'}: {points}"
 
 
 def amount(share: float) -> str:
@@ -184,23 +186,23 @@ def paragraphs(texts: Sequence[str]) -> str:
 
 
 def verdict(part: Part, bet: str, told: Told) -> str:
-    """What was said, what happened, and whether they agree."""
+    """The prediction, the result, and whether they agree."""
     right = bet == told.outcome
-    mark, word = ("✓", "As you said") if right else ("✗", "Not what you said")
+    mark, word = ("✓", "As you predicted.") if right else ("✗", "Surprise!")
     happened = part.outcomes[told.outcome].format_map(told.values)
     return (
-        f'<div class="outcome {"right" if right else "wrong"}" role="status"><p><strong><span aria-hidden="true">{mark}</span> {word}.</strong> '
-        f"You said: <q>{part.choices[bet]}</q></p><p class='happened'>{happened}</p></div>"
+        f'<div class="outcome {"right" if right else "wrong"}" role="status"><p><strong><span aria-hidden="true">{mark}</span> {word}</strong> '
+        f"You predicted: <q>{part.choices[bet]}</q></p><p class='happened'>{happened}</p></div>"
     )
 
 
 def contents(progress: Progress) -> str:
-    """The list of lessons, with how far each has come; the one that is open is marked."""
+    """The list of lessons with the progress of each; the open one is marked."""
     items = []
     for number, lesson in enumerate(lessons()):
         done = [part for part in lesson.parts if part.key in progress.done]
         right = sum(progress.bets.get(part.key) == progress.done[part.key] for part in done)
-        told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} foreseen"
+        told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} predicted correctly"
         here = ' aria-current="true"' if number == progress.at[0] else ""
         items.append(
             f'<li><button type="button" class="lesson" data-cell="{number}"{here}><b>{number + 1}. {lesson.title}</b><small>{told}</small></button></li>'
@@ -209,7 +211,7 @@ def contents(progress: Progress) -> str:
 
 
 def head(progress: Progress) -> str:
-    """The open lesson's title, and its parts as numbers to go to."""
+    """The open lesson's title, and a numbered button for each part."""
     lesson, part = progress.lesson, progress.part
     dots = []
     for one in lesson.parts:
@@ -225,7 +227,7 @@ def head(progress: Progress) -> str:
 
 
 def reasons(part: Part, told: Told) -> str:
-    """Why, as far as this outcome allows."""
+    """The explanation that fits this outcome."""
     texts = [*([part.because[told.outcome]] if told.outcome in part.because else []), *part.why]
     return "<h4>Why</h4>" + paragraphs([text.format_map(told.values) for text in texts])
 

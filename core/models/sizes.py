@@ -1,4 +1,4 @@
-"""How many numbers each way of adapting a model trains, from the model's shapes alone."""
+"""How many parameters each way of adapting a model trains, computed from the model's shapes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from core.models.language_model import LanguageModel
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a model. heads: of queries. parameters: all of the model's own, which full fine-tuning trains."""
+    """The sizes of a model. heads: of queries. parameters: all of the model, which full fine-tuning trains."""
 
     d_model: int
     layers: int
@@ -19,10 +19,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Size:
-    """What one method trains. sum: how its numbers are counted, filled in. paper: where it comes from."""
+    """What one method trains. sum: the formula of the count, with its values. paper: its source."""
 
     method: str
-    numbers: int
+    parameters: int
     sum: str
     paper: str
 
@@ -33,43 +33,43 @@ def shape_of(lm: LanguageModel) -> Shape:
     return Shape(lm.d_model, lm.layers, heads, lm.kv_heads, lm.head_dim, lm.model.num_parameters())
 
 
-def prompt_numbers(shape: Shape, tokens: int) -> int:
+def prompt_parameters(shape: Shape, tokens: int) -> int:
     """A soft prompt: tokens x d_model (Lester et al. 2021, "The power of scale for parameter-efficient prompt tuning").
 
-    >>> [prompt_numbers(Shape(4096, 32, 32, 32, 128, 0), tokens) for tokens in (10, 20, 50, 100)]
+    >>> [prompt_parameters(Shape(4096, 32, 32, 32, 128, 0), tokens) for tokens in (10, 20, 50, 100)]
     [40960, 81920, 204800, 409600]
     """
     return tokens * shape.d_model
 
 
-def prefix_numbers(shape: Shape, tokens: int) -> int:
+def prefix_parameters(shape: Shape, tokens: int) -> int:
     """A K/V prefix: tokens x layers x 2 x kv_heads x head_dim (Li & Liang 2021, "Prefix-tuning"): a key and a value each.
 
-    >>> prefix_numbers(Shape(4096, 32, 32, 32, 128, 0), 10)
+    >>> prefix_parameters(Shape(4096, 32, 32, 32, 128, 0), 10)
     2621440
     """
     return tokens * shape.layers * 2 * shape.kv_heads * shape.head_dim
 
 
-def mlp_numbers(shape: Shape, tokens: int, hidden: int) -> int:
+def mlp_parameters(shape: Shape, tokens: int, hidden: int) -> int:
     """A K/V prefix that an MLP makes while it trains (Li & Liang 2021): tokens x d_model + hidden (d_model + 1) + out (hidden + 1).
 
-    out = layers x 2 x kv_heads x head_dim. Only what the MLP makes is kept afterwards: `prefix_numbers`.
+    out = layers x 2 x kv_heads x head_dim. Only what the MLP makes is kept afterwards: `prefix_parameters`.
     """
-    return tokens * shape.d_model + hidden * (shape.d_model + 1) + prefix_numbers(shape, 1) * (hidden + 1)
+    return tokens * shape.d_model + hidden * (shape.d_model + 1) + prefix_parameters(shape, 1) * (hidden + 1)
 
 
-def lora_numbers(shape: Shape, rank: int) -> int:
+def lora_parameters(shape: Shape, rank: int) -> int:
     """LoRA on the query and value projections (Hu et al. 2021, "LoRA"): layers x rank x (inputs + outputs of both).
 
-    >>> lora_numbers(Shape(4096, 32, 32, 32, 128, 0), 8)
+    >>> lora_parameters(Shape(4096, 32, 32, 32, 128, 0), 8)
     4194304
     """
     query, value = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     return shape.layers * rank * ((shape.d_model + query) + (shape.d_model + value))
 
 
-def adapter_numbers(shape: Shape, size: int) -> int:
+def adapter_parameters(shape: Shape, size: int) -> int:
     """Two bottleneck adapters a layer (Houlsby et al. 2019): layers x 2 x (2 d_model x size + size + d_model), biases counted."""
     return shape.layers * 2 * (2 * shape.d_model * size + size + shape.d_model)
 
@@ -79,24 +79,24 @@ def spectrum(shape: Shape, tokens: int, rank: int, adapter: int, hidden: int = 0
     s = shape
     each = f"{s.layers:,} layers × 2 × {s.kv_heads} K/V heads × {s.head_dim}"
     found = [
-        Size("soft prompt", prompt_numbers(s, tokens), f"{tokens} × {s.d_model:,}", "Lester et al. 2021"),
-        Size("K/V prefix", prefix_numbers(s, tokens), f"{tokens} × {each}", "Li & Liang 2021"),
+        Size("soft prompt", prompt_parameters(s, tokens), f"{tokens} × {s.d_model:,}", "Lester et al. 2021"),
+        Size("K/V prefix", prefix_parameters(s, tokens), f"{tokens} × {each}", "Li & Liang 2021"),
         Size(
             f"LoRA, rank {rank}",
-            lora_numbers(s, rank),
+            lora_parameters(s, rank),
             f"{s.layers} layers × {rank} × (({s.d_model:,} + {s.heads * s.head_dim:,}) + ({s.d_model:,} + {s.kv_heads * s.head_dim:,}))",
             "Hu et al. 2021",
         ),
         Size(
             f"adapters of {adapter}",
-            adapter_numbers(s, adapter),
+            adapter_parameters(s, adapter),
             f"{s.layers} layers × 2 × (2 × {s.d_model:,} × {adapter} + {adapter} + {s.d_model:,})",
             "Houlsby et al. 2019",
         ),
-        Size("full fine-tuning", s.parameters, "every number of the model", ""),
+        Size("full fine-tuning", s.parameters, "all parameters of the model", ""),
     ]
     if hidden:
-        out = prefix_numbers(s, 1)
+        out = prefix_parameters(s, 1)
         made = f"{tokens} × {s.d_model:,} + {hidden} × {s.d_model + 1:,} + {out:,} × {hidden + 1}"
-        found.insert(2, Size(f"K/V prefix while an MLP of {hidden} makes it", mlp_numbers(s, tokens, hidden), made, "Li & Liang 2021"))
+        found.insert(2, Size(f"K/V prefix while an MLP of {hidden} makes it", mlp_parameters(s, tokens, hidden), made, "Li & Liang 2021"))
     return found

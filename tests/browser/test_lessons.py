@@ -28,9 +28,9 @@ def test_a_lesson_from_the_bet_to_the_reason_and_over_a_reload(visit, tiny_app):
     open_at(visitor, "?lesson=starts")
     visitor.settle("#lesson-head", "Where to start, and what goes wrong")
     page.click("#lesson-head [data-cell='2']")
-    visitor.settle("#lesson-text", "vectors that nobody sees")
+    visitor.settle("#lesson-text", "the input can’t see the vectors")
     bet_and_run(visitor, 1)
-    visitor.settle("#lesson-outcome", "ends like the right way")
+    visitor.settle("#lesson-outcome", "too close to call: the model finds another way")
     visitor.settle("#lesson-why", "every gradient is exactly zero")
     visitor.settle("#lesson-result", "right, then misused")
     visitor.settle("#lesson-plot .plot-title", "After step 40")
@@ -38,13 +38,13 @@ def test_a_lesson_from_the_bet_to_the_reason_and_over_a_reload(visit, tiny_app):
     assert page.is_disabled("#bet input >> nth=0"), "a bet stands"
     assert visitor.errors == [] and visitor.elsewhere == []
     page.click("#lesson-next")
-    visitor.settle("#lesson-text", "wrong in another way")
+    visitor.settle("#lesson-text", "the vectors can’t see each other")
     page.wait_for_function("document.querySelector('#lesson-outcome').innerText.trim() === ''")
     open_at(visitor, "?lesson=starts")  # at its first part that isn't done
     visitor.settle("#lesson-text", "1. Four starts")
     visitor.settle("#lessons", "1 of 7 done")
     page.click("#lesson-head [data-cell='2']")
-    visitor.settle("#lesson-outcome", "ends like the right way")
+    visitor.settle("#lesson-outcome", "too close to call: the model finds another way")
     visitor.shoot("learn")
     assert visitor.errors == [] and visitor.elsewhere == []
 
@@ -56,7 +56,7 @@ def test_the_calculator_and_the_drawing_follow_the_loaded_model(visit, tiny_app)
     bet_and_run(visitor)
     page.focus(".block.trained >> nth=0")
     assert page.is_visible(".block:focus .tip")
-    assert "[10, 32]: 320 numbers, trained" in page.text_content(".block:focus .tip")
+    assert "[10, 32]: 320 trained parameters" in page.text_content(".block:focus .tip")
     page.click("#lesson-next")
     visitor.settle("#lesson-text", "From a prompt to the whole model")
     bet_and_run(visitor)

@@ -136,8 +136,8 @@ def test_a_verdict_says_what_was_said_and_what_happened():
     part = PARTS[0]
     told = Told("few", {"none": "0 %", "name": "&lt;b&gt;", "instruction": "17 %", "n": "103"})
     said = lesson.verdict(part, "few", told)
-    assert "As you said" in said and "17 %" in said and part.choices["few"] in said
-    assert "Not what you said" in lesson.verdict(part, "most", told)
+    assert "As you predicted" in said and "17 %" in said and part.choices["few"] in said
+    assert "Surprise!" in lesson.verdict(part, "most", told)
 
 
 def made_page(lab, monkeypatch, runs):
@@ -222,4 +222,4 @@ def test_the_calculator_gives_the_known_table_and_takes_nothing_wrong(lab):
 def test_drawings_hold_no_markup_of_a_models_name():
     shape = Shape(32, 2, 4, 2, 8, 1000)
     assert "<img" not in learn_figures.diagram(shape, 10, HOSTILE)
-    assert "[10, 32]: 320 numbers, trained" in learn_figures.diagram(shape, 10, "x")
+    assert "[10, 32]: 320 trained parameters" in learn_figures.diagram(shape, 10, "x")
