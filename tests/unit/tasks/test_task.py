@@ -1,52 +1,15 @@
 """Tasks: a bad file is refused in one sentence that names the row; what is trained on is never what is reported on."""
 
-import csv
-import io
-import json
 from collections import Counter
-from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from task_files import ANSWERS, LABELS, NEAR, PARTS, WORDS, as_csv, everything, messy_rows, refused
 
 from core.errors import LabError
-from core.scoring.score import handcrafted
 from core.tasks.table import read_table
-from core.tasks.task import (
-    BUILT_IN,
-    Columns,
-    Example,
-    fill_columns,
-    guess_columns,
-    load_task,
-    read_task,
-    shuffled,
-    slugs,
-    task_from_json,
-    task_to_json,
-    with_test,
-)
-
-ANSWERS = b"input,output\none,eins\ntwo,zwei\nthree,drei\nfour,vier\nfive,funf\nsix,sechs\n"
-LABELS = b"text,label\ngood film,yes\nbad film,no\nfine book,yes\npoor book,no\ngreat day,yes\nsad day,no\n"
-PARTS = ("train", "validation", "held_out")
-
-
-def as_csv(rows, header=("input", "output")) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows([header, *rows])
-    return buffer.getvalue().encode()
-
-
-def everything(task) -> tuple[Example, ...]:
-    return (*task.train, *task.validation, *task.held_out)
-
-
-def assert_one_sentence(error) -> None:
-    message = str(error.value)
-    assert message.endswith(".") and "\n" not in message and len(message) < 400
-
+from core.tasks.task import Columns, Example, fill_columns, guess_columns, load_task, read_task, slugs, task_to_json, with_test
 
 # --- files that can't be a task -----------------------------------------------------------------------------------------------
 
@@ -55,6 +18,8 @@ BAD = {
         b"one,eins\ntwo,zwei\n",
         "has the columns 'one, eins': it needs input and output, or text and label, or the names of the two columns",
     ),
+    "one column": (b"input\na\nb\nc\nd\n", "has the columns 'input': it needs input and output"),
+    "a web page": (b"<!doctype html>\n<html><body>no</body></html>\n", "has the columns '<!doctype html>'"),
     "half a header": (b"input,eins\none,eins\n", "has the columns 'input, eins'"),
     "no input": (b"input,output\none,eins\n ,zwei\n", "Row 3 of 'rows.csv' has no input"),
     "no output": (b"input,output\none,\n", "Row 2 of 'rows.csv' has no output"),
@@ -87,104 +52,38 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_refused_in_a_sentence_that_says_where(name):
-    data, sentence = BAD[name]
-    with pytest.raises(LabError, match=sentence) as caught:
+@pytest.mark.parametrize("data, sentence", BAD.values(), ids=BAD)
+def test_a_bad_table_is_refused_in_a_sentence_that_says_where(data, sentence):
+    with refused(sentence):
         read_task(data, "rows.csv")
-    assert_one_sentence(caught)
 
 
 def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
-    with pytest.raises(LabError, match=r"no task or file 'nope'.*past-tense"):
+    with refused(r"no task or file 'nope'.*past-tense"):
         load_task("nope")
-    with pytest.raises(LabError, match="is a folder"):
+    with refused("is a folder"):
         load_task(str(tmp_path))
     big = tmp_path / "big.csv"
     big.write_bytes(ANSWERS + b"x,y\n" * 2**19)
-    with pytest.raises(LabError, match=r"'big\.csv' is larger than 2 MB"):
+    with refused(r"'big\.csv' is larger than 2 MB"):
         load_task(str(big))
     bigger = tmp_path / "big.json"
     bigger.write_bytes(b"[" + b" " * 2**23)
-    with pytest.raises(LabError, match=r"'big\.json' is larger than 8 MB"):
+    with refused(r"'big\.json' is larger than 8 MB"):
         load_task(str(bigger))
     bigger.write_bytes(b"[" + b" " * 2**22)
-    with pytest.raises(LabError, match=r"'big\.json' is larger than 2 MB"):
+    with refused(r"'big\.json' is larger than 2 MB"):
         load_task(str(bigger))
     for name in ("x" * 5000, "x" * 252, "a\0b"):
-        with pytest.raises(LabError):
+        with refused():
             load_task(name)
-        with pytest.raises(LabError, match="can't be"):
+        with refused("can't be"):
             load_task("capitals", name)
     good = tmp_path / "good.csv"
     good.write_bytes(ANSWERS)
-    with pytest.raises(LabError, match="can't be read"):
+    with refused("can't be read"):
         load_task(str(good), tmp_path / "no.csv")
     assert load_task(str(good)).name == "good"
-
-
-# Bytes that get past the first checks: pieces of every format that we read.
-PIECES = [
-    *(
-        "input,output\n",
-        "text\tlabel\n",
-        "question;answer\n",
-        "text,label,split\n",
-        "a,b\n",
-        "c\td\n",
-        "France -> Paris\n",
-        "e;f\n",
-        "\n",
-        "\r",
-    ),
-    *(
-        '{"input": "a", "output": "b"}\n',
-        '{"text": 1e999, "label": true}\n',
-        '{"x": [1]}\n',
-        '{"input"',
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        ":",
-        "NaN",
-    ),
-    *(
-        '{"train": [["a", "b"], ["c", "d"]], "held_out": [["e", "f"]]}',
-        '{"train": ',
-        '"held_out": ',
-        '["a", "b"]',
-        '"\\ud800"',
-        '"\\u0000"',
-        "null",
-    ),
-    *('"', "\0", "\ufeff", "é", "train", "test", "9" * 5000, "[" * 3000, "->", "="),
-]
-
-
-@settings(max_examples=1000)
-@given(st.binary(max_size=300) | st.lists(st.sampled_from(PIECES), max_size=14).map(lambda pieces: "".join(pieces).encode()), st.booleans())
-def test_any_bytes_are_a_task_or_refused(data, pasted):
-    for bytes_ in (data, b"input,output\n" + data):
-        try:
-            task = read_task(bytes_, "x.csv", pasted=pasted)
-        except LabError as error:
-            assert "\n" not in str(error)
-            continue
-        assert task.train and task.held_out and all(example.input and example.output for example in everything(task))
-        assert task_from_json(task_to_json(task).encode(), "x.json") == task
-
-
-@settings(max_examples=300)
-@given(st.lists(st.lists(st.text(max_size=6) | st.sampled_from(["a", '"', "\0", "\r", "é", "", " ", ","]), max_size=3), max_size=8))
-def test_any_text_below_a_header_is_read_or_refused(rows):
-    text = "input,output\n" + "\n".join(",".join(row) for row in rows)
-    try:
-        task = read_task(text.encode("utf-8", "surrogatepass"), "x.csv")
-    except LabError:
-        return
-    assert task.train and task.held_out
 
 
 # --- columns and words --------------------------------------------------------------------------------------------------------
@@ -239,15 +138,14 @@ def test_columns_can_be_named():
     ],
 )
 def test_columns_that_are_not_there_are_refused(columns, sentence):
-    with pytest.raises(LabError, match=sentence) as caught:
+    with refused(sentence):
         read_task(LABELS, "x.csv", columns)
-    assert_one_sentence(caught)
 
 
 def test_a_template_without_a_place_for_the_input_is_refused():
-    with pytest.raises(LabError, match=r"\{input\} 0 times"):
+    with refused(r"\{input\} 0 times"):
         read_task(LABELS, "x.csv", template="Sentiment:")
-    with pytest.raises(LabError, match="The template has 5,007 characters"):
+    with refused("The template has 5,007 characters"):
         read_task(LABELS, "x.csv", template="{input}" + "x" * 5000)
 
 
@@ -270,9 +168,8 @@ def test_words_stand_for_labels():
     ],
 )
 def test_bad_words_are_refused(data, words, sentence):
-    with pytest.raises(LabError, match=sentence) as caught:
+    with refused(sentence):
         read_task(data, "x.csv", words=words)
-    assert_one_sentence(caught)
 
 
 def test_the_same_rows_read_in_two_ways_are_two_tasks_and_in_one_way_one():
@@ -284,13 +181,11 @@ def test_the_same_rows_read_in_two_ways_are_two_tasks_and_in_one_way_one():
 
 # --- the split ----------------------------------------------------------------------------------------------------------------
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).map(str.strip).filter(bool)
-
 
 @st.composite
 def tables(draw):
     """Rows that can be a task: different inputs, at least two outputs, every label twice; and whether they have labels."""
-    inputs = draw(st.lists(words, min_size=4, max_size=40, unique_by=lambda word: Example(word, "").key))
+    inputs = draw(st.lists(WORDS, min_size=4, max_size=40, unique_by=lambda word: Example(word, "").key))
     labelled = draw(st.booleans())
     outputs = [draw(st.sampled_from(["yes", "no"])) for _ in inputs[4:]]
     return list(zip(inputs, ["yes", "no", "yes", "no", *outputs], strict=True)), labelled
@@ -386,22 +281,6 @@ def test_test_rows_that_repeat_training_rows_are_dropped_and_counted():
     )
 
 
-SENTENCE = "My {} bought this {} kettle in {} and it leaks from its base every morning before breakfast"
-NEAR = [SENTENCE.format(*filled) for filled in (("son", "blue", "May"), ("son", "blue", "June"), ("son", "blue", "July"))]
-SHORT = ["What is the capital of France?", "What is the capital of Norway?", "one", "two", "Who wrote the novel Emma?", "ten green bottles"]
-
-
-@st.composite
-def messy_rows(draw):
-    """Rows with repeats, variants and near-repeats among them, each input with one output, so that labels don't clash."""
-    texts = draw(st.lists(st.sampled_from([*NEAR, *SHORT]) | words, min_size=4, max_size=30))
-    rows = []
-    for text in texts:
-        dress = draw(st.sampled_from([str, str.upper, lambda t: f" {t}  ", lambda t: f'"{t}."', lambda t: t.replace(" ", "  ")]))
-        rows.append((dress(text), "yes" if text in NEAR or len(Example(text, "").key.strip("01234567")) % 2 else "no"))
-    return rows
-
-
 @given(messy_rows(), st.booleans(), st.lists(st.sampled_from(["train", "val", "test"]), min_size=30, max_size=30) | st.none())
 def test_no_input_is_on_two_sides_of_any_split(rows, labelled, sides):
     header = ("text", "label") if labelled else ("input", "output")
@@ -452,7 +331,7 @@ def test_a_built_in_tasks_held_out_rows_are_never_trained_on(tmp_path):
     ],
 )
 def test_a_bad_test_file_is_refused(task, data, sentence):
-    with pytest.raises(LabError, match=sentence):
+    with refused(sentence):
         with_test(read_task(task, "rows.csv"), data, "test.csv", spare=True)
 
 
@@ -481,235 +360,3 @@ def test_what_a_person_held_out_is_not_trained_on(tmp_path):
     assert load_task(str(marked), test).seen == load_task(str(marked)).seen
     test.write_bytes(as_csv([("new text", "positive")], ("text", "label")))
     assert load_task(str(own), test).seen == load_task("sentiment").seen
-
-
-# --- task files ---------------------------------------------------------------------------------------------------------------
-
-SMALL = {"train": [["a", "x"], ["b", "y"], ["c", "x"]], "held_out": [["d", "y"]]}
-
-
-def as_json(**changes) -> bytes:
-    return json.dumps({**SMALL, **changes}).encode()
-
-
-def test_a_task_file_needs_two_lists_only():
-    task = read_task(as_json(), "My pets.json")
-    assert task.name == "My pets" and task.template == "{input}" and task.labels is None and task.slug.startswith("My pets-")
-    assert len(task.train) == 2 and len(task.validation) == 1 and task.held_out == (Example("d", "y"),)
-    assert read_task(as_json(kind="labels"), "x.json").labels == ("x", "y")
-    assert read_task(as_json(validation=[]), "x.json").validation == ()
-
-
-@given(messy_rows(), st.booleans(), st.sampled_from(["{input} is", "Text: {input}\nMood:", ""]))
-def test_a_task_file_is_read_back_as_an_equal_task(rows, labelled, template):
-    try:
-        task = read_task(as_csv(rows, ("text", "label") if labelled else ("input", "output")), "rows.csv", template=template)
-    except LabError:
-        return
-    for one in (task, shuffled(task, 3)):
-        assert task_from_json(task_to_json(one).encode(), "other.json") == one
-
-
-BAD_JSON = {
-    "no held-out rows": (as_json(held_out=[]), "has no rows in held_out"),
-    "no training rows": (as_json(train=[]), "has no rows in train"),
-    "rows that are no list": (as_json(train="abc"), "train in 'x.json' is no list"),
-    "a row of three": (as_json(train=[["a", "b", "c"]]), "Row 1 of train in 'x.json' is no pair of texts"),
-    "a number": (as_json(train=[["a", "b"], ["a", 1]]), "Row 2 of train in 'x.json' is no pair of texts"),
-    "an empty output": (as_json(held_out=[["a", " "]]), "Row 1 of held_out in 'x.json' has no output"),
-    "half a character": (as_json(held_out=[["a\ud800", "b"]]), "Row 1 of held_out in 'x.json' has a character that is no text"),
-    "one output": (as_json(train=[["a", "y"], ["b", "y"]]), "same output"),
-    "held-out rows seen": (as_json(held_out=[["A.", "y"]]), "Every row of held_out in 'x.json' is among the training rows"),
-    "too many rows": (as_json(train=[[str(i), str(i)] for i in range(5001)]), "5,001 rows in train and validation, more than 5,000"),
-    "an unknown field": (as_json(heldout=[]), "unknown field 'heldout'"),
-    "rows of another task": (as_json(rows_of="sentiment", change="swap"), "unknown field 'rows_of'"),
-    "an unknown kind": (as_json(kind="ranks"), "kind in 'x.json' is 'ranks'"),
-    "answers with labels": (as_json(kind="answers", labels=["x", "y"]), "the kind answers and a list of labels"),
-    "labels that are no list": (as_json(labels={"x": 1}), "labels in 'x.json' is no list of words"),
-    "an empty label": (as_json(labels=["x", "y", ""]), "labels in 'x.json' is no list of words"),
-    "one label": (as_json(labels=["x"]), "'x.json' has 1 labels"),
-    "a label twice": (as_json(labels=["x", "y", "x"]), "'x.json' has 3 labels: give from 2 to 50 different ones"),
-    "an unlisted label": (as_json(labels=["x", "z"]), "Row 2 of train in 'x.json' has the output 'y', which is none of its labels"),
-    "a template without a place": (as_json(template="Label:"), "The template of 'x.json' can't be used: .*{input} 0 times"),
-    "a template that is a number": (as_json(template=3), "template in 'x.json' is '3'"),
-    "a long name": (as_json(name="x" * 201), "name in 'x.json' is 'xxx"),
-    "an empty slug": (as_json(slug=" "), "slug in 'x.json' is ' '"),
-    "prompts that are no list": (as_json(handcrafted={"a": 1}), "handcrafted in 'x.json' is no list of up to 20"),
-    "21 prompts": (as_json(handcrafted=[{"name": str(i), "template": "{input}"} for i in range(21)]), "no list of up to 20 prompts"),
-    "a prompt without a name": (as_json(handcrafted=[{"template": "{input}"}]), "Prompt 1 in 'x.json' has other fields"),
-    "a prompt without a place": (as_json(handcrafted=[{"name": "a", "template": "x"}]), "Prompt 1 in 'x.json' can't be used"),
-    "a long prompt": (as_json(handcrafted=[{"name": "a", "template": "{input}" + "x" * 4000}]), "up to 4,000 characters"),
-    "a prompt's name twice": (as_json(handcrafted=[{"name": "a", "template": "{input}"}] * 2), "Prompt 2 in 'x.json' has the name of an"),
-    "a recipe that is no table": (as_json(recipe=["steps"]), "recipe in 'x.json' is no table of settings"),
-    "a task in the recipe": (as_json(recipe={"task": "news"}), "The recipe in 'x.json' can't be used: it can't hold 'task'"),
-    "a model in the recipe": (as_json(recipe={"model": "/etc"}), "it can't hold 'model'"),
-    "a dtype in the recipe": (as_json(recipe={"dtype": "float16"}), "it can't hold 'dtype'"),
-    "an unknown setting": (as_json(recipe={"stepz": 3}), "it can't hold 'stepz'"),
-    "a setting out of bounds": (as_json(recipe={"steps": 10**9}), "The recipe in 'x.json' can't be used: steps is 1000000000"),
-    "settings that don't fit": (as_json(recipe={"method": "prompt", "mlp": 8}), "The MLP belongs to K/V prefixes"),
-    "notes that are no list": (as_json(notes="a"), "notes in 'x.json' is no list"),
-    "a number that is no number": (as_json(recipe={"clip": float("nan")}), "gradient clip is nan"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_JSON)
-def test_a_bad_task_file_is_refused_in_a_sentence_that_says_where(name):
-    data, sentence = BAD_JSON[name]
-    for read in (read_task, task_from_json):
-        with pytest.raises(LabError, match=sentence) as caught:
-            read(data, "x.json")
-        assert "x.json" in str(caught.value)
-        assert_one_sentence(caught)
-
-
-def test_rows_that_repeat_an_earlier_side_are_dropped_and_counted():
-    held_out = [["d", "y"], ["D!", "y"], [" A", "x"], ["b", "y"]]
-    task = read_task(as_json(validation=[["e", "x"], ["c.", "x"]], held_out=held_out), "x.json")
-    assert [[e.input for e in getattr(task, part)] for part in PARTS] == [["a", "b", "c"], ["e"], ["d"]]
-    assert task.notes == (
-        "1 rows that repeat an earlier input were dropped.",
-        "1 validation rows were left out: training has the same inputs.",
-        "2 test rows were left out: training has the same inputs.",
-    )
-
-
-def test_a_table_is_no_task_file_and_a_task_file_needs_no_columns():
-    with pytest.raises(LabError, match=r"'x\.csv' is no task file"):
-        task_from_json(ANSWERS, "x.csv")
-    for more in ({"columns": Columns("a", "b", "answers")}, {"words": {"x": "y"}}, {"template": "{input}"}):
-        with pytest.raises(LabError, match=r"'x\.json' is a task file"):
-            read_task(as_json(), "x.json", **more)
-
-
-def test_nobodys_file_passes_for_a_built_in_task():
-    task = load_task("sentiment")
-    other = read_task(task_to_json(replace(task, held_out=task.held_out[1:])).encode(), "x.json")
-    assert other.slug != "sentiment" and other.slug.startswith("sentiment-") and other.held_out == task.held_out[1:]
-    assert read_task(task_to_json(other).encode(), "y.json") == other
-
-
-@pytest.mark.parametrize("name", ["n" * 250 + ".csv", ".csv", "", "a\ud800b.csv", "ä.b.csv"])
-def test_any_file_name_names_a_task(name):
-    task = read_task(LABELS, name)
-    for one in (task, shuffled(shuffled(task))):
-        assert one.name and read_task(task_to_json(one).encode(), "x.json") == one
-
-
-def test_the_largest_table_fits_into_a_task_file():
-    row = ('"quoted"\\\n' * 21)[:200]
-    task = read_task(as_csv([(f"{i} {row}", str(i % 9)) for i in range(5000)]), "x.csv")
-    assert read_task(task_to_json(task).encode(), "x.json") == task
-
-
-# --- tasks made of others -----------------------------------------------------------------------------------------------------
-
-
-def test_shuffled_outputs_are_the_same_outputs_dealt_out_anew():
-    task = load_task("sentiment")
-    changed = shuffled(task)
-    for part in PARTS:
-        assert [e.input for e in getattr(changed, part)] == [e.input for e in getattr(task, part)]
-    assert changed.held_out == task.held_out and changed.handcrafted == task.handcrafted
-    before, after = ([e.output for e in (*t.train, *t.validation)] for t in (task, changed))
-    assert Counter(before) == Counter(after)
-    assert 0.35 < sum(a == b for a, b in zip(before, after, strict=True)) / len(before) < 0.65
-    assert shuffled(task) == changed != shuffled(task, 1)
-    assert changed.slug not in slugs() and changed.name == "Review sentiment (outputs shuffled)"
-
-
-def test_swapped_sentiment_is_sentiment_with_the_other_label():
-    task, swapped = load_task("sentiment"), load_task("swapped-sentiment")
-    other = {"positive": "negative", "negative": "positive"}
-    for part in PARTS:
-        assert [(e.input, other[e.output]) for e in getattr(task, part)] == [(e.input, e.output) for e in getattr(swapped, part)]
-    assert len(swapped.handcrafted) == 7
-    training = (*swapped.train, *swapped.validation)
-    for prompt, gap in zip(swapped.handcrafted[-2:], (" -> ", "\nSentiment: "), strict=True):
-        assert sum(f"{example.input}{gap}{example.output}\n" in prompt.template for example in training) == 4
-
-
-def test_shuffled_news_is_news_with_topics_that_tell_nothing():
-    task, dealt = load_task("news"), load_task("shuffled-news")
-    assert [e.input for e in dealt.held_out] == [e.input for e in task.held_out]
-    assert Counter(e.output for e in everything(task)) == Counter(e.output for e in everything(dealt))
-    for part in ("train", "held_out"):
-        topic = {e.input: e.output for e in everything(task)}
-        same = [topic[e.input] == e.output for e in getattr(dealt, part)]
-        assert 0.15 < sum(same) / len(same) < 0.35
-    training = {e.input: e.output for e in (*dealt.train, *dealt.validation)}
-    shown = [text for text in training if text in dealt.handcrafted[-1].template]
-    assert len(shown) == 4 and all(f"{text}\nTopic: {training[text]}" in dealt.handcrafted[-1].template for text in shown)
-
-
-# --- the tasks that are there from the start ------------------------------------------------------------------------------------
-
-FILES = sorted(BUILT_IN.glob("*.json"))
-
-
-def test_there_are_built_in_tasks_and_all_are_listed():
-    assert {path.stem for path in FILES} == set(slugs())
-    assert " ".join(slugs()) == (
-        "past-tense capitals plural capitalise opposites first-of-five dates number-words person-json negate sentiment swapped-sentiment "
-        "news shuffled-news question-type french"
-    )
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-class TestBuiltIn:
-    def test_no_input_is_on_both_sides(self, path):
-        task = load_task(path.stem)
-        rows = (*task.train, *task.validation, *task.held_out)
-        assert len({e.key for e in rows}) == len(rows) >= 150
-        assert len(task.held_out) >= 0.25 * len(rows) and 0 < len(task.validation) <= 32
-        assert task.slug == path.stem and task.teaches
-
-    def test_every_row_has_tidy_texts(self, path):
-        task = load_task(path.stem)
-        for example in (*task.train, *task.validation, *task.held_out):
-            assert example.input == example.input.strip() != "" and example.output == example.output.strip() != ""
-
-    def test_handcrafted_prompts_are_sound_and_give_no_answer_away(self, path):
-        task = load_task(path.stem)
-        assert len(task.handcrafted) >= 4
-        assert len({prompt.name for prompt in task.handcrafted}) == len(task.handcrafted)
-        for prompt in task.handcrafted:
-            assert prompt.template.count("{input}") == 1
-            assert not handcrafted(prompt.name, prompt.template, task.held_out).excluded
-
-    def test_the_last_prompts_hold_four_worked_examples_from_the_training_rows(self, path):
-        task = load_task(path.stem)
-        worked = [prompt for prompt in task.handcrafted if "examples" in prompt.name]
-        assert worked and tuple(worked) == task.handcrafted[-len(worked) :]
-        training = (*task.train, *task.validation)
-        for prompt in worked:
-            inside = handcrafted(prompt.name, prompt.template, training).excluded
-            assert len(inside) >= 4
-
-    def test_labels_are_balanced(self, path):
-        task = load_task(path.stem)
-        if not task.labels:
-            pytest.skip("free answers")
-        for part in (task.train, task.validation, task.held_out):
-            counts = Counter(example.output for example in part)
-            assert set(counts) == set(task.labels)
-            assert max(counts.values()) <= 1.25 * min(counts.values()) + 1
-
-    def test_it_is_read_from_its_own_json_as_itself(self, path):
-        task = load_task(path.stem)
-        assert not task.notes
-        assert read_task(task_to_json(task).encode(), "any.json") == task
-
-    def test_its_own_settings_are_valid(self, path):
-        from core.recipe import Recipe
-
-        task = load_task(path.stem)
-        Recipe.from_dict({**task.recipe, "task": task.slug})
-        assert set(task.recipe) <= set(Recipe.__dataclass_fields__)
-
-
-@pytest.mark.parametrize("name", ["learned", "No prompt", "always 'yes'", "mine 1", "run 1", "control 1: x", "snapped: x"])
-def test_a_task_files_prompt_never_takes_the_name_of_another_contender(name):
-    data = json.loads(task_to_json(load_task("plural")))
-    data["handcrafted"][0]["name"] = name
-    with pytest.raises(LabError, match="a name that others have here"):
-        task_from_json(json.dumps(data).encode(), "mine.json")
