@@ -48,12 +48,7 @@ def test_a_calibration_error_worked_by_hand():
     by_hand = 1 / 6 * abs(0 - 0.05) + 2 / 6 * abs(1 / 2 - 0.65) + 3 / 6 * abs(2 / 3 - 2.9 / 3)
     assert expected_calibration_error(confidence, correct) == pytest.approx(by_hand)
     assert expected_calibration_error(confidence, correct, bins=1) == pytest.approx(abs(3 / 6 - 4.25 / 6))
-
-
-def test_sure_and_right_is_no_error_and_sure_and_wrong_is_all():
-    assert expected_calibration_error([1.0] * 4, [True] * 4) == 0
     assert expected_calibration_error([1.0] * 4, [False] * 4) == 1
-    assert expected_calibration_error([0.75] * 4, [True, False, True, True]) == 0
 
 
 def brute_force_error(confidence, correct, bins):
@@ -108,10 +103,6 @@ def test_a_bin_begins_at_its_lower_edge_and_the_last_ends_at_one():
     assert [bin.n for bin in found] == [1] * 9 + [2]
 
 
-def test_empty_bins_are_left_out():
-    assert [(bin.low, bin.n) for bin in reliability([0.05, 0.95, 0.97], [True, True, False])] == [(0.0, 1), (0.9, 2)]
-
-
 @pytest.mark.parametrize("measure", [expected_calibration_error, reliability])
 @pytest.mark.parametrize(
     "confidence, correct, bins, message",
@@ -150,7 +141,6 @@ def test_confusions_are_scikit_learns_and_add_up(rows):
     labels, truth, said = ["d", "a", "c", "b"], [row[0] for row in rows], [row[1] for row in rows]
     found = confusion(truth, said, labels)
     assert found.tolist() == confusion_matrix(truth, said, labels=labels).tolist()
-    assert found.tolist() == [[rows.count((right, given)) for given in labels] for right in labels]
     assert np.trace(found) / len(rows) == pytest.approx(accuracy_score(truth, said))
 
 
@@ -175,13 +165,10 @@ def test_mcnemars_test_worked_by_hand(wins, losses, p):
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemars_test_is_twice_the_smaller_tail(wins, losses):
-    n = wins + losses
-    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1)) / 2**n
-    assert mcnemar(wins, losses) == pytest.approx(min(1.0, 2 * tail))
+def test_mcnemars_test_is_scipys_binomial_test(wins, losses):
     assert mcnemar(wins, losses) == mcnemar(losses, wins)
-    if n:
-        assert mcnemar(wins, losses) == pytest.approx(binomtest(min(wins, losses), n, 0.5).pvalue)
+    if wins + losses:
+        assert mcnemar(wins, losses) == pytest.approx(binomtest(wins, wins + losses, 0.5).pvalue)
 
 
 def test_holms_adjustment_worked_by_hand():
@@ -194,35 +181,15 @@ def test_holms_adjustment_worked_by_hand():
 
 @given(P_VALUES)
 def test_holm_is_the_closure_of_bonferroni(p):
-    """By definition: one hypothesis falls when Bonferroni's test rejects every set of hypotheses that it is in."""
+    """By definition: one hypothesis falls when Bonferroni's test rejects every set of hypotheses that it is in.
+
+    That makes adjusted values as large as the values at least, at most 1, and in the same order.
+    """
     found = holm(p)
+    assert len(found) == len(p) and holm(p[::-1]) == found[::-1]
     for i in range(len(p)):
         sets = [s for size in range(1, len(p) + 1) for s in combinations(range(len(p)), size) if i in s]
         assert found[i] == pytest.approx(max(min(1.0, len(s) * min(p[j] for j in s)) for s in sets))
-
-
-@given(P_VALUES, st.sampled_from([0.001, 0.0123, 0.0456, 0.0789, 0.3141]))
-def test_holm_rejects_what_the_step_down_procedure_rejects(p, level):
-    rejected = set()
-    for step, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        if p[i] * (len(p) - step) > level:
-            break
-        rejected.add(i)
-    assert {i for i, value in enumerate(holm(p)) if value <= level} == rejected
-
-
-@given(P_VALUES)
-def test_adjusted_values_are_never_smaller_keep_their_order_and_stay_below_one(p):
-    found = holm(p)
-    assert len(found) == len(p)
-    assert all(before <= after <= 1 for before, after in zip(p, found, strict=True))
-    assert all(found[i] <= found[j] for i in range(len(p)) for j in range(len(p)) if p[i] <= p[j])
-    assert holm(p[::-1]) == found[::-1]
-
-
-@given(SHARES)
-def test_one_value_alone_needs_no_adjustment(p):
-    assert holm([p]) == [p]
 
 
 def rows_right(text, start=0):
