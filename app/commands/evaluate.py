@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if not rows:
         raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
     if len(rows) < len(task.held_out):
-        tell(f"note: {len(task.held_out) - len(rows)} rows that a contender was made with are left out for all.")
+        tell(f"note: {len(task.held_out) - len(rows)} rows do not count for any contender: one was trained on them or shows them.")
     scores: list[Score] = []
     skipped: dict[str, str] = {}
     with bar(total=len(contenders) * len(rows), desc="scoring", unit="row") as rows_done:

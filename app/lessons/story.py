@@ -1,4 +1,4 @@
-"""The first lesson: prompts that people wrote, then trained vectors, on the same held-out rows."""
+"""The first lesson: handcrafted prompts, then a learned prompt, on the same held-out rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,13 +16,12 @@ from core.tasks.task import Task
 
 
 class WrittenExperiment(Experiment):
-    """Prompts in words: nothing before the input and instructions (part `instructions`), then worked examples too."""
+    """No prompt and instructions (part `instructions`), then worked examples too."""
 
     name, button = "written", "Ask the model"
 
     def entrants(self, settings: Settings) -> list[Contender]:
-        everybody = rivals(self.task(settings))
-        return [one for one in everybody if settings["part"] == "examples" or not one.examples]
+        return [one for one in rivals(self.task(settings)) if settings["part"] == "examples" or not one.examples]
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
         task, entrants = self.task(settings), self.entrants(settings)
@@ -50,7 +49,7 @@ class WrittenExperiment(Experiment):
 
 
 class TrainExperiment(Experiment):
-    """Trained vectors beside the prompts in words. ask: `written` (against the best of them), or `amount` (how many are right)."""
+    """A learned prompt compared with handcrafted ones. ask: `written` (against the best of them), or `amount` (how many are right)."""
 
     name, button = "train", "Train it"
 
@@ -91,7 +90,7 @@ class TrainExperiment(Experiment):
 
 
 def scores_of(record: RunRecord) -> tuple[Score, Score, Score]:
-    """On held-out rows: the learned prompt, the best one that people wrote (with hindsight), and no prompt at all."""
+    """Scores on held-out rows: the learned prompt, the best handcrafted one (picked after seeing these scores), no prompt."""
     scores = list(record.held_out.values())
     learned = next(score for score in scores if score.kind in ("soft", "prefix"))
     nothing = next(score for score in scores if score.kind == "none")
@@ -103,14 +102,14 @@ def best(scores: list[Score]) -> Score | None:
 
 
 def prompts(task: Task, names: set[str]) -> str:
-    """The words of the prompts that were asked with."""
+    """The full text of the prompts in `names`."""
     shown = [prompt for prompt in task.handcrafted if prompt.name in names]
     items = "".join(f"<dt>{show.safe(prompt.name)}</dt><dd><pre>{show.safe(prompt.template)}</pre></dd>" for prompt in shown)
-    return f"<details class='prompts'><summary>the prompts, word for word</summary><dl>{items}</dl></details>" if shown else ""
+    return f"<details class='prompts'><summary>full text of each prompt</summary><dl>{items}</dl></details>" if shown else ""
 
 
 def said(scores: list[Score], most: int = 6) -> str:
-    """What the best of `scores` said on its first rows."""
+    """The answers of the best of `scores` on its first rows."""
     top = best(scores)
     if top is None:
         return ""

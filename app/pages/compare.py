@@ -114,7 +114,7 @@ class ComparePage:
                     with gr.Tab("Plot", id="plot"):
                         self.intervals = plot(elem_id="intervals")
                 with gr.Row(elem_classes="ask"):
-                    self.text = gr.Textbox(label="answers side by side: type an input", max_length=MOST_TYPED, elem_id="ask-text", scale=4)
+                    self.text = gr.Textbox(label="Try your own input", max_length=MOST_TYPED, elem_id="ask-text", scale=4)
                     self.ask = gr.Button("Ask all", elem_id="ask", min_width=120, scale=0)
                 self.answers = html(elem_id="answers")
         self.closer = [self.look, self.verdict, self.reliability, self.measures, self.confusion_tab, self.confusion]

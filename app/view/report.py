@@ -19,14 +19,14 @@ from core.runs.record import RunRecord
 from core.runs.run_file import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-LIVE = "This run was not trained from a file: nothing is known of its steps, so there are no curves and no answers on validation rows."
+LIVE = "This prompt comes from a file without a record of its training, so there are no curves and no answers on validation rows."
 CAVEATS = (
     ("Held-out rows", "were scored once, at the end; the live curve uses validation rows. Neither was trained on."),
-    ("The best handcrafted prompt", "is named with hindsight, on the rows that it is reported on, which favours it."),
-    ("Intervals", "say how far a share moves with other rows like these (Wilson, 95 %), not with other seeds or other texts. One run is one seed."),
-    ("Nearest tokens", "are read beside the same start moved as far in random directions. Where both say the same, they say nothing of what was learned."),
-    ("A plane", "shows a small part of vectors with hundreds of dimensions: near in the picture need not be near."),
-    ("A prompt belongs to its weights:", "on other weights of the same name, quantised ones too, these scores don’t hold."),
+    ("The best handcrafted prompt", "was picked after seeing these rows, which flatters it."),
+    ("Intervals", "show how much accuracy varies with other rows like these (Wilson, 95 %), not with other seeds or other texts. One run is one seed."),
+    ("Nearest tokens", "are shown with a control: the same start moved equally far in random directions. If both read the same, they show nothing of what was learned."),
+    ("A plane", "hides most of each vector’s hundreds of dimensions: points that look close may be far apart."),
+    ("A prompt belongs to its weights:", "with other weights of the same name, for example quantised ones, these scores don’t hold."),
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def report(record: RunRecord) -> str:
     scored = bool(record.scores)
     parts = [
         f"<header><p class='kind'>Soft Prompt Lab · report of a run</p><h1>{_finding(record)}</h1><p class='dim'>{safe(show.recipe_line(record))}</p></header>",
-        _section("comparison", "Beside prompts that people wrote", _comparison(record)) if scored else _missing("Nobody was scored on held-out rows."),
+        _section("comparison", "Comparison with handcrafted prompts", _comparison(record)) if scored else _missing("No prompt was scored on held-out rows."),
         _section("curves", "While it learned", _figure(figures.curves(record), "curves")) if record.step else _missing(LIVE),
         _section("nearest", "Nearest words, beside a control", _nearest(record)),
         _section("plane", "Where the vectors went", _figure(_plane(record), "plane")),

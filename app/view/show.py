@@ -1,5 +1,6 @@
 """Text and numbers made fit to be shown: pure functions from data to escaped HTML."""
 
+import datetime
 import html
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -84,17 +85,17 @@ def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[s
     return found
 
 
-COLUMNS = (  # of a table of contenders; the last three are what a contender costs
+COLUMNS = (  # of a table of contenders; the last three are costs
     ("loss", "mean loss, nats per answer"),
-    ("tokens", "tokens that stand before the input"),
-    ("numbers", "numbers that were trained"),
-    ("examples", "training examples that it was made with"),
+    ("tokens", "positions before the input"),
+    ("parameters", "trained parameters"),
+    ("examples", "examples that it was trained on, or shows"),
     ("seconds", "seconds of training"),
 )
 
 
 def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str], full: bool = False) -> str:
-    """Contenders as a table with a bar and an interval each (of a group: its range). full: best first, with what each one costs."""
+    """Contenders as a table with a bar and an interval each (of a group: its range). full: best first, with costs."""
     if not rows:
         return ""
     colour = colours(rows, written)
@@ -132,15 +133,15 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
 
 
 def headline(record: RunRecord) -> str:
-    """One sentence that says what this run found so far, with its numbers."""
+    """One sentence with the results of this run so far."""
     name = safe(record.task["name"])
     learned = next((row for row in record.scores if row["kind"] in ("soft", "prefix")), None)
     written = best_handcrafted(record.scores)
     vectors = record.recipe["virtual_tokens"]
-    what = f"a K/V prefix of {vectors} gets" if record.kind == "prefix" else f"{vectors} trained vectors get"
+    what = f"a K/V prefix of {vectors} gets" if record.kind == "prefix" else f"{vectors} learned vectors get"
     if learned and written and record.difference:
         gap, p = record.difference["difference"], record.difference["p"]
-        verdict = f"{'ahead' if gap > 0 else 'behind'}, more than chance" if p < 0.05 else "a tie, as far as these rows can tell"
+        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned['n']} rows"
         return (
             f"<b>{name}:</b> {what} <b>{percent(learned['accuracy'])}</b> of {learned['n']} held-out rows right; the best handcrafted "
             f"prompt (“{safe(written['name'])}”) <b>{percent(written['accuracy'])}</b>: {verdict} "
@@ -158,14 +159,14 @@ MOST_SQUARES = 12  # vectors drawn as squares
 
 
 def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> str:
-    """What a run is about, at a glance: nothing before the input, the best instruction, the best worked examples, and the vectors;
-    each as it reads, with its share of right answers. rows: scores on the same rows."""
+    """The result of a run at a glance: accuracy with no prompt, the best instruction, the best worked examples, and the learned prompt,
+    each with its text. rows: scores on the same rows."""
     written = [row for row in rows if row["kind"] == "handcrafted"]
     shown = [
-        ("nothing in front", next((row for row in rows if row["kind"] == "none"), None)),
+        ("no prompt", next((row for row in rows if row["kind"] == "none"), None)),
         ("the best instruction", best_handcrafted([row for row in written if not row.get("examples")])),
         ("the best with examples", best_handcrafted([row for row in written if row.get("examples")])),
-        (f"{record.recipe['virtual_tokens']} trained vectors", next((row for row in rows if row["kind"] in ("soft", "prefix")), None)),
+        (f"{record.recipe['virtual_tokens']} learned vectors", next((row for row in rows if row["kind"] in ("soft", "prefix")), None)),
     ]
     if record.kind == "prefix":
         shown[-1] = (f"a K/V prefix of {record.recipe['virtual_tokens']}", shown[-1][1])
@@ -182,12 +183,12 @@ def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> 
             f'<span class="told">{told}</span><div class="bar"><b style="width:{100 * row["accuracy"]:.1f}%"></b>'
             f'<u style="left:{low:.1f}%;width:{max(high - low, 0.5):.1f}%"></u></div>{_as_it_reads(row, task, record)}</li>'
         )
-    what = "What stands before an input, and how often the model then answers right"
+    what = "Accuracy with each kind of prompt"
     return f'<p class="ladder-name">{what}</p><ol class="ladder" aria-label="{what}">{"".join(rungs)}</ol>'
 
 
 def _as_it_reads(row: Mapping[str, Any], task: Task, record: RunRecord) -> str:
-    """What stands before and after an input, on one line; vectors, which don't read, as squares."""
+    """The text before and after an input, on one line; a learned prompt as squares."""
     mine = row["kind"] in ("soft", "prefix")
     template = next((prompt.template for prompt in task.handcrafted if prompt.name == row["name"]), "")
     template = template or record.recipe["template"] or task.template
@@ -212,14 +213,27 @@ def gallery(recordings: Sequence[Recording], shown: Recipe | None) -> str:
     return f'<p class="gallery-name">Recorded runs</p><div class="gallery" role="group" aria-label="Recorded runs">{stories}</div>'
 
 
+def day(date: str) -> str:
+    """An ISO date in words; any other text unchanged.
+
+    >>> day("2026-11-24"), day("then")
+    ('24 Nov 2026', 'then')
+    """
+    try:
+        found = datetime.date.fromisoformat(date)
+    except ValueError:
+        return date
+    return f"{found.day} {found:%b %Y}"
+
+
 def _made(record: RunRecord) -> str:
-    """Where a recording comes from: its day and model, and the rest one click away."""
+    """The date and model of a recording, with the other details folded."""
     made, base = record.recorded, record.base
     rest = f"weights {base['weights'][:12]}, {base['device']}, {base['dtype']}, {record.seconds:.0f} s of training, "
     rest += f"{made['version']}, {made['libraries']}, {made['machine']}"
     return (
-        f"A <b>recording</b> of a real run with {safe(short_name(base['name']))}, {safe(made['date'])} "
-        f'<details class="made"><summary>made with</summary>{safe(rest)}</details>'
+        f"Recorded {safe(day(made['date']))} with {safe(short_name(base['name']))} · "
+        f'<details class="made"><summary>details</summary>{safe(rest)}</details>'
     )
 
 
@@ -236,7 +250,7 @@ def progress(record: RunRecord, status: str, others: int, left: float | None, wa
     if record.recorded:
         words = _made(record)
     elif record.loaded:
-        words = f"Loaded from a file: {record.parameters:,} numbers."
+        words = f"Loaded from a file: {record.parameters:,} parameters."
     elif status == "waiting":
         soon = f", about {max(1, round(wait))} s" if wait is not None else ""
         words = f"Waiting for the device: {others} before you{soon}." if others else "Starting …"
@@ -252,9 +266,11 @@ def progress(record: RunRecord, status: str, others: int, left: float | None, wa
     elif status == "failed":
         words = "This run ended early."
     else:
-        words = f"{done} steps, {record.seconds:.0f} s of training, {record.parameters:,} numbers learned."
+        words = f"{done} steps, {record.seconds:.0f} s of training, {record.parameters:,} trained parameters."
         if record.stopped:
-            words += f" It {safe(record.stopped)}." if record.stopped.startswith("stopped") else f" Ended early: {safe(record.stopped)}."
+            words += (
+                f" You stopped it at step {done}." if record.stopped.startswith("stopped") else f" Ended early: {safe(record.stopped)}."
+            )
     return f'<div class="progress" role="status"><div class="track"><b style="width:{100 * done / max(steps, 1):.1f}%"></b></div><span>{words}</span></div>'
 
 
@@ -266,7 +282,7 @@ def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: 
 
 
 def chips(record: RunRecord, step: int, chosen: int | None) -> str:
-    """The nearest token of every vector at a step, the control's beside it, and what that tells."""
+    """The nearest token of every vector at a step with the control's, and what they show."""
     if record.kind == "prefix":
         return (
             '<p class="note">A K/V prefix is keys and values inside every layer, not vectors among the word embeddings: it has no nearest tokens. '
@@ -286,7 +302,7 @@ def chips(record: RunRecord, step: int, chosen: int | None) -> str:
         cells.append(
             f'<button type="button" class="chip{changed}" data-token="{i}"{picked} title="{safe(title)}"><small>{i + 1}</small>'
             f"<span>{safe(words[0])}</span><em>{cosines[0]:.2f}</em>"
-            f'<i title="the control: the same start, moved as far in a random direction">{safe(token(record.texts[reading.control_ids[0][i]]))} '
+            f'<i title="the control: the same start, moved equally far in a random direction">{safe(token(record.texts[reading.control_ids[0][i]]))} '
             f"{reading.control_cosine[0][i]:.2f}</i></button>"
         )
     return f'<div class="chips" role="group" aria-label="nearest token of each vector">{"".join(cells)}</div><p class="note">{nearest_verdict(record, step)}</p>'
@@ -326,10 +342,10 @@ def visible(text: str) -> str:
 
 
 def nearest_verdict(record: RunRecord, step: int) -> str:
-    """What the nearest tokens can tell here, in words: learned against the control of the same lengths."""
+    """What the nearest tokens show, in words: the learned prompt compared with the control."""
     if not record.start_known:
         return (
-            "This prompt's start is not known (no recipe, or other weights), so there is no control: its nearest tokens alone tell little."
+            "This prompt's start is not known (no recipe, or other weights), so there is no control: its nearest tokens alone show little."
         )
     reading, start = record.readings[step], record.readings[0]
     total = len(reading.ids)
@@ -338,12 +354,12 @@ def nearest_verdict(record: RunRecord, step: int) -> str:
     control = sum(now == was for now, was in zip(reading.control_ids[0], first, strict=True))
     if step == 0:
         return "Before training each vector is where it starts. Large: its nearest token (cosine). Small and violet: the control, once it moves."
-    words = f"{kept} of {total} vectors are still nearest to the token that they were nearest to at the start; "
-    words += f"moved as far in a <b>random</b> direction (violet), {control} of {total} are. "
+    words = f"{kept} of {total} vectors are still nearest to the same token as at the start; "
+    words += f"so are {control} of {total} vectors pushed equally far at <b>random</b> (violet). "
     if kept == total and control == total:
-        return words + "So the nearest tokens tell where this prompt started, not what it learned."
+        return words + "So the nearest tokens show only where training started, not what was learned."
     if abs(kept - control) <= max(1, total // 5):
-        return words + "The control does about the same, so this reading says little about what was learned."
+        return words + "The control does about the same, so this reading shows little about what was learned."
     if kept < control:
         return words + "Training changed more of them than a random move of the same lengths would: its direction matters here."
     return words + "Training changed fewer of them than a random move of the same lengths would."
@@ -355,7 +371,7 @@ def skipped(record: RunRecord) -> str:
 
 
 def samples(record: RunRecord, step: int) -> str:
-    """What the model says on validation rows at a step, beside the best handcrafted prompt's answers."""
+    """Answers on validation rows at a step, with those of the best handcrafted prompt."""
     seen = [entry for entry in record.validation if entry["step"] <= step]
     if not seen:
         return '<p class="dim">Answers on validation rows appear after the first few steps.</p>'
@@ -391,5 +407,5 @@ def message(text: str) -> str:
 
 
 def lesson_link(lesson: str, words: str) -> str:
-    """A link to a lesson, in a tab of its own: what goes on here goes on."""
+    """A link to a lesson, in a new tab, so that work on this page continues."""
     return f'<p class="lesson-link"><a href="?lesson={lesson}" target="_blank" rel="noopener">Lesson: {safe(words)}</a></p>'

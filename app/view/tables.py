@@ -4,7 +4,6 @@ import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from app.view.show import colours, cut, percent, safe, token
@@ -92,7 +91,7 @@ def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str])
     if not scores:
         return "<p class='note'>Score the contenders first.</p>"
     if not inputs:
-        return "<p class='note'>No row is like that.</p>"
+        return "<p class='note'>No rows match.</p>"
     colour = colours([{"name": score.name, "kind": score.kind} for score in scores], written)
     found = {score.name: {result.input: result for result in score.results} for score in scores}
     answers = {result.input: result.output for score in scores for result in score.results}
@@ -105,7 +104,7 @@ def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str])
         for score in scores:
             result = found[score.name].get(text)
             if result is None:
-                cells.append("<td class='dim' title='this row stands in the prompt, or was trained on'>not asked</td>")
+                cells.append("<td class='dim' title='does not count: this row is in the prompt, or was trained on'>–</td>")
                 continue
             mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
             label = safe(f"{name}: {cut(result.said, 60)}")
@@ -138,7 +137,7 @@ def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any]
     right = f", whose right answer is “{safe(cut(wanted, 80))}”" if wanted else ""
     return (
         f"<table class='said'><caption>After “{safe(cut(text, 120))}”{right}</caption><thead><tr><th scope='col'>contender</th>"
-        f"<th scope='col'>goes on with</th><th scope='col'>most likely next tokens</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<th scope='col'>continues with</th><th scope='col'>most likely next tokens</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
 
 
@@ -193,17 +192,17 @@ def verdicts(looked: Score, known: Sequence[Score]) -> str:
         gap = compare(looked, by_name[pair.other])
         low, high = (100 * end for end in gap.interval)
         lines.append(
-            f"<tr><th scope='row'>{safe(pair.other)}</th><td>{safe(in_words(replace(pair, name='It')))}</td>"
+            f"<tr><th scope='row'>{safe(pair.other)}</th><td>{safe(in_words(pair))}</td>"
             f"<td class='num'>{100 * gap.difference:+.0f} <span class='dim'>{low:+.0f} to {high:+.0f}</span></td></tr>"
         )
     if not lines:
         return "<p class='note'>Score at least two contenders.</p>"
     return (
-        f"<table class='said'><caption>{safe(looked.name)}, against each of the others on the rows that both were asked</caption><thead><tr>"
+        f"<table class='said'><caption>{safe(looked.name)}, against each of the others on the rows that count for both</caption><thead><tr>"
         "<th scope='col'>against</th><th scope='col'>in words</th><th scope='col' class='num'>points <span class='dim'>95 % interval</span></th>"
         f"</tr></thead><tbody>{''.join(lines)}</tbody></table><p class='note'>Exact McNemar tests, two-sided, p Holm-corrected over the {len(lines)} "
-        "pairs shown; the intervals are by bootstrap over rows, each for itself. To look for the best handcrafted prompt on these same rows "
-        "is hindsight, which favours it.</p>"
+        "pairs shown; the intervals are by bootstrap over rows, without correction. If you pick the best handcrafted prompt after seeing these rows, "
+        "that flatters it.</p>"
     )
 
 
@@ -218,15 +217,15 @@ def how_counted(task: Task) -> str:
     right = (
         "Right means: the right label is the most likely of the label words."
         if task.labels
-        else "Right means: every token of the right answer is the model's first choice (whether it would then stop is asked of nobody)."
+        else "Right means: every token of the right answer is the model's first choice (we don't check whether it then stops)."
     )
     return (
-        f"<p class='note'>{right} Loss: nats per answer. Of a group (orders, seeds) the mean stands with its range in place of an interval. "
-        "All in float32, by the same code, on the same rows.</p>"
+        f"<p class='note'>{right} Loss: nats per answer. Groups (orders, seeds) show mean and range. "
+        "All scores are in float32, by the same code, on the same rows.</p>"
     )
 
 
 def prompts(rows: Sequence[Handcrafted]) -> str:
     """The prompts' texts, to be read."""
     items = "".join(f"<dt>{safe(prompt.name)}</dt><dd><pre>{safe(prompt.template)}</pre></dd>" for prompt in rows)
-    return f"<details><summary>the prompts, word for word</summary><dl class='prompts'>{items}</dl></details>"
+    return f"<details><summary>full text of each prompt</summary><dl class='prompts'>{items}</dl></details>"

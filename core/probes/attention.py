@@ -50,7 +50,7 @@ def attention_of(
     lm = lm.float32
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
-        raise LabError(f"No rows are left to look at {contender.name!r} on: it was made with all of them.")
+        raise LabError(f"No rows are left to look at {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm, contender, counted, labels)  # of all rows: few of them may share more than the template
     first, tokens = _prompt(lm, prepared, count)
     with torch.inference_mode():

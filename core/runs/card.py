@@ -103,9 +103,9 @@ def _scores(rows: Sequence["_Told"]) -> str:
     if len(lines) == 2:
         return "None: it was saved without having been scored."
     told = (
-        "On the same held-out rows, which training never saw, in float32. Right: every token of the right answer is the model’s first "
-        "choice, or, of labels, the right one is the most likely. Intervals: Wilson. To look for the best handcrafted prompt on these rows "
-        "is hindsight, which favours it."
+        "All on the same held-out rows, never used in training, in float32. Right: every token of the right answer is the model’s first "
+        "choice; for labels, the right label is the most likely. Intervals: Wilson. If you pick the best handcrafted prompt after seeing "
+        "these rows, that flatters it."
     )
     return "\n".join(lines) + f"\n\n{told}"
 

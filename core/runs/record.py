@@ -164,6 +164,6 @@ def new_record(task: Task, recipe: Recipe) -> RunRecord:
 
 
 def best_handcrafted(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The handcrafted prompt with the highest accuracy (hindsight that favours it), or None."""
+    """The handcrafted prompt with the highest accuracy (picked after seeing the scores, which flatters it), or None."""
     written = [score for score in scores if score["kind"] == "handcrafted"]
     return max(written, key=lambda score: score["accuracy"], default=None)

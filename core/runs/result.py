@@ -199,7 +199,7 @@ def _told(result: Result) -> str:
         return words
     best = max(written, key=lambda other: other.accuracy)
     tie = record.difference.get("p", 1.0) >= 0.05
-    return f"{words}; best handcrafted {100 * best.accuracy:.0f} %{': a tie' if tie else ''}"
+    return f"{words}; best handcrafted {100 * best.accuracy:.0f} %{', too close to call' if tie else ''}"
 
 
 class Scores(dict[str, Score]):

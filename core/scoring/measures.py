@@ -1,4 +1,4 @@
-"""How far results can be trusted: calibration, which labels are mixed up, and which differences are more than chance."""
+"""How far results can be trusted: calibration, confusion of labels, and which differences are unlikely to be chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,26 +183,18 @@ def pairs(reference: str, right: Mapping[str, Mapping[str, bool]]) -> list[Pair]
 
 
 def in_words(pair: Pair, level: float = 0.05) -> str:
-    """A pair as one sentence of plain text (not escaped). Its verdict and its p are by the adjusted p value.
+    """The result of a pair for its reference contender, as one sentence of plain text, by the adjusted p value.
 
     >>> in_words(Pair("learned", "no prompt", 21, 4, 103, 17 / 103, 0.0009, 0.0012))
-    'learned wins on 21 rows and loses on 4: more than chance, p = 0.001.'
+    '21 wins, 4 losses on 103 rows: clearly better, p = 0.001.'
     """
+    rows = "1 row" if pair.n == 1 else f"{pair.n} rows"
     if not pair.wins + pair.losses:
-        if pair.n == 1:
-            return f"{pair.name} and {pair.other} are both right or both wrong on the only row: no difference on it."
-        return f"{pair.name} and {pair.other} are right and wrong on the same {pair.n} rows: no difference on these."
+        return f"No difference on {rows}."
     p = "p < 0.001" if pair.adjusted < 0.001 else f"p = {pair.adjusted:.{3 if pair.adjusted < 0.1 else 2}f}"
-    won, lost = f"wins on {_rows(pair.wins)} and loses on {pair.losses}", f"loses on {_rows(pair.losses)} and wins on {pair.wins}"
-    if pair.adjusted >= level:
-        return f"{pair.name} {won}: a tie: not enough rows to tell, {p}."
-    if pair.wins > pair.losses:
-        return f"{pair.name} {won}: more than chance, {p}."
-    return f"{pair.name} {lost}: worse, more than chance, {p}."
-
-
-def _rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n} rows"
+    verdict = "too close to call" if pair.adjusted >= level else "clearly better" if pair.wins > pair.losses else "clearly worse"
+    wins, losses = ("1 win" if pair.wins == 1 else f"{pair.wins} wins"), ("1 loss" if pair.losses == 1 else f"{pair.losses} losses")
+    return f"{wins}, {losses} on {rows}: {verdict}, {p}."
 
 
 # --- repeats ---------------------------------------------------------------------------------------------------------------

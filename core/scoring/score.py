@@ -304,7 +304,7 @@ def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], 
 def summarise(contender: Contender, scored: Sequence[Result], positions: int) -> Score:
     """Accuracy with its interval, and mean losses, of single results. LabError where there are none."""
     if not scored:
-        raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
+        raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     right = sum(result.correct for result in scored)
     labelled = bool(scored[0].shares)
     # A calibrated contender's probabilities are of label words only: no loss that could stand beside the others'.
@@ -333,7 +333,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     """Score `contender` batch by batch: yields the score so far after every batch; the last one is the whole, in row order."""
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
-        raise LabError(f"No rows are left to score {contender.name!r} on: it was made with all of them.")
+        raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.float32, contender, counted, labels)
     done: dict[int, Result] = {}
     for scored in results(lm, prepared, contender.offsets):

@@ -133,7 +133,7 @@ def steps_seen(page: Page, log: Path) -> list[float]:
     page.click("button[role=tab]:has-text('Train')")
     page.evaluate(WATCH_STEPS)
     page.click("#train")
-    page.wait_for_function("document.querySelector('#progress').innerText.includes('numbers learned')", timeout=300_000)
+    page.wait_for_function("document.querySelector('#progress').innerText.includes('trained parameters')", timeout=300_000)
     seen = {int(step): at for step, at in page.evaluate("window.steps").items()}
     made = [json.loads(line) for line in log.read_text().splitlines()[before:]]
     missing = [step for step, _ in made if step not in seen]

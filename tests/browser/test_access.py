@@ -39,7 +39,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     page = visitor.page
     assert "no-such-model" in visitor.text("#status")
     assert page.locator("#headline .rung").count() == 4 and page.locator("#chips .chip").count() == 10
-    assert page.locator("#samples tbody tr").count() > 3 and "recording" in visitor.text("#progress")
+    assert page.locator("#samples tbody tr").count() > 3 and "Recorded" in visitor.text("#progress")
     page.fill("#scrubber input[type=number]", "7")
     page.press("#scrubber input[type=number]", "Enter")
     visitor.settle("#plane .plot-note", "step 7")
@@ -50,7 +50,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
         title = stories.nth(number).locator("b").inner_text()
         stories.nth(number).click()
         page.wait_for_selector(f"#gallery .story[aria-pressed=true] >> text={title}")
-        visitor.settle("#progress", "recording")
+        visitor.settle("#progress", "Recorded")
         visitor.shoot(f"recording-{number}")
     visitor.tab("Compare")
     visitor.settle("#contenders", "recording:")
@@ -60,7 +60,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     visitor.tab("Train")
     page.click("#run-live")
     visitor.settle("#message", "no-such-model")
-    assert "recording" in visitor.text("#progress")
+    assert "Recorded" in visitor.text("#progress")
     assert [error for error in visitor.errors if "503" not in error] == [] and visitor.elsewhere == []  # 503: /healthz, rightly
 
 

@@ -13,7 +13,7 @@ HOSTILE = "<img src=x onerror=window.hit=1><script>window.hit=1</script> ${windo
 
 def test_a_recorded_run_is_there_before_anything_is_pressed(visit, tiny_app):
     visitor = visit(tiny_app)
-    assert "recording" in visitor.text("#progress")
+    assert "Recorded" in visitor.text("#progress")
     assert "held-out rows right" in visitor.text("#headline .headline")
     assert visitor.page.locator("#chips .chip").count() == 10
     visitor.page.wait_for_selector("#plane .main-svg")
@@ -390,7 +390,7 @@ def test_two_tabs_do_not_see_each_other(visit, tiny_app):
     one, two = visit(tiny_app), visit(tiny_app)
     one.ready()
     one.train(4)
-    assert "recording" in two.text("#progress")
+    assert "Recorded" in two.text("#progress")
     two.tab("Inspect")
     two.page.wait_for_timeout(300)
     assert "recording" in two.page.input_value("#inspect-run input")

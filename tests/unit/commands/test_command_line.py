@@ -136,7 +136,7 @@ def test_a_row_that_stands_in_a_prompt_is_left_out_for_all_and_said(capsys, csv)
     assert main(["evaluate", "--task", csv, "--prompt", f"{row.input} {row.output}, {{input}}", "--json"]) == 0
     out, err = capsys.readouterr()
     assert {found["n"] for found in json.loads(out)["contenders"]} == {len(load_task(csv).held_out) - 1}
-    assert "note: 1 rows that a contender was made with are left out for all." in err
+    assert "note: 1 rows do not count for any contender: one was trained on them or shows them." in err
 
 
 def test_nearest_lists_tokens_with_their_distances(capsys, lm, saved):
@@ -436,7 +436,7 @@ def test_a_plain_adapter_is_reported_as_far_as_it_can_be_read(capsys, lm, saved,
     monkeypatch.chdir(tmp_path)
     call(capsys, "report", saved)
     text = (tmp_path / "saved-report.html").read_text("utf-8")
-    assert "Nobody was scored" in text and "no curves" in text and "start is not known" in text and "<section id='nearest'>" in text
+    assert "No prompt was scored" in text and "no curves" in text and "start is not known" in text and "<section id='nearest'>" in text
     assert "no learned prompt at" in error(capsys, "report", tmp_path / "nowhere")
 
 

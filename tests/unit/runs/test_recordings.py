@@ -82,8 +82,8 @@ def test_the_prefix_knows_its_training_rows_and_gains_nothing_by_it():
 def test_the_page_says_that_it_is_a_recording_and_how_it_was_made():
     run = recorded_run()
     told = show.progress(run.record, "recorded", 0, None)
-    assert "recording" in told and "SmolLM2-135M-Instruct" in told
-    assert run.record.recorded["date"] in told and run.record.base["weights"][:12] in told
+    assert "Recorded" in told and "SmolLM2-135M-Instruct" in told
+    assert show.day(run.record.recorded["date"]) in told and run.record.base["weights"][:12] in told
     assert recording_name(recordings()[0]) == run.name
 
 

@@ -241,17 +241,17 @@ def pair(wins, losses, adjusted, n=103):
 @pytest.mark.parametrize(
     "found, sentence",
     [
-        (pair(21, 4, 0.001), "learned wins on 21 rows and loses on 4: more than chance, p = 0.001."),
-        (pair(21, 4, 0.00099), "learned wins on 21 rows and loses on 4: more than chance, p < 0.001."),
-        (pair(4, 21, 0.001), "learned loses on 21 rows and wins on 4: worse, more than chance, p = 0.001."),
-        (pair(0, 21, 1e-6), "learned loses on 21 rows and wins on 0: worse, more than chance, p < 0.001."),
-        (pair(9, 1, 0.0428), "learned wins on 9 rows and loses on 1: more than chance, p = 0.043."),
-        (pair(4, 1, 0.375), "learned wins on 4 rows and loses on 1: a tie: not enough rows to tell, p = 0.38."),
-        (pair(1, 4, 0.375), "learned wins on 1 row and loses on 4: a tie: not enough rows to tell, p = 0.38."),
-        (pair(0, 1, 1.0), "learned wins on 0 rows and loses on 1: a tie: not enough rows to tell, p = 1.00."),
-        (pair(9, 1, 0.05), "learned wins on 9 rows and loses on 1: a tie: not enough rows to tell, p = 0.050."),
-        (pair(0, 0, 1.0), "learned and bare are right and wrong on the same 103 rows: no difference on these."),
-        (pair(0, 0, 1.0, n=1), "learned and bare are both right or both wrong on the only row: no difference on it."),
+        (pair(21, 4, 0.001), "21 wins, 4 losses on 103 rows: clearly better, p = 0.001."),
+        (pair(21, 4, 0.00099), "21 wins, 4 losses on 103 rows: clearly better, p < 0.001."),
+        (pair(4, 21, 0.001), "4 wins, 21 losses on 103 rows: clearly worse, p = 0.001."),
+        (pair(0, 21, 1e-6), "0 wins, 21 losses on 103 rows: clearly worse, p < 0.001."),
+        (pair(9, 1, 0.0428), "9 wins, 1 loss on 103 rows: clearly better, p = 0.043."),
+        (pair(4, 1, 0.375), "4 wins, 1 loss on 103 rows: too close to call, p = 0.38."),
+        (pair(1, 4, 0.375), "1 win, 4 losses on 103 rows: too close to call, p = 0.38."),
+        (pair(0, 1, 1.0), "0 wins, 1 loss on 103 rows: too close to call, p = 1.00."),
+        (pair(9, 1, 0.05), "9 wins, 1 loss on 103 rows: too close to call, p = 0.050."),
+        (pair(0, 0, 1.0), "No difference on 103 rows."),
+        (pair(0, 0, 1.0, n=1), "No difference on 1 row."),
     ],
 )
 def test_a_pair_in_words(found, sentence):
@@ -260,8 +260,8 @@ def test_a_pair_in_words(found, sentence):
 
 def test_the_verdict_is_by_the_adjusted_value_and_the_level_asked_for():
     found = Pair("learned", "bare", 8, 1, 20, 0.35, 0.039, 0.078)
-    assert "a tie" in in_words(found) and "p = 0.078" in in_words(found)
-    assert "more than chance" in in_words(found, level=0.1)
+    assert "too close to call" in in_words(found) and "p = 0.078" in in_words(found)
+    assert "clearly better" in in_words(found, level=0.1)
 
 
 # --- repeats ---------------------------------------------------------------------------------------------------------------

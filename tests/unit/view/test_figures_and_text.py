@@ -98,7 +98,7 @@ def test_the_control_stands_beside_every_nearest_token():
     made = new_record(task, recipe)
     for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
         pass
-    assert show.chips(made, 2, None).count("moved as far in a random direction") == 4
+    assert show.chips(made, 2, None).count("moved equally far in a random direction") == 4
     made.start_known = False
     assert "no control" in show.nearest_verdict(made, 2)
 

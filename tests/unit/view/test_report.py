@@ -64,7 +64,7 @@ def test_a_plain_adapter_gives_what_can_be_read(made):
     files = {name: data for name, data in made.files().items() if name.startswith("adapter")}
     record = loaded_record(made.lm, answer_task(), from_files(files, made.lm, "x"), Vocabulary(made.lm))
     text = body(report(record))
-    assert "Nobody was scored" in text and "there are no curves" in text and "not scored here" in text
+    assert "No prompt was scored" in text and "there are no curves" in text and "not scored here" in text
     assert "moved at random</th>" not in text or "start is not known" in text
 
 

@@ -50,11 +50,11 @@ def test_a_cell_carries_its_row():
     made = tables.grid(SCORES, ["row 3", "row 0"], [])
     assert made.count("data-cell='0'") == 3 and made.count("data-cell='1'") == 3
     assert "class='right'" in made and "class='wrong'" in made
-    assert "No row is like that" in tables.grid(SCORES, [], [])
+    assert "No rows match" in tables.grid(SCORES, [], [])
     random = a_score("control: random vectors", "11111111", "soft")
     assert tables.ordered_rows([*SCORES, random], "", True, False) == ["row 4", "row 5"]  # a control has learned nothing
     missing = a_score("short", "1111", "soft")
-    assert "not asked" in tables.grid([*SCORES, missing], INPUTS, [])
+    assert "does not count" in tables.grid([*SCORES, missing], INPUTS, [])
 
 
 def test_what_is_measured_besides():
