@@ -51,7 +51,7 @@ print(score(lm, training.contender(), task.held_out, task.labels).accuracy)
 def command(task: Task, recipe: Recipe, device: str = "") -> str:
     """The command line that does the same, and saves what was learned. Settings that the task itself brings are not repeated."""
     values = _differing(recipe, task.recipe)
-    words = ["python", "-m", "core", "train", "--task", _quoted(named(task))]
+    words = ["python", "-m", "app", "train", "--task", _quoted(named(task))]
     for name, value in {**values, **{name: value for name, value in _model(recipe, device).items() if value}}.items():
         words += _option("--" + ("model" if name == "name" else name.replace("_", "-")), value)
     return " ".join([*words, "--out", FOLDER])
