@@ -11,7 +11,7 @@ import pytest
 from tiny_models import make, random_prefix
 
 import core.models.language_model
-from app.__main__ import main
+from app.__main__ import main, parser
 from app.commands import COMMANDS
 from core.recipe import Recipe
 from core.runs import saved_adapter as storage
@@ -453,3 +453,8 @@ def test_a_recording_is_made_from_its_recipe_and_an_unknown_one_is_named(tmp_pat
     record = RunRecord.from_json((tmp_path / "made" / "past-tense.json").read_text("utf-8"))
     assert told["bytes"]["past-tense"] == (tmp_path / "made" / "past-tense.json").stat().st_size
     assert record.finished and record.recorded and record.step == 60
+
+
+def test_the_rate_can_be_called_lr():
+    options = parser().parse_args(["train", "--task", "capitals", "--lr", "0.1"])
+    assert options.learning_rate == 0.1

@@ -124,3 +124,13 @@ def test_logits_are_read_where_each_answer_token_is_predicted():
     assert batch.targets.tolist() == [4, 6, 7, 8]
     padded = collate([((1,), (2,)), ((3, 4, 5), (6,))], torch.device("cpu"))
     assert padded.ids[1].tolist() == [3, 4, 5] and padded.ids[0, 0] == 1
+
+
+def test_a_prompt_never_tells_which_label_is_right(tiny):
+    lm = tiny("llama")
+    labels = ("()", "no", "yes")  # "call()" is a token of its own in the tiny tokenizer's sentences, so a cut may move
+    for template in ("call{input} (", 'run "{input}" is "', "go {input}"):
+        rows = [encode(lm, template, [Example("stop", label)], labels)[0] for label in labels]
+        assert len({row.prompt for row in rows}) == 1
+        assert len({row.candidates for row in rows}) == 1
+        assert all(row.answer == row.candidates[row.label] for row in rows)

@@ -33,23 +33,26 @@ def test_every_format_gives_the_same_rows(data, pasted):
     assert table.columns == ("input", "output") and table.rows == ROWS and table.notes == ()
 
 
-@pytest.mark.parametrize(
-    "data, columns, rows",
-    [
-        (b'input,output\n"a, ""b""\nc",d\n', ("input", "output"), [('a, "b"\nc', "d")]),
-        (b"text, or so;label\na;b\n", ("text, or so", "label"), [("a", "b")]),
-        (b"id\ttext, with commas\tlabel, too\n1\ta\tb\n", ("id", "text, with commas", "label, too"), [("1", "a", "b")]),
-        (b",input,\n0,a,x\n", ("column 1", "input", "column 3"), [("0", "a", "x")]),
-        (b"only\na\n", ("only",), [("a",)]),
-        (b'input\toutput\n"Stop" he said\tx\n', ("input", "output"), [('"Stop" he said', "x")]),
-        (b'text\tlabel\n"a\tb"\tx\n', ("text", "label"), [("a\tb", "x")]),
-        ('{"a": 1.50, "b": true, "c": null}\n{"d": -1e5, "a": NaN}\n{"a": " \u2028é"}'.encode(), ("a", "b", "c", "d"),
-         [("1.50", "true", "", ""), ("NaN", "", "", "-1e5"), ("é", "", "", "")]),
-        (b'{"n": ' + b"9" * 5000 + b"}", ("n",), [("9" * 5000,)]),
-        (b"[input],[output]\na,b\n", ("[input]", "[output]"), [("a", "b")]),
-    ],
-    ids=["quoted", "a comma in the header", "commas between tabs", "no names", "one column", "bare quotes", "a tab", "values", "long", "["],
-)  # fmt: skip
+CELLS = {
+    "quotes": (b'input,output\n"a, ""b""\nc",d\n', ("input", "output"), [('a, "b"\nc', "d")]),
+    "a comma in the header": (b"text, or so;label\na;b\n", ("text, or so", "label"), [("a", "b")]),
+    "commas between tabs": (b"id\ttext, with commas\tlabel\n1\ta\tb\n", ("id", "text, with commas", "label"), [("1", "a", "b")]),
+    "no names": (b",input,\n0,a,x\n", ("column 1", "input", "column 3"), [("0", "a", "x")]),
+    "one column": (b"only\na\n", ("only",), [("a",)]),
+    "bare quotes": (b'input\toutput\n"Stop" he said\tx\n', ("input", "output"), [('"Stop" he said', "x")]),
+    "a tab in quotes": (b'text\tlabel\n"a\tb"\tx\n', ("text", "label"), [("a\tb", "x")]),
+    "values of JSON": (
+        '{"a": 1.50, "b": true, "c": null}\n{"d": -1e5, "a": NaN}\n{"a": " \u2028é"}'.encode(),
+        ("a", "b", "c", "d"),
+        [("1.50", "true", "", ""), ("NaN", "", "", "-1e5"), ("é", "", "", "")],
+    ),
+    "a long number": (b'{"n": ' + b"9" * 5000 + b"}", ("n",), [("9" * 5000,)]),
+    "brackets": (b"[input],[output]\na,b\n", ("[input]", "[output]"), [("a", "b")]),
+    "a beginning as of a zip file": (b"PK,input,output\n1,a,b\n", ("PK", "input", "output"), [("1", "a", "b")]),
+}
+
+
+@pytest.mark.parametrize("data, columns, rows", CELLS.values(), ids=CELLS)
 def test_cells_stay_as_they_are_written(data, columns, rows):
     table = read_table(data, "x")
     assert table.columns == columns and table.rows == tuple(rows)

@@ -360,3 +360,9 @@ def test_what_a_person_held_out_is_not_trained_on(tmp_path):
     assert load_task(str(marked), test).seen == load_task(str(marked)).seen
     test.write_bytes(as_csv([("new text", "positive")], ("text", "label")))
     assert load_task(str(own), test).seen == load_task("sentiment").seen
+
+
+def test_two_files_of_one_name_are_two_tasks():
+    one = read_task(b"input,output\n" + b"".join(b"a%d,b%d\n" % (i, i) for i in range(9)), "capitals.csv")
+    two = read_task(b"input,output\n" + b"".join(b"c%d,d%d\n" % (i, i) for i in range(9)), "capitals.csv")
+    assert len({one.slug, two.slug, "capitals"}) == 3

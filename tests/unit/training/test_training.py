@@ -16,6 +16,7 @@ from core.methods.prefix import ReparameterisedKVPrefix, create, keys_values_of,
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.scoring.rows import encode
+from core.tasks.task import Example
 from core.training.training import (
     LOSS_FLOOR,
     WORSE_STEPS,
@@ -284,6 +285,20 @@ def test_a_loss_over_labels_is_refused_where_there_are_none(tiny):
 def test_rows_that_do_not_fit_the_model_are_refused_before_training(tiny):
     with pytest.raises(LabError, match=r"Row 1 .* needs .* positions, the model has 160"):
         Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=159))
+
+
+def test_a_batch_that_would_not_fit_is_refused_before_training():
+    lm = make("llama", max_position_embeddings=4096)
+    task = label_task(train=tuple(Example(f"{i} " + "sea shore " * 300, "bad") for i in range(8)))
+    with pytest.raises(LabError, match="smaller batch size"):
+        Training(lm, task, Recipe(task="tiny", batch_size=16))
+
+
+def test_a_held_out_row_too_long_for_the_model_is_named_before_training(tiny):
+    lm = tiny("llama")
+    task = label_task(held_out=(Example("sea shore " * 100, "bad"),))
+    with pytest.raises(LabError, match="positions"):
+        Training(lm, task, Recipe(task="tiny"))
 
 
 @pytest.mark.parametrize(
