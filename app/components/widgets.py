@@ -44,6 +44,17 @@ def head(parts: Mapping[str, str]) -> str:
     return f'{script}<script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
 
 
+Changes = dict[Any, Any]  # what a handler returns: components with their new value or gr.update(...); others stay as they are
+
+
+def begin_with(changes: Changes) -> None:
+    """Build the page with `changes` in place."""
+    for component, value in changes.items():
+        update = value if isinstance(value, dict) and "__type__" in value else {"value": value}
+        for name in update.keys() - {"__type__"}:
+            setattr(component, name, update[name])
+
+
 def _own(function: str, template: str, value: str = "", **options: Any) -> gr.HTML:
     """A component made of a constant template, and a function of assets/page.js."""
     script = f"lab.{function}(element, props, trigger, watch)"

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, drawn, html, plot
+from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
 from app.sessions.lab import Lab
 from app.view import learn_figures, show
 from core import LabError
@@ -45,40 +45,34 @@ class Calculator:
                 for name in names:
                     label, value, _ = FIELDS[name]
                     self.fields[name] = gr.Number(value, label=label, precision=0, elem_id=f"size-{name}", min_width=90)
-        first = self.count(*(value for _, value, _ in FIELDS.values()))
         self.message = html(elem_id="sizes-message")
-        self.plot = plot(value=first[1], elem_id="sizes-plot")
-        self.table = html(first[2], elem_id="sizes-table")
+        self.plot = plot(elem_id="sizes-plot")
+        self.table = html(elem_id="sizes-table")
+        begin_with(self.count(*(value for _, value, _ in FIELDS.values())))
 
-    def count(self, *values: Any) -> list[Any]:
+    def count(self, *values: Any) -> Changes:
         """Message, figure and table for what the fields hold."""
         try:
             given = {name: _whole(name, value) for name, value in zip(FIELDS, values, strict=True)}
         except LabError as error:
-            return [show.message(str(error)), gr.skip(), gr.skip()]
+            return {self.message: show.message(str(error))}
         shape = Shape(*(given[name] for name in SHAPE))
         sizes = spectrum(shape, given["tokens"], given["rank"], given["adapter"], given["mlp"])
-        return [
-            "",
-            drawn(learn_figures.spectrum(sizes, "this model")),
-            learn_figures.sizes_table(sizes) + learn_figures.textbook(shape, TABLE),
-        ]
+        return {
+            self.message: "",
+            self.plot: drawn(learn_figures.spectrum(sizes, "this model")),
+            self.table: learn_figures.sizes_table(sizes) + learn_figures.textbook(shape, TABLE),
+        }
 
-    def choose(self, name: Any, *values: Any) -> list[Any]:
+    def choose(self, name: Any, *values: Any) -> Changes:
         """The fields of a preset, and its counts."""
         shape = PRESETS.get(name) if isinstance(name, str) else None
         if name == LOADED and self.lab.engine.lm is not None:
             shape = shape_of(self.lab.engine.lm)
         if shape is None:
-            return [
-                *[gr.skip()] * len(FIELDS),
-                show.message("The model is still loading: choose another, or wait for it."),
-                gr.skip(),
-                gr.skip(),
-            ]
-        kept = {name: getattr(shape, name) for name in SHAPE}
-        chosen = [kept.get(name, value) for name, value in zip(FIELDS, values, strict=True)]
-        return [*chosen, *self.count(*chosen)]
+            return {self.message: show.message("The model is still loading: choose another, or wait for it.")}
+        chosen = {**dict(zip(FIELDS, values, strict=True)), **{name: getattr(shape, name) for name in SHAPE}}
+        return {**{self.fields[name]: value for name, value in chosen.items()}, **self.count(*chosen.values())}
 
     def wire(self) -> None:
         fields, shown = list(self.fields.values()), [self.message, self.plot, self.table]

@@ -1,6 +1,5 @@
 """The Inspect page: one toolbar (run, step, virtual token) and a panel for each analysis, all following it."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -9,14 +8,16 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, clicked_token, html
+from app.components.widgets import QUIET, Changes, clicked_token, html
+from app.pages.train import TrainPage
 from app.panels import PANELS
 from app.panels.panel import SLOTS, Panel, Shelf
 from app.sessions.contest import adapter_files, learned_contender, prefix_of
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
+from app.sessions.playing import play
 from app.sessions.run import Run, recording_name, recording_named
-from app.sessions.session import MOST_RUNS, Session
+from app.sessions.session import Session
 from app.view import show
 from app.view.report import report
 from core import LabError, Recipe, load_task
@@ -32,8 +33,7 @@ from core.runs.run import Scored, Skipped, contest
 from core.runs.saved_adapter import load, pack
 from core.tasks.task import slugs
 
-UNTOLD = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
-FRAME = 0.15  # seconds a step while playing
+TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
 
 
 class InspectPage:
@@ -66,12 +66,12 @@ class InspectPage:
             self.play = gr.Button("▶ Play", elem_id="inspect-play", min_width=80, scale=0)
         for panel in self.panels:
             panel.build()
-        self.bar = [self.numbers, self.scrubber]
-        self.head = [self.message, self.run, self.beside, *self.bar, self.file, self.upload, self.template_row, self.template]
-        self.panel_outputs = [*self.bar, *(output for panel in self.panels for output in panel.outputs)]
-        self.followers = [panel for panel in self.panels if panel.follows]
-        self.scrub_outputs = [output for panel in self.followers for output in panel.followed]
-        self.outputs = [*self.head, *self.panel_outputs[len(self.bar) :]]
+        self.toolbar = [self.numbers, self.scrubber]
+        self.panel_outputs = [*self.toolbar, *(output for panel in self.panels for output in panel.outputs)]
+        self.step_panels = [panel for panel in self.panels if panel.follows]
+        self.step_outputs = [output for panel in self.step_panels for output in panel.followed]
+        head = [self.message, self.run, self.beside, self.file, self.upload, self.template_row, self.template]
+        self.outputs = [*head, *self.panel_outputs]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
@@ -81,160 +81,141 @@ class InspectPage:
         others = [known for known in session.runs if known.name in session.inspect.beside and known is not run]
         return [run, *others][:SLOTS] if run else []
 
-    def paint(self, session: Session, message: str = "") -> list[Any]:
-        """The values of `outputs`."""
-        run = session.shown or self.recording
+    def paint(self, session: Session, message: str = "") -> Changes:
+        """Changes of `outputs`."""
+        run, inspect = session.shown or self.recording, session.inspect
         names = [*(known.name for known in session.runs), *map(recording_name, recordings())]
-        free = session.side_job is None or session.side_job.over
         beside = [known.name for known in session.runs if known is not run]
-        return [
-            show.message(message),
-            gr.update(choices=names, value=run.name if run else None),
-            gr.update(choices=beside, value=[name for name in session.inspect.beside if name in beside], visible=bool(beside)),
-            *self._bar(session),
-            gr.update(visible=run is not None and session.inspect.offered is run),
-            gr.update(interactive=free),  # a file that comes while something is scored would be dropped by Gradio without a word
-            gr.update(visible=bool(session.inspect.template_unknown)),
-            gr.skip(),
-            *(value for panel in self.panels for value in panel.paint(session, self.runs(session), working=not free)),
-        ]
+        return {
+            self.message: show.message(message),
+            self.run: gr.update(choices=names, value=run.name if run else None),
+            self.beside: gr.update(choices=beside, value=[name for name in inspect.beside if name in beside], visible=bool(beside)),
+            self.file: gr.update(visible=run is not None and inspect.offered is run),
+            # A file that comes while something is scored would be dropped by Gradio without a word.
+            self.upload: gr.update(interactive=not session.busy),
+            self.template_row: gr.update(visible=inspect.template_unknown),
+            **self.paint_panels(session),
+        }
 
-    def paint_panels(self, session: Session) -> list[Any]:
-        """The values of `panel_outputs`: all that follows the token, the step and the run."""
+    def paint_panels(self, session: Session) -> Changes:
+        """Changes of `panel_outputs`: all that follows the token, the step and the run."""
         runs = self.runs(session)
-        working = session.side_job is not None and not session.side_job.over
-        return [*self._bar(session), *(value for panel in self.panels for value in panel.paint(session, runs, working=working))]
+        changes = self._toolbar(session)
+        for panel in self.panels:
+            changes |= panel.paint(session, runs, working=session.busy)
+        return changes
+
+    def _toolbar(self, session: Session) -> Changes:
+        run = session.shown or self.recording
+        if run is None or not run.record.readings:
+            return {self.numbers: ""}
+        count = len(run.record.readings[0].place)
+        return {
+            self.numbers: show.numbers(count, session.chosen),
+            self.scrubber: gr.update(maximum=max(run.last, 1), value=session.step_of(run)),
+        }
+
+    def _paint_step(self, session: Session) -> Changes:
+        """Changes of `step_outputs`: what follows the scrubber while it moves."""
+        runs = self.runs(session)
+        changes: Changes = {}
+        for panel in self.step_panels:
+            changes |= panel.follow(session, runs)
+        return changes or gr.skip()
 
     def forget(self, session: str) -> None:
-        """A session has left: what it had begun goes with it."""
+        """Drop the unfinished experiments of a session that has ended."""
         for panel in self.panels:
             panel.forget(session)
 
-    def _bar(self, session: Session) -> list[Any]:
-        run = session.shown or self.recording
-        if run is None or not run.record.readings:
-            return ["", gr.skip()]
-        done = len(run.record.readings) - 1
-        step = done if session.step is None else min(session.step, done)
-        count = len(run.record.readings[0].place)
-        return [show.numbers(count, session.chosen), gr.update(maximum=max(done, 1), value=step)]
-
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def wire(self, session: gr.State, train: Any) -> None:
+    def wire(self, session: gr.State, train: TrainPage) -> None:
         """train: the Train page, whose plots show the same run."""
-        self.train_paint, self.train_outputs = train.paint, train.outputs
 
-        def choose(session: Session, event: gr.EventData) -> list[Any]:
-            self.choose(session, clicked_token(event))
+        def choose(session: Session, event: gr.EventData) -> Changes:
+            session.choose(clicked_token(event))
             return self.paint_panels(session)
 
+        def then_train(event: Any) -> None:
+            event.then(train.paint, [session], train.outputs, **QUIET)
+
+        def then_panels(event: Any) -> Any:
+            return event.then(self.paint_panels, [session], self.panel_outputs, **QUIET)
+
         for control in (self.run, self.beside):
-            control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET).then(
-                train.paint, [session], train.outputs, **QUIET
-            )
+            then_train(control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET))
         # One event for all that show tokens: Gradio's page walks through every event for every component as it opens.
         tokens = [self.numbers, *(source for panel in self.panels for source in (*panel.texts, *panel.plots))]
-        gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET).then(
-            train.paint, [session], train.outputs, **QUIET
-        )
-        for source in (train.chips, train.plane):  # a token that is chosen there is lit here
-            source.click(train.choose, [session], [train.plane, train.chips], **QUIET).then(
-                self.paint_panels, [session], self.panel_outputs, **QUIET
-            )
-        self.scrubber.input(self._scrub, [session, self.scrubber], self.scrub_outputs, trigger_mode="always_last", **QUIET)
-        self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET).then(
-            train.paint, [session], train.outputs, **QUIET
-        )
+        then_train(gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET))
+        for source in (train.chips, train.plane):  # a token that is chosen there is highlighted here
+            then_panels(source.click(train.choose, [session], [train.plane, train.chips], **QUIET))
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.step_outputs, trigger_mode="always_last", **QUIET)
+        then_train(self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET))
         train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET)
-        self.play.click(self._play, [session], [*self.bar, *self.scrub_outputs], **QUIET).then(
-            self.paint_panels, [session], self.panel_outputs, **QUIET
-        ).then(train.paint, [session], train.outputs, **QUIET)
+        then_train(then_panels(self.play.click(self._play, [session], [*self.toolbar, *self.step_outputs], **QUIET)))
         for panel in self.panels:
             panel.wire(session, self)
-        self.save.click(self._save, [session], [self.message, self.file], **QUIET)
-        self.report.click(self._report, [session], [self.message, self.file], **QUIET)
-        self.vectors.click(self._vectors, [session], [self.message, self.file], **QUIET)
+        for button, handler in ((self.save, self._save), (self.report, self._report), (self.vectors, self._vectors)):
+            button.click(handler, [session], [self.message, self.file], **QUIET)
         for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
-            event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET).then(train.paint, [session], train.outputs, **QUIET)
+            then_train(event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET))
 
-    @staticmethod
-    def choose(session: Session, token: int | None) -> None:
-        """Light a virtual token up, everywhere; the same one again: none."""
-        if token is not None:
-            session.chosen = None if token == session.chosen else token
-
-    def _pick(self, session: Session, name: Any, beside: Any) -> list[Any]:
+    def _pick(self, session: Session, name: Any, beside: Any) -> Changes:
         found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))
         session.inspect.beside = [str(other) for other in beside][: SLOTS - 1] if isinstance(beside, list) else []
         session.inspect.offered = None
-        if found is session.shown or not (session.shown and session.shown.busy):
-            if found is not session.shown:
-                session.shown, session.step, session.chosen = found, None, None
+        if found is session.shown:
             return self.paint(session)
-        return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.")
+        if session.training:
+            return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.")
+        session.show(found)
+        return self.paint(session)
 
-    def _at(self, session: Session, step: Any) -> None:
+    def _scrub(self, session: Session, step: Any) -> Changes:
         run = session.shown or self.recording
         if run is not None and isinstance(step, int | float):
-            session.step = None if step >= len(run.record.readings) - 1 else max(int(step), 0)
+            session.go_to(step, run)
+        return self._paint_step(session)
 
-    def _scrub(self, session: Session, step: Any) -> list[Any]:
-        self._at(session, step)
-        return self._followed(session)
+    async def _play(self, session: Session) -> AsyncIterator[Changes]:
+        async for _ in play(session, session.shown or self.recording):
+            yield {**self._toolbar(session), **self._paint_step(session)}
 
-    def _followed(self, session: Session) -> list[Any]:
-        runs = self.runs(session)
-        return [value for panel in self.followers for value in panel.follow(session, runs)]
-
-    async def _play(self, session: Session) -> AsyncIterator[list[Any]]:
-        run = session.shown or self.recording
-        if run is None or run.busy:
-            return
-        session.stream += 1
-        mine = session.stream
-        last = len(run.record.readings) - 1
-        for step in [*range(0, last, max(1, last // 60)), last]:
-            if session.stream != mine:
-                return
-            self._at(session, step)
-            yield [*self._bar(session), *self._followed(session)]
-            await asyncio.sleep(FRAME)
-
-    async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[list[Any]]:
+    async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[Changes]:
         """Offer what `job` makes (bytes) as a file to download."""
         async for data, problem in side_job(self.lab, session, job, lambda event: event):
             if problem:
-                yield [show.message(problem), gr.skip()]
+                yield {self.message: show.message(problem)}
             if data:
-                for update in self._offer(session, data, name):
-                    yield update
+                for changes in self._offer(session, data, name):
+                    yield changes
 
-    def _offer(self, session: Session, data: bytes, name: str) -> Iterator[list[Any]]:
+    def _offer(self, session: Session, data: bytes, name: str) -> Iterator[Changes]:
         """What the page shows when a file is there to download."""
         try:
             folder = Path(tempfile.mkdtemp(prefix="prompt-"))
             path = folder / name
             path.write_bytes(data)
         except OSError:
-            yield [show.message("The server's disk is full, so no file can be written: please tell whoever runs it."), gr.skip()]
+            yield {self.message: show.message("The server's disk is full, so no file can be written: please tell whoever runs it.")}
             return
         session.inspect.offered = session.shown or self.recording
-        yield [show.message(""), gr.update(value=str(path), visible=True, label=f"Download {name}")]
+        yield {self.message: show.message(""), self.file: gr.update(value=str(path), visible=True, label=f"Download {name}")}
         shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
-    def _report(self, session: Session) -> Iterator[list[Any]]:
-        """The run that is shown as one HTML file: all of it is in its record, so the device isn't asked for anything."""
+    def _report(self, session: Session) -> Iterator[Changes]:
+        """The run that is shown as one HTML file. All of it is in its record, so this needs no device."""
         run = session.shown or self.recording
         if run is None or run.busy or not run.record.readings:
-            yield [show.message("There is nothing to report yet: train a prompt to its end, or stop it."), gr.skip()]
+            yield {self.message: show.message("There is nothing to report yet: train a prompt to its end, or stop it.")}
             return
         yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
 
-    async def _save(self, session: Session) -> AsyncIterator[list[Any]]:
+    async def _save(self, session: Session) -> AsyncIterator[Changes]:
         run = session.shown
         if run is None or prefix_of(run) is None or run.busy:
-            yield [show.message("There is nothing to save yet: train a prompt to its end, or stop it."), gr.skip()]
+            yield {self.message: show.message("There is nothing to save yet: train a prompt to its end, or stop it.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
@@ -243,11 +224,11 @@ class InspectPage:
         async for update in self._give(session, job, "soft-prompt.zip"):
             yield update
 
-    async def _vectors(self, session: Session) -> AsyncIterator[list[Any]]:
+    async def _vectors(self, session: Session) -> AsyncIterator[Changes]:
         """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
         runs = [run for run in self.runs(session) if prefix_of(run) is not None and not run.busy]
         if not runs:
-            yield [show.message("There are no vectors to write yet: train a prompt to its end, or load one."), gr.skip()]
+            yield {self.message: show.message("There are no vectors to write yet: train a prompt to its end, or load one.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
@@ -256,9 +237,9 @@ class InspectPage:
         async for update in self._give(session, job, "vectors.zip"):
             yield update
 
-    async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[list[Any]]:
+    async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[Changes]:
         """Load a prompt, and score it. template: what a prompt without our recipe was asked for, the second time."""
-        if session.shown and session.shown.busy:
+        if session.training:
             yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
             return
 
@@ -287,15 +268,13 @@ class InspectPage:
         def take(event: Any) -> None:
             if isinstance(event, Run):
                 loaded.append(event)
-                session.runs = [*session.runs, event][-MOST_RUNS:]
-                session.shown, session.step, session.chosen = event, None, None
+                session.add(event)
             elif isinstance(event, Scored) and event.final:
                 loaded[0].record.scores = [score_row(event.score, samples=False)]
                 loaded[0].record.held_out = {event.score.name: event.score}
 
         async for _, problem in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
-            painted = self.paint(session, problem or (UNTOLD if session.inspect.template_unknown else " ".join((*warnings, *told))))
-            if session.inspect.template_unknown:
-                painted[self.outputs.index(self.template)] = session.task.template
-            yield painted
+            unknown = session.inspect.template_unknown
+            changes = self.paint(session, problem or (TEMPLATE_UNKNOWN if unknown else " ".join((*warnings, *told))))
+            yield changes | ({self.template: session.task.template} if unknown else {})

@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, SILENT, clicked, drawn, html, plot
+from app.components.widgets import QUIET, SILENT, Changes, clicked, drawn, html, plot
 from app.lessons import EXPERIMENTS, Experiment
 from app.pages.calculator import Calculator
 from app.panels.panel import Findings, Shelf, View
-from app.sessions.following import HEARTBEAT
+from app.sessions.following import following
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.session import Session
@@ -77,23 +77,23 @@ class LearnPage:
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
-    def paint(self, session: Session, message: str = "") -> list[Any]:
-        """The values of `outputs`."""
+    def paint(self, session: Session, message: str = "") -> Changes:
+        """Changes of `outputs`."""
         progress = session.learn
         part, parts = progress.part, progress.lesson.parts
-        bet = progress.bets.get(part.key)
-        return [
-            *self.paint_live(session, message),
-            lesson.head(progress),
-            lesson.reading(part),
-            gr.update(label=part.question, choices=_choices(part), value=bet, interactive=part.key not in progress.done),
-            gr.update(visible=part.run == "spectrum" and part.key in progress.done),
-            gr.update(interactive=part.number > 0),
-            gr.update(interactive=part.number + 1 < len(parts)),
-        ]
+        bet, done = progress.bets.get(part.key), part.key in progress.done
+        return {
+            **self.paint_live(session, message),
+            self.head: lesson.head(progress),
+            self.reading: lesson.reading(part),
+            self.bet: gr.update(label=part.question, choices=_choices(part), value=bet, interactive=not done),
+            self.tools: gr.update(visible=part.run == "spectrum" and done),
+            self.back: gr.update(interactive=part.number > 0),
+            self.next: gr.update(interactive=part.number + 1 < len(parts)),
+        }
 
-    def paint_live(self, session: Session, message: str = "") -> list[Any]:
-        """The values of `live`: all that changes while an experiment goes on."""
+    def paint_live(self, session: Session, message: str = "") -> Changes:
+        """Changes of `live`: all that changes while an experiment runs."""
         progress = session.learn
         part = progress.part
         experiment, key = self._experiment(part)
@@ -103,18 +103,19 @@ class LearnPage:
         watching = progress.running == key
         view = experiment.view(part.settings, findings) if findings else View()
         told = self._told(part, findings) if done else None
-        return [
-            show.message(message),
-            gr.update(value="Run again" if done else experiment.button, interactive=part.key in progress.bets and progress.running is None),
-            gr.update(interactive=progress.running is not None),
-            self._state(session, part, going.findings if going and watching else None),
-            lesson.verdict(part, progress.bets[part.key], told) if told else "",
-            drawn(view.figure) if view.figure else "",
-            view.html,
-            lesson.reasons(part, told) if told else "",
-            progress.to_json(),
-            lesson.contents(progress),
-        ]
+        ready = part.key in progress.bets and progress.running is None
+        return {
+            self.message: show.message(message),
+            self.go: gr.update(value="Run again" if done else experiment.button, interactive=ready),
+            self.halt: gr.update(interactive=progress.running is not None),
+            self.state: self._state(session, part, going.findings if going and watching else None),
+            self.verdict: lesson.verdict(part, progress.bets[part.key], told) if told else "",
+            self.plot: drawn(view.figure) if view.figure else "",
+            self.result: view.html,
+            self.why: lesson.reasons(part, told) if told else "",
+            self.kept: progress.to_json(),
+            self.contents: lesson.contents(progress),
+        }
 
     def _state(self, session: Session, part: Part, going: Findings | None) -> str:
         """Where the experiment is, in words."""
@@ -152,7 +153,7 @@ class LearnPage:
 
     # --- experiments ------------------------------------------------------------------------------------------------
 
-    async def run(self, session: Session, bet: Any = None) -> AsyncIterator[list[Any]]:
+    async def run(self, session: Session, bet: Any = None) -> AsyncIterator[Changes]:
         """Do the open part's experiment, or show what is known of it; watch, where somebody else is just doing it."""
         progress, part = session.learn, session.learn.part
         self.take_bet(session, bet)
@@ -172,7 +173,7 @@ class LearnPage:
                     status, problem = now
                     if time.monotonic() - painted >= PAINT_GAP:
                         painted = time.monotonic()
-                        yield [*self.paint_live(session), *[gr.skip()] * (len(self.outputs) - len(self.live))]
+                        yield self.paint_live(session)
                 if status == "done":
                     break
                 if not (watching and status == "cancelled" and progress.running == key):
@@ -210,11 +211,10 @@ class LearnPage:
             del self.going[key]
 
     async def _watch(self, session: Session, ticket: Ticket, key: tuple) -> AsyncIterator[tuple[str, str]]:
-        """Look on while another session's job does it, until it is over, or this session stops looking."""
-        while not ticket.over and session.learn.running == key:
-            changes = ticket.changes
-            yield ticket.status, ""
-            await ticket.changed(changes, HEARTBEAT)
+        """Follow another session's job that does it, until it is over, or this session stops watching."""
+        with following(ticket, wanted=lambda: session.learn.running == key) as news:
+            async for item in news:
+                yield item.status, ticket.message if item.over else ""
         yield ticket.status, ticket.message
 
     def stop(self, session: Session) -> None:
@@ -230,18 +230,19 @@ class LearnPage:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def wire(self, session: gr.State) -> None:
+    def wire(self, session: gr.State, tabs: gr.Tabs) -> None:
+        self.tabs = tabs
 
         def keep(event: Any) -> None:
             event.then(None, [self.kept], None, js="(progress) => lab.keepLessons(progress)", **SILENT)
 
-        def choose(session: Session, event: gr.EventData) -> list[Any]:
+        def choose(session: Session, event: gr.EventData) -> Changes:
             number = clicked(event, "cell", len(lesson.lessons()))
             if number is not None:
                 session.learn.go(lesson.lessons()[number].id)
             return self.paint(session)
 
-        def turn(session: Session, event: gr.EventData) -> list[Any]:
+        def turn(session: Session, event: gr.EventData) -> Changes:
             number = clicked(event, "cell", len(session.learn.lesson.parts))
             return self.move(session, session.learn.part.number if number is None else number)
 
@@ -254,27 +255,31 @@ class LearnPage:
         keep(self.next.click(lambda s: self.move(s, s.lessons.part.number + 1), [session], self.outputs, **QUIET))
         self.calculator.wire()
 
-    def arrive(self, session: Session, kept: Any, request: gr.Request) -> list[Any]:
-        """A page was opened: its browser's progress, and the lesson that its address asks for. First the tab that is open."""
+    def open_after(self, event: Any, session: gr.State) -> Any:
+        """Once a page is opened: bring back its browser's progress, and open the lesson that its address asks for."""
+        js = "(...values) => lab.readLessons(...values)"
+        return event.then(self.arrive, [session, self.kept], [self.tabs, *self.outputs], js=js, **QUIET)
+
+    def arrive(self, session: Session, kept: Any, request: gr.Request) -> Changes:
+        """A page was opened with this progress."""
         progress = session.learn
         progress.running = None
         progress.take(kept)
         wanted = str(dict(request.query_params or {}).get("lesson", ""))
         found = progress.go(wanted)
-        message = "" if found or not wanted else f"There is no lesson {shown(wanted)}: choose one from the list."
-        tab = gr.Tabs(selected="learn") if wanted else gr.skip()
-        return [tab, *self.paint(session, message)]
+        changes = self.paint(session, "" if found or not wanted else f"There is no lesson {shown(wanted)}: choose one from the list.")
+        return {**changes, self.tabs: gr.Tabs(selected="learn")} if wanted else changes
 
     def take_bet(self, session: Session, bet: Any) -> None:
         progress, part = session.learn, session.learn.part
         if isinstance(bet, str) and bet in part.choices and part.key not in progress.done:
             progress.bets[part.key] = bet
 
-    def predict(self, session: Session, bet: Any) -> list[Any]:
+    def predict(self, session: Session, bet: Any) -> Changes:
         self.take_bet(session, bet)
         return self.paint_live(session)
 
-    def move(self, session: Session, part: int) -> list[Any]:
+    def move(self, session: Session, part: int) -> Changes:
         """To another part of the open lesson, where there is one."""
         if 0 <= part < len(session.learn.lesson.parts):
             session.learn.at = (session.learn.at[0], part)

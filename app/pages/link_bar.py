@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.controls import recipe_from
-from app.components.widgets import QUIET, copied, html
+from app.components.widgets import QUIET, Changes, copied, html
 from app.pages.train import TrainPage
 from app.sessions.session import Session
 from app.view import links, show
@@ -34,6 +34,7 @@ class LinkBar:
 
     def wire(self, session: gr.State, train: TrainPage, tabs: gr.Tabs) -> None:
         self.train, self.pages = train, [str(tab.id) for tab in tabs.children]
+        self.tabs = tabs
         self.outputs = [tabs, self.message]
         inputs = [session, self.tab, *train.controls.values()]
         self.button.click(self._copy, inputs, [self.copied], js="(...values) => lab.readTab(...values)", **QUIET)
@@ -48,8 +49,8 @@ class LinkBar:
         told = "" if "#" in link or session.task.slug in slugs() else TOLD_FILE
         return json.dumps({"link": link, "home": self.home, "said": told, "at": time.monotonic()})  # at: two of one value are two
 
-    def open(self, session: Session, text: str) -> tuple[list[Any], list[Any]]:
-        """Set the page up as a link says: the values of the Train page's `restored`, and of `outputs`."""
+    def open(self, session: Session, text: str) -> Changes:
+        """Set the page up as a link says: changes of `outputs`, and of the Train page's `set_up_outputs`."""
         link = links.read(text, self.pages)
         problems = list(link.problems)
         if link.task == links.OWN or link.own:
@@ -67,10 +68,11 @@ class LinkBar:
         except LabError as error:  # each setting by itself is sound, and they stay, to be put right by hand
             problems.append(str(error).removesuffix("."))
         session.chosen, session.step = link.token, link.step
-        page = gr.Tabs(selected=link.page) if link.page else gr.skip()
         untouched = not (link.task or link.own or link.given)
-        restored = self.train.restore(session) if untouched else self.train.set_up(session, values)
-        return restored, [page, show.message(links.sentence(problems))]
+        changes = self.train.restore(session) if untouched else self.train.set_up(session, values)
+        if link.page:
+            changes[self.tabs] = gr.Tabs(selected=link.page)
+        return {**changes, self.message: show.message(links.sentence(problems))}
 
 
 def says_something(text: Any) -> bool:

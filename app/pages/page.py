@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import PLOTLY, QUIET, SILENT, counters, html, switch
+from app.components.widgets import PLOTLY, QUIET, SILENT, Changes, counters, html, switch
+from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
 from app.pages.inspect import InspectPage
 from app.pages.learn import LearnPage
@@ -41,11 +42,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                     bar = LinkBar()
                     switch(scale=0, min_width=60)
         bar.place_message()
-        token, last_token = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        link, last_link = gr.Textbox(visible=False), gr.Textbox(visible=False)
-        with gr.Row(visible=False, elem_classes="offer", elem_id="offer") as offer:
-            offered = html()
-            back = gr.Button("Bring it back", elem_id="bring-back", scale=0, min_width=140)
+        arrival = Arrival()
         with gr.Tabs(selected="train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = TrainPage(lab, recording)
@@ -58,80 +55,40 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn = LearnPage(lab)
 
-        visitors = Visitors(lab, inspect.forget)
+        others = [*compare.outputs, *inspect.outputs]
 
-        def leave(request: gr.Request) -> None:
-            visitors.leave(str(request.session_hash))
+        def paint_others(session: Session) -> Changes:
+            return {**compare.paint(session), **inspect.paint(session)}
 
-        page.unload(leave)
-
-        def elsewhere(session: Session) -> list[object]:
-            return [*compare.paint(session), *inspect.paint(session)]
-
-        train.wire(session, elsewhere, [*compare.outputs, *inspect.outputs])
+        train.wire(session, paint_others, others)
         compare.wire(session)
-        own.wire(session, train, tabs, elsewhere, [*compare.outputs, *inspect.outputs])
+        own.wire(session, train, tabs, paint_others, others)
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
-        learn.wire(session)
+        learn.wire(session, tabs)
         bar.wire(session, train, tabs)
 
+        def paint(session: Session, link: Any) -> Changes:
+            linked = says_something(link)
+            changes = bar.open(session, link) if linked else {**train.restore(session), bar.message: ""}
+            if linked or session.shown or session.runs:  # a new visitor's Train page stays as it was built: scrubbing begins at once
+                changes |= train.paint(session)
+            return {**changes, **paint_others(session)}
+
         async def watch(session: Session) -> AsyncIterator[str]:
+            """The state of the model, until it is loaded."""
             while lab.engine.lm is None and not lab.engine.problem:
                 yield _status(lab)
                 await asyncio.sleep(0.5)
             lab.prepare(session.task)
             yield _status(lab)
 
-        async def arrive(fresh: Session, own: str, last: str, end: Any, before: Any, request: gr.Request) -> list[object]:
-            """A page was opened. own: the token of this very tab, after a reload; last: of a tab that may be closed.
-
-            end, before: the end of its address, and of the one that this tab was opened with before.
-            """
-            session = visitors.arrive(fresh, str(request.session_hash), str(own))
-            waits = visitors.waiting(str(last)) if session is fresh else None
-            reloaded = bool(session.runs) and end == before  # then what was done since counts, not what the link began with
-            opens = end if says_something(end) and not reloaded else ""
-            return [session, session.token, str(last) if waits else "", gr.update(visible=waits is not None), _left(waits), opens]
-
-        async def come_back(session: Session, last: str, request: gr.Request) -> list[object]:
-            if visitors.waiting(str(last)) is None:
-                return [session, session.token, "", gr.update(visible=False), "", ""]
-            session = visitors.arrive(session, str(request.session_hash), str(last))
-            return [session, session.token, "", gr.update(visible=False), "", ""]
-
-        arrival = [session, token, last_token, offer, offered, link]
-        everything = [*train.restored, *bar.outputs, *train.outputs, *compare.outputs, *inspect.outputs]
-
-        def repaint(session: Session, link: Any) -> list[object]:
-            opens = says_something(link)
-            restored, told = bar.open(session, link) if opens else (train.restore(session), [gr.skip(), ""])
-            # As it was built is how a new visitor's Train page stays: whoever scrubs at once isn't painted over.
-            painted = train.paint(session) if opens or session.shown or session.runs else [gr.skip()] * len(train.outputs)
-            return [*restored, *told, *painted, *elsewhere(session)]
-
-        page.load(
-            arrive, [session, token, last_token, link, last_link], arrival, js="(...values) => lab.readTokens(...values)", **QUIET
-        ).then(None, [token], None, js="(token) => lab.keepToken(token)", **SILENT).then(
-            repaint, [session, link], everything, **QUIET
-        ).then(learn.arrive, [session, learn.kept], [tabs, *learn.outputs], js="(...values) => lab.readLessons(...values)", **QUIET).then(
-            watch, [session], [status], **QUIET
-        )
-        back.click(come_back, [session, last_token], arrival, **QUIET).then(
-            None, [token], None, js="(token) => lab.keepToken(token)", **SILENT
-        ).then(repaint, [session, link], everything, **QUIET)
+        painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others]
+        opened = arrival.wire(page, session, Visitors(lab, inspect.forget), paint, painted)
+        learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
         Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     return page
-
-
-def _left(session: Session | None) -> str:
-    """What somebody left behind, in words."""
-    if session is None:
-        return ""
-    run = session.runs[-1]
-    more = f" and {len(session.runs) - 1} more" if len(session.runs) > 1 else ""
-    return f"<p>You left something here: {show.safe(run.name)}, step {run.record.step} of {run.record.recipe['steps']}{more}.</p>"
 
 
 def _status(lab: Lab) -> str:

@@ -1,12 +1,14 @@
 """The Your task page: bring rows, see exactly which tokens the model gets and must produce, and use them everywhere."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, html
+from app.components.widgets import QUIET, Changes, html
+from app.pages.train import TrainPage
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import show, tables
@@ -74,33 +76,41 @@ class TaskPage:
                 self.message = html(elem_id="task-message")
                 self.preview = html(WELCOME, elem_id="task-preview")
                 self.saved = html(elem_id="task-download")
-        self.choices = [self.input, self.output, self.kind, self.split, self.template, self.words]
+        self.columns = [self.input, self.output, self.kind, self.split, self.template]
         self.result = [self.message, self.preview, self.use, self.words, self.saved]
 
-    def wire(self, session: gr.State, train: Any, tabs: gr.Tabs, elsewhere: Any, elsewhere_outputs: list[Any]) -> None:
-        """train: the Train page, which takes the task up. elsewhere: what the other pages paint then."""
-        everything = [*self.choices[:5], *self.result]
-        self.read.click(self._paste, [session, self.pasted], everything, **QUIET)
-        self.upload.upload(self._file, [session, self.upload], everything, **QUIET)
+    def wire(
+        self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Callable[[Session], Changes], other_outputs: list[Any]
+    ) -> None:
+        """train: the Train page, which takes the task up. paint_others: what the other pages show then."""
+        self.tabs = tabs
+        outputs = [*self.columns, *self.result]
+        self.read.click(self._paste, [session, self.pasted], outputs, **QUIET)
+        self.upload.upload(self._file, [session, self.upload], outputs, **QUIET)
         if self.allow_hub:  # a hidden button could still be pressed by hand
-            self.fetch.click(self._hub, [session, self.hub], everything, **QUIET)
+            self.fetch.click(self._hub, [session, self.hub], outputs, **QUIET)
+        inputs = [session, *self.columns, self.words]
         for control in (self.input, self.output, self.kind, self.split):
-            # Other outputs have other labels: their words begin anew.
+            # Other outputs have other labels, so their words are filled in anew.
             handler = self._anew if control in (self.output, self.kind) else self._change
-            control.input(handler, [session, *self.choices], self.result, trigger_mode="always_last", **QUIET)
+            control.input(handler, inputs, self.result, trigger_mode="always_last", **QUIET)
         for text in (self.template, self.words):  # change, since a text that is put in at once counts as no input
-            text.change(self._typed, [session, *self.choices], self.result, trigger_mode="always_last", **QUIET)
+            text.change(self._typed, inputs, self.result, trigger_mode="always_last", **QUIET)
+
+        def take(session: Session) -> Changes:
+            return train.take_task(session, lambda: session.your_task.draft or session.task)
+
         self.use.click(self._use, [session], [tabs, self.message, self.saved], **QUIET).success(
-            lambda session: train.take_task(session, lambda: session.your_task.draft or session.task), [session], train.chosen, **QUIET
-        ).then(elsewhere, [session], elsewhere_outputs, **QUIET)
+            take, [session], [train.message, *train.set_up_outputs], **QUIET
+        ).then(paint_others, [session], other_outputs, **QUIET)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def _paste(self, session: Session, text: Any) -> list[Any]:
+    def _paste(self, session: Session, text: Any) -> Changes:
         data = str(text or "").encode("utf-8", "replace")
         return self._read(session, lambda: read_table(data, "your rows", pasted=True))
 
-    def _file(self, session: Session, path: Any) -> list[Any]:
+    def _file(self, session: Session, path: Any) -> Changes:
         def read() -> Table | Task:
             if not path:
                 raise LabError("No file arrived: choose one.")
@@ -108,104 +118,116 @@ class TaskPage:
 
         return self._read(session, read)
 
-    async def _hub(self, session: Session, name: Any) -> list[Any]:
+    async def _hub(self, session: Session, name: Any) -> Changes:
         if self.fetching.locked():
-            return self._only("Another dataset is being fetched: try again in half a minute.")
+            return {self.message: show.message("Another dataset is being fetched: try again in half a minute.")}
         async with self.fetching:
-            try:  # in a thread of its own: the engine's would keep everybody waiting
+            try:  # in a thread of its own: the engine's thread would keep other sessions waiting
                 table = await asyncio.to_thread(load_hub_table, str(name or "").strip())
             except LabError as error:
-                return self._only(str(error))
+                return {self.message: show.message(str(error))}
         return self._read(session, lambda: table)
 
-    def _read(self, session: Session, read: Any) -> list[Any]:
-        """The values of the choices (label words left out) and of `result`, for rows that `read` brings."""
+    def _read(self, session: Session, read: Callable[[], Table | Task]) -> Changes:
+        """Changes of the columns and of `result`, for rows or a whole task that `read` brings."""
+        state = session.your_task
         try:
             brought = read()
         except LabError as error:
-            return self._only(str(error))
-        skips = [gr.skip()] * 5
+            return {self.message: show.message(str(error))}
         if isinstance(brought, Task):
-            session.your_task.table, session.your_task.draft = None, brought
-            return [*skips, *self._shown(session, brought, gr.update(visible=False))]
-        session.your_task.table, session.your_task.draft = brought, None
-        names, session.your_task.filled_in = list(brought.columns), {""}
+            state.table, state.draft = None, brought
+            return {**self._shown(session, brought), self.words: gr.update(visible=False)}
+        state.table, state.draft, state.filled_in = brought, None, {""}
+        names = list(brought.columns)
         try:
             guess = guess_columns(brought)
         except LabError as error:
-            blank = [gr.update(choices=names, value=None)] * 2
-            told = show.message(f"{error} Or choose the columns here.")
-            return [
-                *blank,
-                "answers",
-                gr.update(choices=[NONE, *names], value=NONE),
-                "",
-                told,
-                _table(brought),
-                gr.update(interactive=False),
-                gr.skip(),
-                "",
-            ]
-        chosen = [
-            gr.update(choices=names, value=guess.input),
-            gr.update(choices=names, value=guess.output),
-            guess.kind,
-            gr.update(choices=[NONE, *names], value=guess.split or NONE),
-            "",
-        ]
-        return [*chosen, *self._change(session, guess.input, guess.output, guess.kind, guess.split, "", None)]
+            return {
+                **self._choices(names, Columns("", "", "answers")),
+                self.message: show.message(f"{error} Or choose the columns here."),
+                self.preview: _table(brought),
+                self.use: gr.update(interactive=False),
+                self.saved: "",
+            }
+        return {
+            **self._choices(names, guess),
+            **self._change(session, guess.input, guess.output, guess.kind, guess.split, "", None),
+        }
 
-    def _change(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> list[Any]:
-        """The values of `result` for what is chosen. words None: the labels as they stand in the rows."""
-        if session.your_task.table is None:
-            return [show.message("Bring some rows first: paste them, or choose a file."), *[gr.skip()] * 4]
-        session.your_task.draft = None
+    def _choices(self, names: list[str], chosen: Columns) -> Changes:
+        """Changes of the columns: their names to choose from, and an empty template."""
+        return {
+            self.input: gr.update(choices=names, value=chosen.input or None),
+            self.output: gr.update(choices=names, value=chosen.output or None),
+            self.kind: chosen.kind,
+            self.split: gr.update(choices=[NONE, *names], value=chosen.split or NONE),
+            self.template: "",
+        }
+
+    def _change(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> Changes:
+        """Changes of `result` for what is chosen. words None: the labels as they are in the rows."""
+        state = session.your_task
+        if state.table is None:
+            return {self.message: show.message("Bring some rows first: paste them, or choose a file.")}
+        state.draft = None
         labelled = kind == "labels"
         try:
             if not input or not output:
                 raise LabError("Choose the input column and the output column.")
             columns = Columns(str(input), str(output), "labels" if labelled else "answers", "" if split in (NONE, None, "") else str(split))
             given = read_words(words) if labelled and words else {}
-            session.your_task.draft = task_from_table(session.your_task.table, columns, str(template or "").strip("\n"), given)
+            task = state.draft = task_from_table(state.table, columns, str(template or "").strip("\n"), given)
         except LabError as error:
-            return [show.message(str(error)), gr.skip(), gr.update(interactive=False), gr.update(visible=labelled), ""]
-        spelled = gr.update(visible=labelled)
+            return {
+                self.message: show.message(str(error)),
+                self.use: gr.update(interactive=False),
+                self.words: gr.update(visible=labelled),
+                self.saved: "",
+            }
+        changes = {**self._shown(session, task), self.words: gr.update(visible=labelled)}
         if labelled and not words:
-            lines = "\n".join(f"{label} = {label}" for label in session.your_task.draft.labels or ())
-            session.your_task.filled_in = {str(template or ""), lines}
-            spelled = gr.update(visible=True, value=lines)
-        return self._shown(session, session.your_task.draft, spelled)
+            lines = "\n".join(f"{label} = {label}" for label in task.labels or ())
+            state.filled_in = {str(template or ""), lines}
+            changes[self.words] = gr.update(visible=True, value=lines)
+        return changes
 
-    def _typed(self, session: Session, *chosen: Any) -> list[Any]:
+    def _typed(self, session: Session, *chosen: Any) -> Changes:
         """As `_change`, unless the texts are those that the page itself put there: that is a change, too."""
-        texts = {str(chosen[4] or ""), str(chosen[5] or "")}
+        texts = {str(chosen[-2] or ""), str(chosen[-1] or "")}
         if texts <= session.your_task.filled_in:
-            return [gr.skip()] * len(self.result)
+            return gr.skip()
         session.your_task.filled_in = texts
         return self._change(session, *chosen)
 
-    def _anew(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> list[Any]:
+    def _anew(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> Changes:
         return self._change(session, input, output, kind, split, template, None)
 
-    def _shown(self, session: Session, task: Task, words: Any) -> list[Any]:
+    def _shown(self, session: Session, task: Task) -> Changes:
+        """Changes of `result` for a task that can be used, label words left out."""
         lm = self.lab.engine.lm
+        problem, shown = "", summary(task)
         try:
-            shown = preview(lm, task) if lm else summary(task) + "<p class='note'>The tokens appear here once the model is there.</p>"
+            shown = preview(lm, task) if lm else shown + "<p class='note'>The tokens appear here once the model is there.</p>"
         except LabError as error:
-            session.your_task.draft = None
-            return [show.message(str(error)), summary(task), gr.update(interactive=False), words, ""]
-        return [show.message(""), shown, gr.update(interactive=True), words, ""]
+            session.your_task.draft, problem = None, str(error)
+        return {
+            self.message: show.message(problem),
+            self.preview: shown,
+            self.use: gr.update(interactive=not problem),
+            self.saved: "",
+        }
 
-    def _only(self, text: str) -> list[Any]:
-        return [*[gr.skip()] * 5, show.message(text), *[gr.skip()] * 4]
-
-    def _use(self, session: Session) -> list[Any]:
-        if session.your_task.draft is None:
+    def _use(self, session: Session) -> Changes:
+        task = session.your_task.draft
+        if task is None:
             raise gr.Error("Bring some rows first.", print_exception=False)
-        link = tables.download(
-            f"{session.your_task.draft.name}.task.json", task_to_json(session.your_task.draft), "this task as one file", "application/json"
-        )
-        return [gr.Tabs(selected="train"), show.message(""), f"<p>In use. Keep it: {link}; bring that file here to load it again.</p>"]
+        link = tables.download(f"{task.name}.task.json", task_to_json(task), "this task as one file", "application/json")
+        return {
+            self.tabs: gr.Tabs(selected="train"),
+            self.message: show.message(""),
+            self.saved: f"<p>In use. Keep it: {link}; bring that file here to load it again.</p>",
+        }
 
 
 def read_words(text: Any) -> dict[str, str]:
@@ -232,9 +254,9 @@ WELCOME = (
 
 
 def summary(task: Task) -> str:
-    """How a task's rows are parted, and what was dropped."""
+    """How a task's rows are split, and what was dropped."""
     kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
-    counts = f"{len(task.train)} rows to train on, {len(task.validation)} to steer by, {len(task.held_out)} held out; {kind}."
+    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}."
     notes = "".join(f"<p class='note'>{show.safe(note)}</p>" for note in task.notes)
     return f"<h2>{show.safe(task.name)}</h2><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
 

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.components.widgets import QUIET, drawn, html, plot
+from app.components.widgets import QUIET, Changes, drawn, html, plot
 from app.sessions.contest import contender_at
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
@@ -261,29 +261,20 @@ class Panel(ABC):
     def settings(self, session: Session) -> dict[str, Any]:
         return {**self.defaults, **session.inspect.settings.get(self.name, {})}
 
-    def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> list[Any]:
-        """The values of `outputs`: one slot for each of `runs`."""
-        shown = len(runs[:SLOTS])
-        slots = [self._slot(session, run, runs) for run in runs[:SLOTS]]
-        texts, plots = ([slot[part] for slot in slots] for part in (0, 1))
-        rest = [""] * (SLOTS - shown)
-        updates = self.refresh(session, runs)
-        values: list[Any] = [
-            show.message(message),
-            *(gr.update(visible=number < shown or number == 0) for number in range(SLOTS)),
-            *texts,
-            *rest,
-            *plots,
-            *rest,
-            *(updates.get(name, gr.skip()) for name in self.controls),
-        ]
+    def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> Changes:
+        """Changes of `outputs`: one slot for each of `runs`. working: an experiment is running."""
+        changes: Changes = {self.message: show.message(message)}
+        for number, (column, text, figure) in enumerate(zip(self.columns, self.texts, self.plots, strict=True)):
+            changes[column] = gr.update(visible=number < len(runs) or number == 0)
+            changes[text], changes[figure] = self._slot(session, runs[number], runs) if number < len(runs) else ("", "")
+        changes |= {self.controls[name]: update for name, update in self.refresh(session, runs).items()}
         if self.button:
-            values += [gr.update(interactive=not working), gr.update(interactive=working)]
-        return values
+            changes |= {self.go: gr.update(interactive=not working), self.halt: gr.update(interactive=working)}
+        return changes
 
-    def follow(self, session: Session, runs: list[Run]) -> list[Any]:
-        """The values of `followed`, for another step: the first of `runs` alone has one."""
-        return list(self._slot(session, runs[0], runs)) if runs else [gr.skip()] * len(self.followed)
+    def follow(self, session: Session, runs: list[Run]) -> Changes:
+        """Changes of `followed`, for another step: only the first of `runs` has one."""
+        return dict(zip(self.followed, self._slot(session, runs[0], runs), strict=True)) if runs else {}
 
     def _slot(self, session: Session, run: Run, runs: list[Run]) -> tuple[str, str]:
         """HTML and figure of one of `runs`, under its name where there are several."""
@@ -306,14 +297,13 @@ class Panel(ABC):
 
     def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
         """`run` at the session's step (of the run that is shown; others at their end)."""
-        last = len(run.record.readings) - 1
-        step = last if session.step is None or run is not runs[0] else min(session.step, last)
+        step = session.step_of(run) if run is runs[0] else run.last
         return Look(session, run, step, self.settings(session), tuple(other for other in runs if other is not run))
 
     # --- experiments ------------------------------------------------------------------------------------------------
 
     def _key(self, look: Look) -> tuple:
-        about = look if self.by_step else replace(look, step=len(look.record.readings) - 1)
+        about = look if self.by_step else replace(look, step=look.run.last)
         return (self.name, *about.key(self.key(look)))
 
     def known(self, look: Look) -> Findings | None:
@@ -324,7 +314,7 @@ class Panel(ABC):
             return None
         return self.shelf.get(key) or self.found.get(look.session.id, {}).get(key)
 
-    async def run(self, session: Session, runs: list[Run]) -> AsyncIterator[list[Any]]:
+    async def run(self, session: Session, runs: list[Run]) -> AsyncIterator[Changes]:
         """Do the experiment for each of `runs` that lacks it, painting as it fills in."""
         mine = self.found.setdefault(session.id, {})
         for run in runs:
@@ -377,14 +367,14 @@ class Panel(ABC):
     def wire(self, session: gr.State, page: Any) -> None:
         """page: the Inspect page, which knows which runs are laid side by side, and paints all panels."""
 
-        def keep(session: Session, *values: Any) -> list[Any]:
+        def keep(session: Session, *values: Any) -> Changes:
             self._take(session, values)
-            return self.paint(session, page.runs(session), working=self._working(session))
+            return self.paint(session, page.runs(session), working=session.busy)
 
-        async def go(session: Session, *values: Any) -> AsyncIterator[list[Any]]:
+        async def go(session: Session, *values: Any) -> AsyncIterator[Changes]:
             self._take(session, values)
-            async for painted in self.run(session, page.runs(session)):
-                yield painted
+            async for changes in self.run(session, page.runs(session)):
+                yield changes
 
         inputs = [session, *self.controls.values()]
         events = [part.change if isinstance(part, gr.Textbox) else part.input for part in self.controls.values()]
@@ -401,7 +391,3 @@ class Panel(ABC):
             if not isinstance(value, dict) and isinstance(value, list) == isinstance(default, list):
                 kept[name] = value
         session.inspect.settings[self.name] = kept
-
-    @staticmethod
-    def _working(session: Session) -> bool:
-        return session.side_job is not None and not session.side_job.over

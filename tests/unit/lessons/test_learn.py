@@ -176,7 +176,7 @@ def test_a_class_that_presses_at_once_is_served_by_one_run(lab, monkeypatch):
     assert all(session.learn.done == {part.key: "few"} and session.learn.running is None for session in class_)
     late = Session()
     painted = asyncio.run(finish(page, late))
-    assert len(runs) == 1 and "computed earlier" in painted[3]
+    assert len(runs) == 1 and "computed earlier" in painted[page.state]
     asyncio.run(finish(page, late))  # run again
     assert len(runs) == 2 and not page.going
 
@@ -186,7 +186,7 @@ def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, mo
     page, part = made_page(lab, monkeypatch, runs)
     shy = Session()
     painted = asyncio.run(finish(page, shy, None))
-    assert runs == [] and "Choose what you expect first" in painted[0]
+    assert runs == [] and "Choose what you expect first" in painted[page.message]
 
     async def leaving():
         owner, watcher = Session(), Session()
@@ -202,21 +202,21 @@ def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, mo
     owner, watcher = asyncio.run(leaving())
     assert owner.learn.done == {} and watcher.learn.done == {part.key: "few"}
     assert len(runs) == 2
-    assert page.paint(Session())[4] == "", "another session has done it; this one has not bet yet"
+    assert page.paint(Session())[page.verdict] == "", "another session has done it; this one has not bet yet"
 
 
 def test_the_calculator_gives_the_known_table_and_takes_nothing_wrong(lab):
     with gr.Blocks():
         calculator = Calculator(lab)
     values = [value for _, value, _ in FIELDS.values()]
-    message, _, table = calculator.count(*values)
-    assert message == ""
+    counted = calculator.count(*values)
+    assert counted[calculator.message] == ""
     for known in ("40,960", "81,920", "204,800", "409,600", "2,621,440", "4,194,304"):
-        assert known in table
+        assert known in counted[calculator.table]
     for wrong in (None, "x", float("nan"), 1e308, -1, 0, 1.5, True, [], {}):
-        assert "whole number" in calculator.count(*[wrong] * len(values))[0]
-    assert calculator.choose("the loaded model", *values)[0] == 32
-    assert calculator.choose("GPT-2 (124M)", *values)[0] == 768
+        assert "whole number" in calculator.count(*[wrong] * len(values))[calculator.message]
+    assert calculator.choose("the loaded model", *values)[calculator.fields["d_model"]] == 32
+    assert calculator.choose("GPT-2 (124M)", *values)[calculator.fields["d_model"]] == 768
 
 
 def test_drawings_hold_no_markup_of_a_models_name():

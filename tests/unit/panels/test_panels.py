@@ -41,7 +41,7 @@ from core.scoring.score import Contender
 from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-TAGS = r"</?(table|caption|thead|tbody|tr|th|td|i|p|span|button|b|u|q|br|div|strong|details|summary|sub)( [^<>]*)?>"
+TAGS = r"</?(abbr|table|caption|thead|tbody|tr|th|td|i|p|span|button|b|u|q|br|div|strong|details|summary|sub)( [^<>]*)?>"
 
 
 class FakeLab:

@@ -163,19 +163,20 @@ def test_opening_a_link_sets_the_session_and_says_what_it_could_not(monkeypatch)
     from app.sessions.session import Session
 
     bar = LinkBar.__new__(LinkBar)
-    bar.pages = PAGES
-    bar.train = SimpleNamespace(set_up=lambda session, values: [session.task, values], restore=lambda session: "untouched")
+    bar.pages, bar.tabs, bar.message = PAGES, "tabs", "message"
+    bar.train = SimpleNamespace(
+        set_up=lambda session, values: {"task": session.task, "values": values}, restore=lambda session: {"task": "untouched"}
+    )
     session, task = Session(), small_task()
-    (opened, values), (tab, message) = bar.open(session, f"?task=own&token=2&step=7&page=inspect&seed=x#own={links.pack(task)}")
-    assert opened == session.task == task
-    assert (session.chosen, session.step, values["seed"]) == (2, 7, 0)
-    assert tab.selected == "inspect"
-    assert "seed is x" in message
-    _, (_, message) = bar.open(session, "?task=own")
-    assert "too large for a link" in message
-    (opened, _), (_, message) = bar.open(session, "?task=news&method=prefix&init=labels")
-    assert opened.slug == session.task.slug == "news"
-    assert "can’t" in message or "can&#x27;t start from label words" in message
-    assert bar.open(session, "?page=compare")[0] == "untouched"
-    _, (_, message) = bar.open(session, "?%3Cimg%20src=x%20onerror=alert(1)%3E=1")
+    opened = bar.open(session, f"?task=own&token=2&step=7&page=inspect&seed=x#own={links.pack(task)}")
+    assert opened["task"] == session.task == task
+    assert (session.chosen, session.step, opened["values"]["seed"]) == (2, 7, 0)
+    assert opened["tabs"].selected == "inspect"
+    assert "seed is x" in opened["message"]
+    assert "too large for a link" in bar.open(session, "?task=own")["message"]
+    opened = bar.open(session, "?task=news&method=prefix&init=labels")
+    assert opened["task"].slug == session.task.slug == "news"
+    assert "can’t" in opened["message"] or "can&#x27;t start from label words" in opened["message"]
+    assert bar.open(session, "?page=compare")["task"] == "untouched"
+    message = bar.open(session, "?%3Cimg%20src=x%20onerror=alert(1)%3E=1")["message"]
     assert "<img" not in message

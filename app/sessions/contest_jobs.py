@@ -1,0 +1,142 @@
+"""What the Compare page does with the model: scores contenders, trains more of them, and asks all of them for one answer."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from app.sessions.contest import entrants, known_scores
+from app.sessions.jobs import Progress, side_job
+from app.sessions.lab import Lab
+from app.sessions.run import Run
+from app.sessions.session import Contest, Session
+from core import LabError, Recipe, Task
+from core.engine import Ticket
+from core.models.language_model import LanguageModel
+from core.runs.run import Scored, Skipped, contest, repeat
+from core.scoring.answering import answer, label_probabilities, next_tokens
+from core.scoring.score import Contender, Score
+
+MOST_ADDED = 40
+MOST_ASKED = 16
+
+
+class Repeat(NamedTuple):
+    """A training run that makes a new contender. group: of contenders whose scores are shown as one."""
+
+    task: Task
+    recipe: Recipe
+    name: str
+    group: str
+
+
+class Scoring(NamedTuple):
+    """Where scoring is. problem: a sentence, or "". growing: the score of the contender that is being scored. progress: in words."""
+
+    problem: str
+    growing: Score | None
+    progress: str
+
+
+async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False) -> AsyncIterator[Scoring]:
+    """Score the contenders that `make` returns on the held-out rows. keep: they take part from now on."""
+    task = session.task
+    entered = session.compare.on(task)
+
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        contenders = make(lm)
+        yield len(contenders)
+        for contender in contenders:
+            if keep:
+                yield contender
+            try:
+                yield from contest(lm, task, [contender], task.held_out, lab.book, "held_out")
+            except LabError as error:  # the other contenders are scored all the same
+                yield Skipped(contender.name, str(error))
+
+    clock = Progress(len(task.held_out))
+    skipped: list[str] = []
+
+    def take(event: Any) -> Score | None:
+        clock.take(event)
+        if isinstance(event, Skipped):
+            skipped.append(f"“{event.name}” was not scored: {event.reason}")
+            entered.added.pop(event.name, None)
+        elif isinstance(event, Scored) and not event.final:
+            return event.score
+        else:
+            _keep(entered, event)
+        return None
+
+    async for growing, problem in side_job(lab, session, job, take):
+        yield Scoring(problem or " ".join(skipped), growing if session.task is task else None, clock.words())
+
+
+async def train_more(lab: Lab, session: Session, run: Run, repeats: list[Repeat]) -> AsyncIterator[Scoring]:
+    """Train other versions of `run`, and score each on the session's held-out rows."""
+    task = session.task
+    entered = session.compare.on(task)
+
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        for other in repeats:
+            contender = None
+            for event in repeat(lm, other.task, other.recipe, other.name):
+                if isinstance(event, Contender):
+                    contender = replace(event, group=other.group, excluded=event.excluded | run.task.seen)
+                    yield contender
+                else:
+                    yield f"{other.name}: step {event.step} of {other.recipe.steps}"
+            if contender:
+                yield from contest(lm, task, [contender], task.held_out, lab.book, "held_out")
+
+    def take(event: Any) -> str:
+        if isinstance(event, str):
+            return event
+        _keep(entered, event)
+        return "scoring"
+
+    async for progress, problem in side_job(lab, session, job, take):
+        yield Scoring(problem, None, progress or "starting")
+
+
+def _keep(entered: Contest, event: Any) -> None:
+    """Keep a new contender, or a final score. Where there are too many contenders, the oldest goes with its score."""
+    if isinstance(event, Contender):
+        if len(entered.added) >= MOST_ADDED and event.name not in entered.added:
+            oldest = next(iter(entered.added))
+            del entered.added[oldest]
+            entered.scores.pop(oldest, None)
+        entered.added[event.name] = event
+    elif isinstance(event, Scored) and event.final:
+        entered.scores[event.score.name] = event.score
+
+
+class Answers(NamedTuple):
+    """What all contenders answer so far. considered: their most probable next tokens, and the label probabilities."""
+
+    problem: str
+    said: dict[str, str]
+    considered: dict[str, Any]
+
+
+async def ask_all(lab: Lab, session: Session, text: str) -> AsyncIterator[Answers]:
+    """The contenders' answers to one input, token by token."""
+    task = session.task
+    known = known_scores(session)
+    asked = [contender for contender in entrants(session) if not contender.group or contender.name in known][:MOST_ASKED]
+    said = {contender.name: "" for contender in asked}
+    considered: dict[str, Any] = {}
+
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[tuple[str, Any]]:
+        longest = max(len(lm.tokenise(example.output)) for example in task.held_out[:100])
+        for contender in asked:
+            labels = label_probabilities(lm, contender, text, task.labels) if task.labels else []
+            yield contender.name, (next_tokens(lm, contender, text), labels)
+            for words in answer(lm, contender, text, min(max(12, longest + 4), 64)):
+                yield contender.name, words
+
+    def take(event: tuple[str, Any]) -> None:
+        name, value = event
+        (said if isinstance(value, str) else considered)[name] = value
+
+    async for _, problem in side_job(lab, session, job, take):
+        yield Answers(problem, said, considered)

@@ -1,0 +1,23 @@
+"""Play: a finished run's steps one after another, as its training went."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from app.sessions.run import Run
+from app.sessions.session import Session
+
+FRAME = 0.15  # seconds a step
+MOST_FRAMES = 60
+
+
+async def play(session: Session, run: Run | None) -> AsyncIterator[int]:
+    """Move the session through the steps of `run`: yields each. It ends where another handler starts to paint the run."""
+    if run is None or run.busy:
+        return
+    mine = session.take_stream()
+    for step in [*range(0, run.last, max(1, run.last // MOST_FRAMES)), run.last]:
+        if session.stream != mine:
+            return
+        session.go_to(step, run)
+        yield step
+        await asyncio.sleep(FRAME)
