@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
     from app.serving import server
-    from app.sessions.session import Lab
+    from app.sessions.lab import Lab
     from app.view import links
     from core import LabError
     from core.models.weights import DEFAULT_MODEL
