@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from core.runs.run import Scored as Scored
     from core.runs.run import run as run
     from core.scoring.score import score as score
+    from core.tasks.load import load_task as load_task
     from core.tasks.task import Task as Task
-    from core.tasks.task import load_task as load_task
     from core.training.training import StepEvent as StepEvent
     from core.training.training import Training as Training
 
@@ -40,7 +40,8 @@ MODULES = {
     "core.runs.result": ["Result", "train"],
     "core.runs.run": ["Finished", "Scored", "run"],
     "core.scoring.score": ["score"],
-    "core.tasks.task": ["Task", "load_task"],
+    "core.tasks.load": ["load_task"],
+    "core.tasks.task": ["Task"],
     "core.training.training": ["StepEvent", "Training"],
 }
 MODULE_OF = {name: module for module, names in MODULES.items() for name in names}

@@ -82,9 +82,9 @@ def load(options: argparse.Namespace) -> Any:
 
 def load_task(options: argparse.Namespace) -> Any:
     """The task that `--task` names, with the rows of `--test`, read as the other options say."""
+    from core.tasks.from_table import Columns, fill_columns, task_from_table, with_test
+    from core.tasks.load import load_task as load_local
     from core.tasks.table import read_bytes
-    from core.tasks.task import Columns, fill_columns, task_from_table, with_test
-    from core.tasks.task import load_task as load_local
 
     words = read_words(options.words)
     columns = None

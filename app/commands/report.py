@@ -11,7 +11,9 @@ from typing import Any
 from app.commands.options import PROMPTS, add_model, command, load, tell_warnings
 from core.errors import LabError, as_path, shown
 from core.runs.saved_adapter import Learned
-from core.tasks.task import Task, load_task, slugs
+from core.tasks.built_in import slugs
+from core.tasks.load import load_task
+from core.tasks.task import Task
 
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt && python -m app report my-prompt
   python -m app report their-adapter --out their-adapter.html

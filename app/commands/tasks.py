@@ -14,7 +14,8 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from core.tasks.task import load_task, slugs
+    from core.tasks.built_in import slugs
+    from core.tasks.load import load_task
 
     tasks = [load_task(slug) for slug in slugs()]
     rows = [

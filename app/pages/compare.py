@@ -31,7 +31,8 @@ from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.scoring.contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, moved, snapped
 from core.scoring.score import Contender, Score, majority, written
-from core.tasks.task import Handcrafted, shuffled
+from core.tasks.built_in import shuffled
+from core.tasks.task import Handcrafted
 
 MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12

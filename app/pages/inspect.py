@@ -31,7 +31,7 @@ from core.runs.record_writer import loaded_record
 from core.runs.recordings import recordings
 from core.runs.run import Scored, Skipped, contest
 from core.runs.saved_adapter import load, pack
-from core.tasks.task import slugs
+from core.tasks.built_in import slugs
 
 TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
 

@@ -14,7 +14,7 @@ from app.pages.train import TrainPage
 from app.sessions.session import Session
 from app.view import links, show
 from core import LabError, Recipe, load_task
-from core.tasks.task import slugs
+from core.tasks.built_in import slugs
 
 TOLD_FILE = "This task is too large for a link: send its file, too, which the page Your task gives and takes."
 

@@ -19,7 +19,9 @@ from core import LabError, load_task
 from core.recipe import default_of
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
-from core.tasks.task import Task, slugs, task_to_json
+from core.tasks.built_in import slugs
+from core.tasks.task import Task
+from core.tasks.task_file import task_to_json
 
 PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
 SETTLE = 0.15  # seconds from the last change of a run to its last paint

@@ -15,9 +15,12 @@ from app.view import show, tables
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.scoring.rows import encode
+from core.tasks.from_table import Columns, guess_columns, task_from_table
 from core.tasks.hub_rows import load_hub_table
+from core.tasks.load import table_or_task
 from core.tasks.table import Table, read_bytes, read_table
-from core.tasks.task import Columns, Task, guess_columns, table_or_task, task_from_table, task_to_json
+from core.tasks.task import Task
+from core.tasks.task_file import task_to_json
 
 NONE = "(none)"
 MOST_PASTED = 200_000  # characters

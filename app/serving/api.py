@@ -37,7 +37,9 @@ from core.runs.run import Scored, Skipped, common_rows, contest, rivals
 from core.runs.saved_adapter import pack
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.score import Contender, bare, majority, written
-from core.tasks.task import Handcrafted, Task, read_task, slugs
+from core.tasks.built_in import slugs
+from core.tasks.load import read_task
+from core.tasks.task import Handcrafted, Task
 
 MOST_KEPT = 60  # runs of all programs
 MOST_ROWS_TEXT = 200_000  # characters

@@ -12,7 +12,7 @@ from core.runs.readings import Vocabulary
 from core.runs.record import new_record
 from core.runs.run import Scorebook, lines
 from core.runs.training_job import training_job
-from core.tasks.task import slugs
+from core.tasks.built_in import slugs
 
 
 class Lab:

@@ -9,8 +9,9 @@ from app.view.lesson import Progress
 from core import Task, load_task
 from core.engine import Ticket
 from core.scoring.score import Contender, Score
+from core.tasks.built_in import slugs
 from core.tasks.table import Table
-from core.tasks.task import Handcrafted, slugs
+from core.tasks.task import Handcrafted
 
 MOST_RUNS = 12
 

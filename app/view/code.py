@@ -13,7 +13,8 @@ from core import Recipe
 from core.models.language_model import pick_device
 from core.models.weights import DEFAULT_MODEL
 from core.recipe import default_of
-from core.tasks.task import Task, slugs
+from core.tasks.built_in import slugs
+from core.tasks.task import Task
 
 FOLDER = "my-prompt"
 

@@ -17,7 +17,10 @@ from app.components.controls import SETTINGS
 from core import LabError, Recipe
 from core.errors import shown
 from core.recipe import check, default_of
-from core.tasks.task import Task, slugs, task_from_json, task_to_json
+from core.tasks.built_in import slugs
+from core.tasks.load import task_from_json
+from core.tasks.task import Task
+from core.tasks.task_file import task_to_json
 
 OWN = "own"  # in place of a task's name, and of its content behind the #
 LONGEST_FRAGMENT = 12_000  # characters: programs that pass links on cut longer ones

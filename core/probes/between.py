@@ -11,9 +11,10 @@ from core.errors import LabError, shown
 from core.inspection.between import interpolate, patch
 from core.models.language_model import LanguageModel
 from core.probes.vectors import numbers_of, put_in
+from core.recipe import check_template
 from core.runs.run import Scorebook, common_rows
 from core.scoring.score import Contender, Score, finish
-from core.tasks.task import Task, check_template
+from core.tasks.task import Task
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
 from core.runs.run import Scorebook, lines
 from core.runs.training_job import training_job
-from core.tasks.task import load_task
+from core.tasks.load import load_task
 
 FOLDER = ASSETS / "recordings"
 RECIPES = FOLDER / "recipes.json"

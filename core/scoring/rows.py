@@ -9,7 +9,8 @@ from torch import Tensor
 
 from core.errors import LabError, shown
 from core.models.language_model import LanguageModel
-from core.tasks.task import Example, check_template
+from core.recipe import check_template
+from core.tasks.task import Example
 
 
 @dataclass(frozen=True)

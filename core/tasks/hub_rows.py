@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import LabError, shown
+from core.tasks.from_table import Columns
 from core.tasks.table import LARGEST_FILE, MOST_ROWS, Table, make_table, spread
-from core.tasks.task import Columns
 
 SECONDS = 30.0
 # Many datasets are sorted by label, so rows are taken evenly from more than are kept.

@@ -1,48 +1,15 @@
 """Which rows are the same, nearly the same, and on which side of a split each stands. All of it derives from content alone."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from core.tasks.task import Example, normalised, short_hash
 
 HELD_OUT_SHARE = 0.3
 VALIDATION_SHARE = 0.2
 VALIDATION_MOST = 32
-ENDS = " .,!?;:\"'"
-
 SHORTEST = 20  # characters of a text that can nearly repeat another one
-
-
-@dataclass(frozen=True)
-class Example:
-    """An input and the answer (or label word) that should follow it."""
-
-    input: str
-    output: str
-
-    @property
-    def key(self) -> str:
-        """A hash of the input that its variants share: the same key must never be on both sides of a split."""
-        return key(self.input)
-
-
-def key(text: str) -> str:
-    """A hash of `text` that ignores case, spacing, and .,!?;:"' at its ends.
-
-    >>> key("Good  film!") == key("good film"), key("C++") == key("C"), key("résumé") == key("resume")
-    (True, False, False)
-    """
-    plain = _plain(text)
-    return _hash(plain.strip(ENDS) or plain)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def near_repeats(examples: Sequence[Example]) -> dict[str, int]:
@@ -100,7 +67,7 @@ def part(
     rows = list(examples)
     wanted = min(max(1, round(share * len(rows))), most or len(rows))
     # The hash that orders rows knows punctuation: the built-in tasks were parted by it.
-    ordered = sorted(rows, key=lambda example: _hash(_plain(example.input)))
+    ordered = sorted(rows, key=lambda example: short_hash(normalised(example.input)))
     by_label: dict[str, dict[object, list[Example]]] = {}
     for example in ordered:
         units = by_label.setdefault(example.output if labelled else "", {})

@@ -1,95 +1,26 @@
-"""A task as plain data: what it holds, and the JSON file that holds all of it, built in or brought by a person."""
+"""Task files: the JSON that holds all of a task, written by `task_to_json` or by a person."""
 
-import hashlib
-import html
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
-from core.display import html_table
 from core.errors import LabError, shown
 from core.recipe import Recipe, check, check_template
-from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, Example, keep_together, part, unseen
+from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, part, unseen
 from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
+from core.tasks.task import Example, Handcrafted, Task, stem_of
 
 MOST_LABELS = 50
 MOST_PROMPTS = 20
 TAKEN = ("learned", "no prompt", "always ", "mine ", "run ", "loaded ", "control", "snapped", "the start")  # of a contender
 MOST_NOTES = 100
 LONGEST_NAME = 200
-LONGEST_STEM = 120
 LONGEST_TEXT = 4000  # of a template, a handcrafted prompt, a description
 OWN_SETTINGS = {"task", "model", "dtype"}  # of a recipe: the person who runs it chooses these
 FIELDS = {
     *("slug", "name", "kind", "template", "labels", "teaches", "recipe", "handcrafted", "train", "validation", "held_out", "notes"),
 }
-
-
-@dataclass(frozen=True)
-class Handcrafted:
-    """A prompt that a person wrote: a name and a template with {input} once."""
-
-    name: str
-    template: str
-
-
-@dataclass(frozen=True)
-class Task:
-    """Rows to learn from (`train`), to steer by (`validation`) and to report on (`held_out`): no input is in two of them.
-
-    labels: the label words in order, or None where answers are free. template: what stands around a bare input.
-    notes: what was dropped or cut while reading, in words.
-    """
-
-    slug: str
-    name: str
-    template: str
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    held_out: tuple[Example, ...]
-    labels: tuple[str, ...] | None = None
-    handcrafted: tuple[Handcrafted, ...] = ()
-    teaches: str = ""
-    recipe: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        kind = f"{len(self.labels)} labels" if self.labels else "answers"
-        rows = f"{len(self.train)} train, {len(self.validation)} validation, {len(self.held_out)} held out"
-        return f"Task({self.slug!r}, {kind}, {rows})"
-
-    def _repr_html_(self) -> str:
-        rows = [(example.input, example.output) for example in self.train[:6]]
-        return f"<p>{html.escape(repr(self))}</p>{html_table(('input', 'label' if self.labels else 'answer'), rows)}"
-
-    @property
-    def seen(self) -> frozenset[str]:
-        """Keys of every row that training can see, validation included."""
-        return frozenset(example.key for example in (*self.train, *self.validation))
-
-    @property
-    def majority(self) -> str:
-        """The most common answer of the rows that training can see (the first of equals)."""
-        return Counter(example.output for example in (*self.train, *self.validation)).most_common(1)[0][0]
-
-
-def marked(slug: str, task: Task) -> Task:
-    """`task` under the name `slug` and a hash of all that is scored of it: two tasks of one name are two tasks."""
-    about = asdict(replace(task, slug="", name="", teaches="", notes=()))
-    mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    return task if task.slug.endswith(f"-{mark}") else replace(task, slug=f"{slug[:LONGEST_STEM]}-{mark}")
-
-
-def stem_of(name: str) -> str:
-    """A file's name without its ending, fit to name a task.
-
-    >>> stem_of("folder/My pets.csv"), stem_of("")
-    ('My pets', 'task')
-    """
-    return Path(name).stem[:LONGEST_STEM].encode("utf-8", "replace").decode() or "task"
 
 
 def task_to_json(task: Task) -> str:

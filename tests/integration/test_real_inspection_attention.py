@@ -10,7 +10,7 @@ from core.probes.attention import attention_of, petrov
 from core.probes.layers import hidden
 from core.recipe import Recipe
 from core.scoring.score import Contender, handcrafted
-from core.tasks.task import load_task
+from core.tasks.load import load_task
 
 pytestmark = pytest.mark.real
 

@@ -17,7 +17,7 @@ from core.scoring.contenders import few_shot, in_chat
 from core.scoring.measures import in_words, pairs
 from core.scoring.rows import encode
 from core.scoring.score import Contender, answer_loss, handcrafted, majority, prepare, score
-from core.tasks.task import load_task
+from core.tasks.load import load_task
 from core.training.training import Training
 
 pytestmark = pytest.mark.real

@@ -6,7 +6,7 @@ import pytest
 from core.methods.prefix import from_snapshot
 from core.runs.recordings import recorded, recordings
 from core.scoring.score import Contender, score
-from core.tasks.task import load_task
+from core.tasks.load import load_task
 from core.training.training import Training
 
 pytestmark = pytest.mark.real

@@ -16,8 +16,9 @@ from app.commands import COMMANDS
 from core.recipe import Recipe
 from core.runs import saved_adapter as storage
 from core.runs.record import RunRecord
+from core.tasks.load import load_task
 from core.tasks.table import read_table
-from core.tasks.task import load_task, task_to_json
+from core.tasks.task_file import task_to_json
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = {

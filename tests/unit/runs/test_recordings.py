@@ -6,7 +6,7 @@ from app.sessions.run import recorded_run, recording_name, recording_named
 from app.view import show
 from core import LabError
 from core.runs.recordings import FOLDER, listed, recorded, recordings
-from core.tasks.task import load_task
+from core.tasks.load import load_task
 
 MOST_BYTES = 300_000
 

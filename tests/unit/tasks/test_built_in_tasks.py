@@ -7,7 +7,9 @@ from task_files import PARTS, everything
 
 from core.recipe import Recipe
 from core.scoring.score import handcrafted
-from core.tasks.task import BUILT_IN, load_task, read_task, shuffled, slugs, task_to_json
+from core.tasks.built_in import BUILT_IN, shuffled, slugs
+from core.tasks.load import load_task, read_task
+from core.tasks.task_file import task_to_json
 
 
 def outputs(examples):

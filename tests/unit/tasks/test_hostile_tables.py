@@ -13,8 +13,11 @@ from tiny_models import make
 from app.pages.your_task import read_words
 from core.errors import LabError
 from core.scoring.rows import encode
+from core.tasks.from_table import Columns, task_from_table
+from core.tasks.load import read_task, task_from_json
 from core.tasks.table import LARGEST_FILE, MOST_COLUMNS, Table, read_table
-from core.tasks.task import Columns, Task, read_task, task_from_json, task_from_table, task_to_json
+from core.tasks.task import Task
+from core.tasks.task_file import task_to_json
 
 LM = make("llama", max_position_embeddings=10**6)
 HEAD = b"input,output\n"

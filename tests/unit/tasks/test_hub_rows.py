@@ -7,9 +7,9 @@ import time
 import pytest
 
 from core.errors import LabError
+from core.tasks.from_table import Columns, task_from_table
 from core.tasks.hub_rows import _within, load_hub_table, read_dataset
 from core.tasks.table import LARGEST_FILE
-from core.tasks.task import Columns, task_from_table
 
 datasets = pytest.importorskip("datasets")
 

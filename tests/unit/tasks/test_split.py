@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tasks import similar_texts
-from core.tasks.split import Example, keep_together, key, near_repeats, part, unseen
+from core.tasks.split import keep_together, near_repeats, part, unseen
+from core.tasks.task import Example, key
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
 NEAR = [

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from task_files import refused
 
 from core.errors import LabError
+from core.tasks.load import table_or_task
 from core.tasks.table import MOST_ROWS, read_bytes, read_table, spread
-from core.tasks.task import table_or_task
 
 ROWS = (("one", "eins"), ("two", "zwei"), ("x = 1", "=SUM(A1)"))
 SAME = {

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from task_files import ANSWERS, LABELS, NEAR, PARTS, WORDS, as_csv, everything, messy_rows, refused
 
 from core.errors import LabError
+from core.tasks.built_in import slugs
+from core.tasks.from_table import Columns, fill_columns, guess_columns, with_test
+from core.tasks.load import load_task, read_task
 from core.tasks.table import read_table
-from core.tasks.task import Columns, Example, fill_columns, guess_columns, load_task, read_task, slugs, task_to_json, with_test
+from core.tasks.task import Example
+from core.tasks.task_file import task_to_json
 
 # --- files that can't be a task -----------------------------------------------------------------------------------------------
 

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from task_files import ANSWERS, LABELS, PARTS, as_csv, messy_rows, refused
 
 from core.errors import LabError
+from core.tasks.built_in import shuffled
+from core.tasks.from_table import Columns
+from core.tasks.load import load_task, read_task, table_or_task, task_from_json
 from core.tasks.table import LARGEST_TASK
-from core.tasks.task import Columns, Example, load_task, read_task, shuffled, table_or_task, task_from_json, task_to_json
+from core.tasks.task import Example
+from core.tasks.task_file import task_to_json
 
 SMALL = {"train": [["a", "x"], ["b", "y"], ["c", "x"]], "held_out": [["d", "y"]]}
 

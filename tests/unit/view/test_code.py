@@ -23,7 +23,9 @@ from core.runs.record import new_record
 from core.runs.run import Scorebook
 from core.runs.saved_adapter import load
 from core.runs.training_job import training_job
-from core.tasks.task import Task, task_from_json, task_to_json
+from core.tasks.load import task_from_json
+from core.tasks.task import Task
+from core.tasks.task_file import task_to_json
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,9 @@ from app.components.controls import SETTINGS
 from app.view import links
 from core import LabError, Recipe, load_task
 from core.recipe import default_of
-from core.tasks.task import slugs, task_from_json, task_to_json
+from core.tasks.built_in import slugs
+from core.tasks.load import task_from_json
+from core.tasks.task_file import task_to_json
 
 PAGES = ["train", "compare", "inspect", "learn", "task"]
 TASKS = [load_task("past-tense"), load_task("sentiment"), answer_task(recipe={"steps": 7, "learning_rate": 0.5, "method": "prefix"})]

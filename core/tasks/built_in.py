@@ -1,0 +1,64 @@
+"""The built-in tasks, which are files in assets/tasks, and tasks made of others by shuffling their outputs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from core.files import ASSETS
+from core.tasks.task import LONGEST_STEM, Example, Task, marked
+from core.tasks.task_file import task_of
+
+BUILT_IN = ASSETS / "tasks"
+ORDER = (
+    *("past-tense", "capitals", "plural", "capitalise", "opposites", "first-of-five", "dates", "number-words", "person-json", "negate"),
+    *("sentiment", "swapped-sentiment", "news", "shuffled-news", "question-type", "french"),
+)
+SHUFFLE_SEED = 22  # leaves each label about as frequent on every side, and one row in four with its own
+
+
+def slugs() -> list[str]:
+    """The built-in tasks' names, in the order in which the page shows them."""
+    found = [path.stem for path in sorted(BUILT_IN.glob("*.json"))]
+    return [slug for slug in ORDER if slug in found] + [slug for slug in found if slug not in ORDER]
+
+
+@cache  # a page asks for all of them whenever a task is picked
+def built_in(slug: str) -> Task:
+    return task_of(_built_in_data(slug), f"{slug}.json")
+
+
+@cache
+def _built_in_data(slug: str) -> dict[str, Any]:
+    """A built-in file's content. One with `rows_of` takes its rows from another task and makes the `change` named there."""
+    data = json.loads((BUILT_IN / f"{slug}.json").read_text("utf-8"))
+    if "rows_of" not in data:
+        return data
+    source = _built_in_data(data.pop("rows_of"))
+    sides = {side: source[side] for side in ("train", "held_out")}
+    if data.pop("change") == "swap":
+        labels = data["labels"]
+        following = dict(zip(labels, (*labels[1:], labels[0]), strict=True))
+        return data | {side: [[text, following[label]] for text, label in rows] for side, rows in sides.items()}
+    dealt = [[row.input, row.output] for row in permuted([Example(*row) for side in sides.values() for row in side], SHUFFLE_SEED)]
+    size = len(sides["train"])
+    return data | {"train": dealt[:size], "held_out": dealt[size:]}
+
+
+def permuted(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The same inputs with the outputs dealt out anew: by a hash of `seed` and the inputs, so the same on any machine."""
+    outputs = [example.output for example in examples]
+    order = sorted(range(len(examples)), key=lambda i: hashlib.sha256(f"{seed} {examples[i].input}".encode()).digest())
+    return [Example(example.input, outputs[i]) for example, i in zip(examples, order, strict=True)]
+
+
+def shuffled(task: Task, seed: int = 0) -> Task:
+    """`task` with the outputs of its training and validation rows dealt out anew: a control that has nothing to learn from.
+
+    Held-out rows stay as they are.
+    """
+    rows = permuted((*task.train, *task.validation), seed)
+    changed = replace(task, train=tuple(rows[: len(task.train)]), validation=tuple(rows[len(task.train) :]))
+    return replace(marked(f"{task.slug}-shuffled-{seed}", changed), name=f"{task.name[:LONGEST_STEM]} (outputs shuffled)")
