@@ -12,9 +12,11 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
-# Before the first import of core. A recipe is left out: it refuses wrong types itself, in words.
-CORE = Path(__file__).resolve().parent.parent / "core"
-CHECKED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("recipe", "__init__", "__pycache__")]
+# Before the first import of core. A recipe is left out: it refuses wrong types itself, in words. So are the few files that know a
+# type for type checkers alone, and do without its library.
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [path for path in (ROOT / "core").rglob("*.py") if path.stem not in ("recipe", "__init__")]
+CHECKED = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES if "TYPE_CHECKING" not in path.read_text("utf-8")]
 install_import_hook(CHECKED, "beartype.beartype")
 
 from serving import serve  # noqa: E402  after the hook

@@ -1,6 +1,7 @@
-"""The commands of `python -m app`, a file each: `add` gives a command its options, `run` does it.
+"""The commands of `python -m app`, a file each.
 
-`run` returns what `--json` prints, and the text that is printed otherwise; an `Outcome` where the exit code is not 0.
+HELP says what a command does and EXAMPLES how, `add` gives it its options, and `run` does it. Libraries that take long to import
+(torch, transformers, scipy, gradio, plotly) are imported in `run`, after the options have been checked.
 """
 
 from app.commands import bench, evaluate, nearest, push, record, report, tasks, train

@@ -2,34 +2,37 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from app.commands.options import (
     PROMPTS,
-    TASKS,
+    Outcome,
     add_model,
-    add_rows,
     bar,
-    command,
+    check_prompt,
     contender_row,
     load,
-    load_task,
     table,
     tell,
     tell_skipped,
     tell_warnings,
 )
+from app.commands.rows import TASKS, add_rows, load_task
 from core.errors import LabError
-from core.scoring.score import Score
+from core.recipe import check_template
+from core.tasks.task import Handcrafted
 
+if TYPE_CHECKING:
+    from core.scoring.score import Score
+
+HELP = "score handcrafted and saved prompts on a task's held-out rows"
 EXAMPLES = """  python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
   python -m app evaluate --task reviews.tsv --test next-year.tsv --learned reviews.zip
   python -m app evaluate --task capitals --learned somebody/their-prompt-tuning --template "Capital of {input}:"
 """
 
 
-def add(commands: Any) -> None:
-    made = command(commands, "evaluate", "score handcrafted and saved prompts on a task's held-out rows", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--task", required=True, help=TASKS)
     made.add_argument("--test", metavar="FILE", help="a table of rows to score on, in place of the task's held-out ones")
     made.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)")
@@ -39,23 +42,22 @@ def add(commands: Any) -> None:
     add_model(made)
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from core.recipe import check_template
-    from core.runs.run import Scorebook, Scored, Skipped, common_rows, contest, rivals
-    from core.scoring.score import majority, written
-    from core.tasks.task import Handcrafted
-
+def run(options: argparse.Namespace) -> Outcome:
     for prompt in [*options.prompt, *([options.template] if options.template else [])]:
         check_template(prompt)
     task = load_task(options)
+    for name in options.learned:
+        check_prompt(name)
     lm = load(options)
     from core.runs.hub_prompts import load as load_prompt
+    from core.runs.run import Scorebook, Scored, Skipped, common_rows, contest, rivals
+    from core.scoring.score import majority, written
 
     contenders = rivals(task)
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
     for name in options.learned:
         learned = load_prompt(name, lm, options.template)
-        tell_warnings(name, learned.warnings)
+        tell_warnings(name, learned)
         contenders.append(learned.contender(Path(name).name))
     rows = common_rows(task.held_out, contenders)
     if not rows:
@@ -77,4 +79,4 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
                     scores.append(event.score)
     tell_skipped(skipped)
     scores.append(majority(task, rows))
-    return {"contenders": [contender_row(score) for score in scores]}, table(scores)
+    return Outcome({"contenders": [contender_row(score) for score in scores]}, table(scores))

@@ -1,28 +1,28 @@
 """python -m app nearest: the vocabulary tokens nearest to a saved soft prompt's vectors."""
 
 import argparse
-from typing import Any
 
-from app.commands.options import PROMPTS, add_model, command, load, tell_warnings
+from app.commands.options import PROMPTS, Outcome, add_model, check_prompt, load, tell_warnings
 from core.errors import LabError
 
+HELP = "list the vocabulary tokens nearest to a saved soft prompt's vectors"
 EXAMPLES = """  python -m app nearest my-prompt
   python -m app nearest my-prompt.zip --k 10 --json
   python -m app nearest somebody/their-prompt-tuning
 
-What they can't tell: nearest tokens mostly say where training started. `python -m app report` puts them beside the control."""
+Nearest tokens mostly show where training started. `python -m app report` shows them next to the control."""
 
 
-def add(commands: Any) -> None:
-    made = command(commands, "nearest", "list the vocabulary tokens nearest to a saved soft prompt's vectors", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("prompt", metavar="PROMPT", help=PROMPTS)
     made.add_argument("--k", type=int, default=5, help="tokens to list for each vector (default 5)")
     add_model(made)
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def run(options: argparse.Namespace) -> Outcome:
     if not 1 <= options.k <= 1000:
         raise LabError(f"--k is {options.k}: choose a whole number from 1 to 1000.")
+    check_prompt(options.prompt)
     lm = load(options)
     from core.inspection.nearest import nearest
     from core.methods.prefix import SoftPrompt
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     learned = load_prompt(options.prompt, lm)
     if not isinstance(learned.prefix, SoftPrompt):
         raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
-    tell_warnings(options.prompt, learned.warnings)
+    tell_warnings(options.prompt, learned)
     found = nearest(learned.prefix.vectors.detach(), lm.vocabulary, options.k)
     tokens, lines = [], []
     for position, (ids, cosines, distances) in enumerate(zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)):
@@ -41,5 +41,5 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         ]
         tokens.append({"position": position, "nearest": row})
         lines.append(f"{position:3d}  " + "  ".join(f"{entry['token']!r} {entry['cosine']:.2f}" for entry in row))
-    caveat = "Nearest tokens mostly tell where a prompt started: `python -m app report` puts them beside the control."
-    return {"tokens": tokens}, "\n".join([*lines, caveat])
+    caveat = "Nearest tokens mostly show where training started: `python -m app report` shows them next to the control."
+    return Outcome({"tokens": tokens}, "\n".join([*lines, caveat]))

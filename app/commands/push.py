@@ -1,10 +1,10 @@
-"""python -m app push: put a saved prompt on the Hugging Face Hub, with the login of whoever runs it."""
+"""python -m app push: put a saved prompt on the Hugging Face Hub, with your own login."""
 
 import argparse
-from typing import Any
 
-from app.commands.options import command, tell
+from app.commands.options import Outcome, tell
 
+HELP = "put a saved prompt on the Hugging Face Hub, with your own login"
 EXAMPLES = """  hf auth login
   python -m app push my-prompt my-name/my-prompt --private
   python -m app push my-prompt my-name/my-prompt --run
@@ -13,17 +13,16 @@ Uploaded are the adapter, recipe.json and the model card. run.json holds rows of
 it stays here unless you ask for it with --run."""
 
 
-def add(commands: Any) -> None:
-    made = command(commands, "push", "put a saved prompt on the Hugging Face Hub, with your own login", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("dir", metavar="DIR", help="a folder that was saved here or by PEFT")
     made.add_argument("repo", metavar="REPO", help="its name on the Hub, owner/name; made if it isn't there")
     made.add_argument("--private", action="store_true", help="for your eyes only, where it is made anew")
     made.add_argument("--run", action="store_true", help="also upload run.json, which holds rows of your data")
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def run(options: argparse.Namespace) -> Outcome:
     from core.runs.hub_prompts import push
 
     tell("uploading …")
     pushed = push(options.dir, options.repo, options.private, options.run)
-    return {"url": pushed.url, "files": list(pushed.files)}, f"{pushed.url}\n{', '.join(pushed.files)}"
+    return Outcome({"url": pushed.url, "files": list(pushed.files)}, f"{pushed.url}\n{', '.join(pushed.files)}")

@@ -1,24 +1,22 @@
 """python -m app record: train the recipes of the recorded runs, and write what the page shows of them."""
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any
 
-from app.commands.options import add_model, command, load
+from app.commands.options import Outcome, add_model, load, tell
 from core.errors import LabError, shown
 
+HELP = "make the recorded runs that the page shows, from assets/recordings/recipes.json"
 EXAMPLES = "  python -m app record --dtype float32\n  python -m app record past-tense --out my-recordings"
 
 
-def add(commands: Any) -> None:
-    made = command(commands, "record", "make the recorded runs that the page shows, from assets/recordings/recipes.json", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("slug", nargs="*", help="the recordings to make (default: all)")
     made.add_argument("--out", metavar="DIR", help="where to write them (default: assets/recordings)")
     add_model(made)
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def run(options: argparse.Namespace) -> Outcome:
     from core.runs.recordings import FOLDER, listed, make
 
     recipes = {one.slug: one.recipe for one in listed()}
@@ -33,5 +31,5 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         text = make(lm, recipes[slug]).to_json()
         (folder / f"{slug}.json").write_text(text, "utf-8")
         sizes[slug] = len(text.encode())
-        print(f"{slug}: {sizes[slug] / 1000:.0f} kB", file=sys.stderr)
-    return {"out": str(folder), "bytes": sizes}, f"{len(sizes)} recordings in {folder}"
+        tell(f"{slug}: {sizes[slug] / 1000:.0f} kB")
+    return Outcome({"out": str(folder), "bytes": sizes}, f"{len(sizes)} recordings in {folder}")

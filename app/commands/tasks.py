@@ -1,22 +1,21 @@
 """python -m app tasks: list the built-in tasks."""
 
 import argparse
-from typing import Any
 
-from app.commands.options import command
+from app.commands.options import Outcome
+from core.tasks.built_in import slugs
+from core.tasks.load import load_task
 
+HELP = "list the built-in tasks"
 EXAMPLES = """  python -m app tasks
   python -m app tasks --json"""
 
 
-def add(commands: Any) -> None:
-    command(commands, "tasks", "list the built-in tasks", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
+    """It has no options of its own."""
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from core.tasks.built_in import slugs
-    from core.tasks.load import load_task
-
+def run(options: argparse.Namespace) -> Outcome:
     tasks = [load_task(slug) for slug in slugs()]
     rows = [
         {
@@ -30,4 +29,4 @@ def run(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         for t in tasks
     ]
     width = max(len(task.slug) for task in tasks)
-    return {"tasks": rows}, "\n".join(f"{task.slug:{width}}  {task.teaches}" for task in tasks)
+    return Outcome({"tasks": rows}, "\n".join(f"{task.slug:{width}}  {task.teaches}" for task in tasks))

@@ -6,9 +6,11 @@ import threading
 from dataclasses import fields
 from typing import Any
 
-from app.commands.options import TASKS, Outcome, add_model, add_rows, command, contender_row, load, load_task, table, tell, tell_skipped
+from app.commands.options import Outcome, add_model, contender_row, load, table, tell, tell_skipped
+from app.commands.rows import TASKS, add_rows, load_task
 from core.recipe import Recipe, check
 
+HELP = "train a prompt and score it beside handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt
   python -m app train --task capitals --method prefix --steps 40 --lr 0.01
   python -m app train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good" --out reviews
@@ -17,8 +19,7 @@ EXAMPLES = """  python -m app train --task past-tense --out my-prompt
 Ctrl-C ends training, then scores and saves what was learned by then (exit code 130); a second one saves it unscored."""
 
 
-def add(commands: Any) -> None:
-    made = command(commands, "train", "train a prompt and score it beside handcrafted ones", EXAMPLES)
+def add(made: argparse.ArgumentParser) -> None:
     for spec in fields(Recipe):
         if spec.name not in ("model", "dtype"):
             _add_setting(made, spec)
@@ -57,7 +58,7 @@ def _number(kind: type) -> Any:
     return read
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], str] | Outcome:
+def run(options: argparse.Namespace) -> Outcome:
     given = {spec.name: getattr(options, spec.name, None) for spec in fields(Recipe)}
     given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():

@@ -29,7 +29,7 @@ import gradio.routes
 from gradio.utils import get_upload_folder
 
 from core.engine import Engine, Ticket
-from core.errors import LabError, shown
+from core.errors import LabError
 from core.training.training import StepEvent
 
 log = logging.getLogger("soft_prompt_lab")
@@ -441,20 +441,3 @@ def _watched(begin: Callable[[], Iterator[Any]], facts: dict[str, Any]) -> Itera
 
 
 # --- who may come in --------------------------------------------------------------------------------------------------
-
-
-def read_auth(given: list[str]) -> list[tuple[str, str]] | None:
-    """`user:password` texts as pairs, or None for none. LabError for one that isn't like that.
-
-    >>> read_auth(["ada:engine", "bob:a:b"])
-    [('ada', 'engine'), ('bob', 'a:b')]
-    """
-    pairs: list[tuple[str, str]] = []
-    for number, text in enumerate(given, start=1):
-        user, _, password = text.partition(":")
-        if not user.strip() or not password:
-            raise LabError(f"Login {number} is not like user:password: give a name, a colon and a password.")
-        if user.strip() in dict(pairs):
-            raise LabError(f"The user {shown(user)} is named twice: give each one password.")
-        pairs.append((user.strip(), password))
-    return pairs or None

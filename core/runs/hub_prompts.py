@@ -3,7 +3,6 @@
 Only the files that a prompt is read from are fetched, none that is larger than such a file can be, and never a pickle.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from core.models.language_model import LanguageModel
 from core.models.weights import hub_reachable
 from core.runs import saved_adapter as storage
 from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
+from core.runs.prompt_names import NAME, repository
 from core.runs.run_file import LARGEST_RUN
 from core.runs.saved_adapter import LARGEST_JSON, PICKLE, RUN, Learned, check_config, from_files
 
 LARGEST_ADAPTER = 256 * 2**20  # bytes; a K/V prefix of 200 positions on a 70B Llama is 66 MB
-NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 def load(name: str, lm: LanguageModel, template: str = "") -> Learned:
@@ -37,13 +36,9 @@ def load(name: str, lm: LanguageModel, template: str = "") -> Learned:
 
     template: for a prompt without recipe.json. Raises LabError for anything that is not one, or can't be had.
     """
-    if as_path(name).exists():
+    repo = repository(name)
+    if repo is None:
         return storage.load(name, lm, template)
-    repo = name.removeprefix("hub:")
-    if not NAME.fullmatch(repo):
-        raise LabError(
-            f"There is no learned prompt at {shown(name)}: name a folder or zip saved here or by PEFT, or a Hub id (owner/name)."
-        )
     return from_files(fetch(repo, storage.largest_files(lm)), lm, repo, template)
 
 

@@ -27,7 +27,7 @@ def slugs() -> list[str]:
 
 @cache  # a page asks for all of them whenever a task is picked
 def built_in(slug: str) -> Task:
-    return task_of(_built_in_data(slug), f"{slug}.json")
+    return task_of(_built_in_data(slug), f"{slug}.json", distinct=True)
 
 
 @cache

@@ -66,11 +66,12 @@ def task_data(data: bytes, name: str) -> dict[str, Any] | None:
     return found
 
 
-def task_of(data: Mapping[str, Any], name: str) -> Task:
+def task_of(data: Mapping[str, Any], name: str, distinct: bool = False) -> Task:
     """The task of a JSON object as `task_to_json` writes it. Only `train` and `held_out` must be there.
 
     Everything in it is checked: a LabError names the file `name` and what is wrong. Rows whose input stands on an earlier
     side are left out, which the task's notes say. Without `validation`, some rows of `train` are parted off.
+    distinct: no two rows nearly repeat each other, so they need not be compared.
     """
     file = shown(name)
     unknown = next((key for key in data if key not in FIELDS), None)
@@ -88,7 +89,7 @@ def task_of(data: Mapping[str, Any], name: str) -> Task:
         raise LabError(f"Every row of {file} has the same output: there is nothing to learn; add rows with others.")
     template = _text(data, "template", "{input}\nLabel:" if labels else "{input}", LONGEST_TEXT, file)
     _check_prompt(template, f"The template of {file}")
-    task = _without_repeats(sides, labels, "validation" in data and data["validation"] is not None, file)
+    task = _without_repeats(sides, labels, data.get("validation") is not None, distinct, file)
     return replace(
         task,
         slug=_text(data, "slug", stem_of(name), LONGEST_NAME, file),
@@ -143,7 +144,9 @@ def _labels(data: Mapping[str, Any], sides: Mapping[str, Sequence[Example]], fil
     return tuple(labels)
 
 
-def _without_repeats(sides: Mapping[str, Sequence[Example]], labels: tuple[str, ...] | None, has_validation: bool, file: str) -> Task:
+def _without_repeats(
+    sides: Mapping[str, Sequence[Example]], labels: tuple[str, ...] | None, has_validation: bool, distinct: bool, file: str
+) -> Task:
     first, validation, held_out = (_different(sides[side]) for side in ("train", "validation", "held_out"))
     left = sum(map(len, sides.values())) - len(first) - len(validation) - len(held_out)
     notes = [f"{left:,} rows that repeat an earlier input were dropped."] if left else []
@@ -153,7 +156,7 @@ def _without_repeats(sides: Mapping[str, Sequence[Example]], labels: tuple[str, 
         raise LabError(f"Every row of held_out in {file} is among the training rows: nothing is left to test on.")
     learn: tuple[Example, ...] = tuple(first)
     if not has_validation:
-        groups, _ = keep_together(learn, labels is not None)
+        groups = {} if distinct else keep_together(learn, labels is not None)[0]
         learn, steer = part(learn, VALIDATION_SHARE, labels is not None, VALIDATION_MOST, groups)
     return Task("", "", "", learn, steer, report, labels, notes=(*notes, *found, *more))
 

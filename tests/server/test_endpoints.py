@@ -7,8 +7,6 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 import pytest
@@ -182,13 +180,3 @@ def test_the_same_as_mcp_tools(mcp_app):
     assert "'step': 3" in trained.content[0].text
     assert wrong.isError
     assert "There is no task" in wrong.content[0].text
-
-
-def test_mcp_without_its_package_is_one_sentence(monkeypatch, capsys):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "mcp" else found(name, *more))
-    script = run_path(str(Path(__file__).resolve().parent.parent.parent / "app.py"))
-    with pytest.raises(SystemExit) as left:
-        script["main"](["--mcp"])
-    assert left.value.code == 2
-    assert "pip install 'gradio[mcp]'" in capsys.readouterr().err

@@ -355,9 +355,9 @@ def test_help_works_and_names_the_options(capsys, command):
             assert re.search(rf"--{name.replace('_', '-')}\b", out)
 
 
-def test_no_command_is_an_error_with_usage(capsys):
+def test_an_unknown_command_is_an_error_with_usage(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main([])
+        main(["trian"])
     assert stopped.value.code == 2 and "usage" in capsys.readouterr().err
 
 

@@ -1,14 +1,12 @@
-"""The server's edge, without a server: limits, JSON, health, logs that quote nobody, logins."""
+"""The server's edge, without a server: limits, JSON, health, logs that quote nobody."""
 
 import asyncio
-import importlib.util
 import io
 import json
 import logging
 import os
 import socket
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import gradio.queueing
@@ -22,7 +20,7 @@ from starlette.testclient import TestClient
 from tiny_models import make
 
 from app.serving import server
-from app.serving.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_auth, read_json, start_logs
+from app.serving.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_json, start_logs
 from core.engine import Engine
 from core.errors import LabError
 
@@ -315,7 +313,7 @@ def test_a_line_of_the_log_is_one_line():
     assert json.loads(text)["event"] == "two\nlines ü"
 
 
-# --- logins -----------------------------------------------------------------------------------------------------------
+# --- lost connections -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_join_that_nobody_reads_ends_though_nobody_else_comes(monkeypatch):
@@ -346,23 +344,3 @@ def test_a_network_that_is_lost_is_noticed_by_its_silence():
                 line, _ = listening.accept()
                 with line:
                     assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == server.LOST
-
-
-@pytest.mark.parametrize("given", [["ada"], ["ada:"], [":engine"], ["ada:x", ""], ["ada:x", "ada:y"]])
-def test_a_login_that_is_none_is_named(given):
-    with pytest.raises(LabError) as told:
-        read_auth(given)
-    assert ":x" not in str(told.value), "no password is shown"
-
-
-def test_no_login_means_none_and_a_bad_one_ends_with_2(capsys, monkeypatch):
-    assert read_auth([]) is None
-    spec = importlib.util.spec_from_file_location("start", Path(__file__).resolve().parents[3] / "app.py")
-    start = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(start)
-    for arguments, environment in ((["--auth", "nobody"], ""), ([], "ada:x,bob")):
-        monkeypatch.setenv("SOFT_PROMPT_LAB_AUTH", environment)
-        with pytest.raises(SystemExit) as end:
-            start.main(arguments)
-        assert end.value.code == 2
-        assert capsys.readouterr().err.startswith("error: Login ")

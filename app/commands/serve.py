@@ -1,0 +1,135 @@
+"""python -m app, without a command: the page. Options and environment -> model -> page -> launch."""
+
+import argparse
+import gc
+import importlib.util
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from app.commands.options import load_quietly
+from core.errors import LabError, shown
+
+if TYPE_CHECKING:
+    from core.models.language_model import LanguageModel
+
+
+def own_host() -> str:
+    """The default address to listen on: this machine's own; on a Space all of them, since its proxy is elsewhere."""
+    return os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
+
+
+def zero_gpu() -> bool:
+    """Whether this is a Space that is lent a GPU for seconds at a time (docs/spaces.md)."""
+    asked = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package itself reads it
+    return asked and importlib.util.find_spec("spaces") is not None
+
+
+def add(options: Any) -> None:
+    """The options, with defaults from the environment variables that hosts set."""
+    options.add_argument("--model", default=os.environ.get("SOFT_PROMPT_LAB_MODEL", ""), help="a Hub id or a local folder")
+    options.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
+    options.add_argument(
+        "--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)"
+    )
+    options.add_argument("--host", default=own_host(), help="address to listen on (default 127.0.0.1; on a Space 0.0.0.0)")
+    options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
+    options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
+    options.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools (needs gradio[mcp])")
+    options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
+    options.add_argument(
+        "--auth",
+        action="append",
+        metavar="USER:PASSWORD",
+        help="a login that visitors need; may be repeated (or SOFT_PROMPT_LAB_AUTH, separated by commas)",
+    )
+    options.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on standard error (default info)"
+    )
+
+
+def read_auth(given: list[str]) -> list[tuple[str, str]] | None:
+    """`user:password` texts as pairs, or None for none. LabError for other text.
+
+    >>> read_auth(["ada:engine", "bob:a:b"])
+    [('ada', 'engine'), ('bob', 'a:b')]
+    """
+    pairs: list[tuple[str, str]] = []
+    for number, text in enumerate(given, start=1):
+        user, _, password = text.partition(":")
+        if not user.strip() or not password:
+            raise LabError(f"Login {number} is not like user:password: give a name, a colon and a password.")
+        if user.strip() in dict(pairs):
+            raise LabError(f"The user {shown(user)} is named twice: give each one password.")
+        pairs.append((user.strip(), password))
+    return pairs or None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Open the page and serve it until Ctrl-C. LabError for an option that can't be used."""
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        raise LabError("--mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.")
+    given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
+    auth = read_auth(options.auth or (given.split(",") if given else []))
+
+    # The libraries make a million objects that stay. Searching them for garbage again and again took 2 of the 9 seconds to the page,
+    # and half a second each time later: so collection is off until the model is loaded, and then leaves these objects out.
+    gc.disable()
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no request leaves the machine
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    lent = zero_gpu()
+    if lent:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
+        from app.serving import zerogpu  # takes CUDA's place, so before torch is loaded
+
+        options.device = "cpu"
+        options.dtype = "float32" if options.dtype in ("fast", "auto") else options.dtype  # as those choose for its GPUs
+
+    from starlette.middleware import Middleware
+
+    from app.components import widgets
+    from app.components.theme import STYLE, THEME
+    from app.pages.page import build
+    from app.serving import server
+    from app.sessions.lab import Lab
+    from app.view import links
+    from core.models.weights import DEFAULT_MODEL
+
+    server.start_logs(options.log_level)
+    serving = threading.Event()
+
+    def load() -> "LanguageModel":
+        serving.wait()  # the page first: both at once would take turns
+        try:
+            lm = load_quietly(options.model, options.device, options.dtype)
+        finally:
+            gc.freeze()
+            gc.enable()
+        if lent:
+            zerogpu.lend(lm)
+        server.log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
+        return lm
+
+    lab = Lab(load, options.model or DEFAULT_MODEL, options.dtype)
+    server.log_jobs(lab.engine)
+    page = build(lab, options.allow_hub)
+    edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
+    try:
+        page.launch(
+            server_name=options.host,
+            server_port=options.port,
+            share=options.share,
+            auth=auth,
+            theme=THEME,
+            css_paths=[STYLE],
+            head=widgets.head(links.HIDEABLE),
+            app_kwargs={"middleware": [edge]},
+            mcp_server=options.mcp,
+            prevent_thread_lock=True,
+            **server.LAUNCH,
+        )
+        serving.set()
+        server.notice_lost(page)
+        page.block_thread()
+    except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
+        raise LabError(f"The page can't be opened on {options.host}:{options.port} ({error}): choose another --port.") from error
