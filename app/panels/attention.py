@@ -23,8 +23,8 @@ CHECKED = 24  # tokens that Petrov's identity is checked on
 
 class AttentionPanel(Panel):
     name, title, button = "attention", "Attention to the prompt", "Look"
-    sees = "From the position that must say the answer: the share of attention that goes to the prompt, for every layer and head, beside a handcrafted prompt’s."
-    doubt = "what matters: a position may draw attention and change nothing, as the first one does in most heads whatever stands there; so it is shown apart."
+    sees = "From the token just before the answer: the share of attention on the prompt, for every layer and head, compared with a handcrafted prompt."
+    doubt = "that attention means importance: a position may get attention and change nothing. In most heads the first position does, whatever it holds, so it has its own column."
 
     def make_settings(self) -> dict[str, Any]:
         return {
@@ -50,9 +50,9 @@ class AttentionPanel(Panel):
         best = best_written(look.run)
         rows = common_rows(task.held_out, [mine, *([best] if best else [])])[:ROWS]
         start = started(lm, mine, look.start) if look.start is not None else None
-        everybody = [one for one in (mine, start, best) if one]
-        yield len(everybody) * len(rows) + 1
-        for contender in everybody:
+        contenders = [one for one in (mine, start, best) if one]
+        yield len(contenders) * len(rows) + 1
+        for contender in contenders:
             yield from attention_of(lm, contender, rows, task.labels, most=ROWS, count=mine.prefix.virtual_tokens)
         ids = lm.tokenise(" ".join(row.input for row in rows))[:CHECKED]
         yield petrov(lm, mine.prefix, ids), petrov(lm, start.prefix, ids) if start else None
@@ -83,7 +83,7 @@ def _table(found: list[Attention]) -> str:
     return (
         f"<div class='wide'><table class='said csv'><caption>Where attention goes, mean over all layers and heads, {found[0].n} rows</caption><thead><tr>"
         f"<th scope='col'>prompt</th><th scope='col'>its positions</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        "<p class='note'>The start is the control: it has learned nothing. A longer prompt draws more, so compare prompts of one length.</p>"
+        "<p class='note'>The start is the control: it has learned nothing. Longer prompts get more attention, so compare prompts of equal length.</p>"
     )
 
 
@@ -91,13 +91,13 @@ def identity(residual: np.ndarray, start: np.ndarray | None) -> str:
     """Petrov's identity by layer, in words. start: the same for the untrained start."""
     deeper = f"{residual[1:].max():.2f}" if len(residual) > 1 else "0"
     beside = (
-        f" (the untrained start’s by {start[1:].max():.2f}, so that alone is no sign of learning)"
+        f" (the untrained start’s by {start[1:].max():.2f}, so this alone does not show learning)"
         if start is not None and len(start) > 1
         else ""
     )
     return (
         "<p class='note'><b>What a prefix can’t change</b> (Petrov et al. 2023): given the same inputs and positions, it only takes attention "
-        "away from the input’s tokens and leaves their proportions as they were, A′<sub>ij</sub> = A<sub>ij</sub> (1 − Σ<sub>p</sub> A′<sub>ip</sub>). "
-        f"Checked here on a few inputs in a row: in layer 0 the two sides differ by at most {residual[0]:.1e}; in deeper layers by up to {deeper}{beside}, "
-        "since there the inputs themselves have changed.</p>"
+        "from the input’s tokens and keeps their proportions, A′<sub>ij</sub> = A<sub>ij</sub> (1 − Σ<sub>p</sub> A′<sub>ip</sub>). "
+        f"Checked here on a few inputs joined together: in layer 0 the two sides differ by at most {residual[0]:.1e}; in deeper layers by up to {deeper}{beside}, "
+        "since their inputs have already changed.</p>"
     )

@@ -1,4 +1,4 @@
-"""Between prompts: a straight line from one to another, vectors moved from one into another, and how alike all vectors are."""
+"""Between prompts: the straight line from one to another, vectors moved from one into another, and the similarity of all vectors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,10 +28,10 @@ START, WRITTEN = "its own start", "words of: "
 class BetweenPanel(Panel):
     name, title, button = "between", "Between prompts", "Go"
     sees = (
-        "What happens on the straight line from this prompt to another; or which of its vectors, put into a prompt for another task, take the "
-        "behaviour along: a causal reading, where nearest tokens are only a likeness."
+        "Accuracy along the straight line from this prompt to another; or which of its vectors, put into a prompt for another task, carry the "
+        "behaviour with them: that tests cause, where nearest tokens only show similarity."
     )
-    doubt = "that vectors which carry a task do so alone: they were trained together; the dotted control shows what losing the other’s vectors costs by itself."
+    doubt = "that a vector carries a task alone: vectors are trained together. The dotted control shows the cost of losing the other prompt’s vectors."
 
     def make_settings(self) -> dict[str, Any]:
         return {
@@ -62,7 +62,7 @@ class BetweenPanel(Panel):
         if how == MOVE:
             if run is None:
                 raise LabError(
-                    "Vectors can be put into another learned prompt only: choose another run, best of another task and the same length."
+                    "Vectors can only be put into another learned prompt: choose another run, best one for another task and of the same length."
                 )
             control = None
             if (start := look.start) is not None:
@@ -81,7 +81,7 @@ class BetweenPanel(Panel):
             return put_in(lm, mine, "its start", look.start)
         prompt = next((one for one in rivals(look.task) if WRITTEN + one.name == name), None)
         if prompt is None:
-            raise LabError("There is no such prompt here: choose one of the list.")
+            raise LabError("There is no such prompt here: choose one from the list.")
         return put_in(lm, mine, prompt.name, written_prefix(lm, prompt.template, mine.prefix.virtual_tokens))
 
     def view(self, look: Look, findings: Findings | None) -> View:

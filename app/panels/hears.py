@@ -1,4 +1,4 @@
-"""What the model hears: what it would say after the prompt alone, layer by layer, and how it would go on."""
+"""What the prompt alone makes the model say: next tokens layer by layer, and continuations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +18,8 @@ MINE, START, RANDOM = "the learned prompt", "its start, untrained", "its start, 
 
 class HearsPanel(Panel):
     name, title, button = "hears", "What the model hears", "Listen"
-    sees = "With no input at all: which word the model would say next at each position of the prompt, read after every layer, and how it would go on from there."
-    doubt = "what the prompt means to the model: layers before the last were never trained to be read so, and a prompt trained for inputs was never meant to stand alone."
+    sees = "Without any input: the next word that the model would say at each position of the prompt, read after every layer, and how it would continue."
+    doubt = "that this is what the prompt means: only the last layer was trained to be read this way, and the prompt was trained to be followed by an input."
 
     def make_settings(self) -> dict[str, Any]:
         return {"whose": gr.Dropdown([MINE, START, RANDOM], value=MINE, label="prompt", elem_id="hears-whose", min_width=240)}
@@ -51,4 +51,4 @@ def _said(found: list[Continuation]) -> str:
         f"<tr><th scope='row'>{'most likely' if one.kind == 'greedy' else f'sampled, {one.number + 1}'}</th><td>{show.safe(show.visible(one.text))}</td></tr>"
         for one in found
     )
-    return f"<table class='said csv'><caption>How the model goes on from the prompt alone</caption><tbody>{rows}</tbody></table>"
+    return f"<table class='said csv'><caption>How the model continues from the prompt alone</caption><tbody>{rows}</tbody></table>"

@@ -1,4 +1,4 @@
-"""K/V prefixes layer by layer: how long their keys and values are, and what each layer's are worth."""
+"""K/V prefixes layer by layer: the length of their keys and values, and the cost of leaving out each layer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +15,8 @@ from core.probes.layers import LayerEffect, leave_layers_out
 
 class LayersPanel(Panel):
     name, title, button = "layers", "A K/V prefix, layer by layer", "Leave layers out"
-    sees = (
-        "How long the prefix’s keys and values are against those of real words, and what it costs to leave out one layer of it at a time."
-    )
-    doubt = "that a long key or value matters: norms say nothing of direction; and layers stand in for each other, so single costs don’t add up."
+    sees = "The length of the prefix’s keys and values compared with those of real words, and the cost of leaving out one layer at a time."
+    doubt = "that a long key or value matters: its length says nothing about its direction. And layers can replace each other, so single costs don’t add up."
 
     def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
         mine = look.learned
@@ -33,9 +31,7 @@ class LayersPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if look.soft:
-            return View(
-                "<p class='note'>A soft prompt has no layers of its own: it is vectors before the first one. Train a K/V prefix to see it here.</p>"
-            )
+            return View("<p class='note'>A soft prompt has vectors only before the first layer. Train a K/V prefix to see it here.</p>")
         if not findings:
             return View("")
         ratio = next((item for item in findings.items if isinstance(item, np.ndarray)), None)

@@ -1,4 +1,4 @@
-"""Nearest tokens: what each vector is near, now and at every step, beside what random moves of the same lengths are near."""
+"""Nearest tokens of each vector, now and at every step, next to those of the control, moved equally far at random."""
 
 import numpy as np
 
@@ -9,20 +9,20 @@ from core.inspection.nearest import share_farther, share_less_alike, share_short
 from core.runs.record import RunRecord
 
 NO_WORDS = (
-    "<p class='note'>A K/V prefix is keys and values inside every layer: it was never a word embedding, so there is no vocabulary to "
-    "project it on. See where its keys and values lie among those of real words instead.</p>"
+    "<p class='note'>A K/V prefix is keys and values inside every layer, not word embeddings, so it has no nearest tokens. "
+    "See where its keys and values lie among those of real words instead.</p>"
 )
 
 
 class NearestPanel(Panel):
     name, title, open, follows, text_first = "nearest", "Nearest tokens", True, True, True
     sees = (
-        "The words whose embeddings lie nearest to each vector, how near that is for this vocabulary, and whether the nearest word ever "
-        "changed while it trained."
+        "The words whose embeddings are nearest to each vector, how near that is for this vocabulary, and whether the nearest word ever "
+        "changed during training."
     )
     doubt = (
-        "what the vector does: the control in violet starts at the same words, moves just as far in random directions, has learned "
-        "nothing, and is mostly near the same words."
+        "that these words say what a vector does: the control (violet) starts at the same words, moves equally far at random, has learned "
+        "nothing, and mostly has the same nearest words."
     )
 
     def view(self, look: Look, findings: Findings | None) -> View:
@@ -65,9 +65,9 @@ def table(record: RunRecord, step: int, chosen: int | None) -> str:
     heads = ("nearest (cosine)", "nearest (L2)", "at the start", "moved at random", "random vector")
     head = "".join(f"<th scope='col'>{name}</th>" for name in heads)
     told = (
-        "“Nearer than 40 %”: than 40 % of the vocabulary’s own words are to their nearest neighbour. Violet, moved at random: the start "
-        "moved by the same lengths, its nearest token and in how many of the draws it is still the start’s. Random vector: drawn with the "
-        "vocabulary’s own mean and covariance."
+        "“Nearer than 40 %”: 40 % of the vocabulary’s words are farther from their own nearest neighbour. Violet, moved at random: the start "
+        "moved equally far, with its nearest token and the number of draws in which that is still the start’s. Random vector: drawn with the "
+        "vocabulary’s mean and covariance."
     )
     return (
         f"<p class='note'>{show.nearest_verdict(record, step)} {_ever(record)}</p>"

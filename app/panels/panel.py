@@ -1,7 +1,7 @@
 """What all panels of the Inspect page share: layout, up to three runs side by side, and experiments that fill in as they go.
 
 A panel is one file of app.panels: what it shows of one run (`view`), and, where that needs the model, the experiment behind its
-button (`job`). What an experiment found is kept by the prompt, the task and the settings, so nobody waits for it twice.
+button (`job`). Findings are kept by prompt, task and settings, so an experiment runs only once.
 """
 
 import hashlib
@@ -182,7 +182,7 @@ class Look:
 
 
 class Panel(ABC):
-    """One analysis on the page. sees: what one sees; doubt: what it doesn't prove; each one sentence of plain HTML.
+    """One analysis on the page. sees: what it shows; doubt: what it does not show; each one sentence of plain HTML.
 
     button: the label of the button that starts its experiment; "" where there is none. follows: it is painted anew while the
     scrubber moves. text_first: what it says stands above its figure. automatic: its experiment starts by itself as a setting is changed, where it is needed. by_step: the
@@ -234,7 +234,7 @@ class Panel(ABC):
 
     def build(self) -> None:
         with gr.Accordion(self.title, open=self.open, elem_id=f"panel-{self.name}", elem_classes="panel"):
-            html(f"<p class='note sees'>{self.sees} <b>What it can’t tell:</b> {self.doubt}</p>")
+            html(f"<p class='note sees'>{self.sees} <b>Don’t conclude</b> {self.doubt}</p>")
             with gr.Row(elem_classes="panel-controls"):
                 self.controls = self.make_settings()
                 if self.button:
@@ -320,7 +320,7 @@ class Panel(ABC):
         for run in runs:
             try:
                 if run.busy:
-                    raise LabError("This run is still going on: wait for its end, or stop it.")
+                    raise LabError("This run is still training: wait until it ends, or stop it.")
                 look = self.look(session, run, runs)
                 key = self._key(look)
             except LabError as error:
@@ -332,9 +332,7 @@ class Panel(ABC):
 
             def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Any]:
                 if look.record.recorded and look.record.base.get("weights") != lm.weights_hash:
-                    raise LabError(
-                        "This recording was made with other weights than the model that is loaded here: train a prompt live for this."
-                    )
+                    raise LabError("This recording used other weights than the loaded model: train a prompt live for this.")
                 yield from self.job(lm, look, ticket)
 
             def take(event: Any, findings: Findings = findings, key: tuple = key) -> None:

@@ -20,10 +20,10 @@ WALK, WORDS = "a random walk of the same step lengths", "words of prompts and an
 
 class PlanePanel(Panel):
     name, title, open, follows, automatic, by_step = "plane", "Where the vectors are (PCA)", True, True, True, False
-    sees = "The vectors in the plane of the largest differences among the vectors that you choose, and each one’s path through training."
+    sees = "The vectors, and their paths through training, in the plane with the largest differences among the vectors that you choose."
     doubt = (
-        "how near things really are: a plane of hundreds of dimensions hides most of every vector, and the path of a random walk looks "
-        "just as smooth and orderly in its own plane."
+        "that points that look close are close: a flat picture hides most of each vector’s hundreds of dimensions. And a random walk looks "
+        "just as smooth in its own plane."
     )
 
     def make_settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Do seeds meet? The same recipe from other starts and in other orders: are the vectors alike, and are the answers?"""
+"""Do different runs find the same vectors? The same recipe from other starts and in other orders of the rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,14 @@ from core.probes.seeds import Meeting, meet
 
 
 class SeedsPanel(Panel):
-    name, title, button, by_step = "seeds", "Do seeds meet?", "Train four more seeds", False
+    name, title, button, by_step = "seeds", "Do different runs find the same vectors?", "Train four more seeds", False
     sees = (
-        "The same recipe from two other starts and in two other orders of the rows: how alike the vectors become, each matched with its "
+        "The same recipe from two other starts and in two other orders of the rows: how similar the vectors become, each matched with its "
         "best partner, and how often the prompts give the same answers."
     )
     doubt = (
-        "that there is one solution: partners are chosen to be alike, so unrelated vectors score above 0 too; compare with the starts, and "
-        "with the starts moved as far at random."
+        "that there is only one solution: partners are chosen to be similar, so even unrelated vectors score above 0. Compare with the starts, "
+        "and with the starts moved equally far at random."
     )
 
     def key(self, look: Look) -> tuple:
@@ -50,8 +50,8 @@ class SeedsPanel(Panel):
             mean = {name: sum(getattr(one, name) for one in apart) / len(apart) for name in ("matched", "control", "agreement")}
             met = mean["matched"] > mean["control"] + 0.1
             verdict = (
-                f"<p class='note'>From other starts the vectors match at {mean['matched']:.2f} on average, random moves of the same lengths at "
-                f"{mean['control']:.2f}: {'they have come nearer than chance' if met else 'they have not met'}; yet the prompts agree on "
+                f"<p class='note'>From other starts the vectors match at {mean['matched']:.2f} on average, random moves of equal length at "
+                f"{mean['control']:.2f}: {'more than by chance' if met else 'they found different vectors'}. The prompts agree on "
                 f"{show.percent(mean['agreement'])} of the held-out rows.</p>"
             )
         heads = ("the two share", "cosine, same place", "matched", "matched, at random", "matched, starts", "same answers", "% right")

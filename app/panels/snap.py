@@ -1,4 +1,4 @@
-"""Snap to words: the nearest tokens in place of the vectors, scored. What is left of the gain?"""
+"""Snap to words: the accuracy with the nearest tokens instead of the vectors, and the share of the gain that is left."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,10 +24,10 @@ ALL, EACH = "all at once", "one at a time"
 class SnapPanel(Panel):
     name, title, open, button = "snap", "Snap to words: are the nearest tokens enough?", True, "Snap and score"
     sees = (
-        "The nearest word in place of each vector, scored on the held-out rows; if the words carried the meaning, the snapped prompt "
-        "would answer like the trained one."
+        "The nearest word instead of each vector, scored on the held-out rows. If the words carried the meaning, the snapped prompt "
+        "would answer like the learned one."
     )
-    doubt = "that no words would do: these are the nearest ones, not the best ones; and the controls, which learned nothing, show what any such prompt gets."
+    doubt = "that no words would work: these are the nearest words, not the best ones. The controls, which learned nothing, show what any such prompt gets."
 
     def make_settings(self) -> dict[str, Any]:
         return {"how": gr.Radio([ALL, EACH], value=ALL, label="snap", elem_id="snap-how", min_width=220)}
@@ -64,7 +64,7 @@ class SnapPanel(Panel):
 
 
 def kept(scores: dict[str, Score]) -> str:
-    """How much of the gain over no prompt the snapped words keep, as a sentence."""
+    """The share of the gain over no prompt that the snapped words keep, as a sentence."""
     soft = next((score for score in scores.values() if score.kind == "soft"), None)
     words = next((score for score in scores.values() if score.name.startswith("snapped")), None)
     none = next((score for score in scores.values() if score.kind == "none"), None)

@@ -1,4 +1,4 @@
-"""What each vector does: leave it out, put something else in its place, keep it alone, scale, swap; and what that costs."""
+"""The effect of each vector: leave it out, replace it, keep it alone, scale or swap it, and measure the cost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,10 +27,10 @@ HELPFUL = "which could be left out?"
 
 class VectorsPanel(Panel):
     name, title, open, button = "vectors", "What each vector does", True, "Change and score"
-    sees = "One change at a time, scored on the same rows: how much the loss rises or falls, and how many more or fewer answers are right."
+    sees = "One change at a time, scored on the same rows: how much the loss changes, and how many more or fewer answers are right."
     doubt = (
-        "what a vector means: vectors work together, and leaving one out also moves all later positions; so look at replacing as well, and "
-        "at what replacing it by its own start costs."
+        "that a vector has a meaning of its own: vectors work together, and leaving one out also moves all later positions. So also try "
+        "replacing it, for example by its own start."
     )
 
     def make_settings(self) -> dict[str, Any]:
@@ -73,7 +73,9 @@ def _removals(found: list[Removal], whole: bool, chosen: int | None) -> str:
     picked = [one for one in latest.values() if one.chosen]
     verdict = ""
     if whole and not picked:
-        verdict = f"No vector’s removal clearly lowers the loss on validation rows (Holm-corrected over {len(latest)}): none is in the way."
+        verdict = (
+            f"No vector’s removal clearly lowers the loss on validation rows (Holm-corrected over {len(latest)}): no vector is harmful."
+        )
     elif picked:
         held = "; ".join(
             f"without vector {one.vector + 1} the loss on held-out rows changes by {one.held_out.loss_change:+.2f} nats "
@@ -81,7 +83,7 @@ def _removals(found: list[Removal], whole: bool, chosen: int | None) -> str:
             for one in picked
             if one.held_out
         )
-        verdict = f"Chosen on validation rows, looked at once on held-out rows: {held}."
+        verdict = f"Chosen on validation rows, scored once on held-out rows: {held}."
     rows = "".join(
         f"<tr{' class=lit' if chosen == one.vector else ''}><th scope='row'><button type='button' class='number' data-token='{one.vector}'>{one.vector + 1}"
         f"</button></th><td class='num'>{one.validation.loss_change:+.3f}</td><td class='num'>{100 * one.validation.accuracy_change:+.0f}</td>"

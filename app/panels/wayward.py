@@ -1,4 +1,4 @@
-"""Wayward prompts: a prompt that reads as any sentence one likes, and solves the task all the same."""
+"""Wayward prompts: vectors whose nearest tokens spell any sentence, and that still do the task."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +20,12 @@ MOST_WEIGHTS = 6
 
 
 class WaywardPanel(Panel):
-    name, title, button, by_step = "wayward", "A prompt that says what you like, and does the task", "Train them", False
+    name, title, button, by_step = "wayward", "Make the vectors spell any sentence", "Train them", False
     sees = (
-        "Prompts trained on this task while they are pulled to your sentence (Khashabi et al. 2021), some started at it, some elsewhere: "
-        "where they are filled in, their nearest tokens read exactly as the sentence."
+        "Wayward prompts (Khashabi et al. 2021): trained on this task while they are pulled to your sentence, some started at it, some elsewhere. "
+        "Filled markers spell your sentence exactly."
     )
-    doubt = "that the sentence has anything to do with the task: that is the point. What a prompt reads as and what it does are two things."
+    doubt = "that the sentence has anything to do with the task. The words near a prompt do not show what it does."
 
     def make_settings(self) -> dict[str, Any]:
         return {
@@ -54,7 +54,7 @@ class WaywardPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:
-            return View("<p class='note'>A K/V prefix has no nearest tokens, so it reads as nothing: train a soft prompt for this.</p>")
+            return View("<p class='note'>A K/V prefix has no nearest tokens: train a soft prompt for this.</p>")
         if not findings:
             return View("")
         runs = [item for item in findings.items if isinstance(item, Wayward)]
@@ -83,12 +83,12 @@ def _told(runs: list[Wayward], scored: list[Score], look: Look) -> str:
     final = next((score for score in scored if score.name == best.contender.name), None)
     if final is None:
         return (
-            f"<p class='note big'>So far: a prompt whose nearest tokens read <q>{show.safe(best.text.strip())}</q> gets "
+            f"<p class='note big'>So far: a prompt whose nearest tokens spell <q>{show.safe(best.text.strip())}</q> gets "
             f"<b>{show.percent(best.score.accuracy)}</b> of {best.score.n} validation rows right.</p>"
         )
     low, high = (100 * end for end in final.interval)
     return (
-        f"<p class='note big'>This prompt’s nearest tokens read <q>{show.safe(best.text.strip())}</q>, and it gets "
+        f"<p class='note big'>This prompt’s nearest tokens spell <q>{show.safe(best.text.strip())}</q>, and it gets "
         f"<b>{show.percent(final.accuracy)}</b> of {final.n} held-out rows of “{show.safe(look.task.name)}” right ({low:.0f}–{high:.0f}).</p>"
     )
 
@@ -110,11 +110,11 @@ def _table(runs: list[Wayward], chosen: int | None) -> str:
         f"<th scope='col' class='num'>{name}</th>" for name in ("kept (cosine)", "kept (L2)", "squared distance", "validation rows right")
     )
     return (
-        f"<div class='wide'><table class='said csv'><caption>What each prompt reads as</caption><thead><tr><th scope='col'>prompt</th>"
+        f"<div class='wide'><table class='said csv'><caption>What each prompt spells</caption><thead><tr><th scope='col'>prompt</th>"
         f"<th scope='col'>its nearest tokens</th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
 def _bars(scored: list[Score], written: list[str]) -> str:
     rows = [score_row(score, samples=False) for score in scored]
-    return show.bars(rows, "On held-out rows, scored once; which prompt was chosen on validation rows", written) if rows else ""
+    return show.bars(rows, "On held-out rows, scored once; the prompt was chosen on validation rows", written) if rows else ""

@@ -129,7 +129,7 @@ def paths(view: PathView, step: int, chosen: int | None, dimensions: int, walk: 
     seen, walked = 100 * view.seen[:dimensions].sum(), 100 * view.walk_seen[:dimensions].sum()
     title = f"This plane shows {seen:.0f} % of how the {what} vary along the run; each vector on average {100 * (1 - hidden.mean()):.0f} %"
     note = f"PCA fitted on {BASES[view.basis]}; its axes hold {explained[:dimensions].sum():.0f} % of that. Hollow: the start; filled: step {view.steps[at]}."
-    note += f" Crosses: the start moved as far at random. A random walk of the same step lengths puts {walked:.0f} % into the first {dimensions} components of its own PCA"
+    note += f" Crosses: the start moved equally far at random. A random walk of the same step lengths puts {walked:.0f} % into the first {dimensions} components of its own PCA"
     note += ", dotted here." if walk else "."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
@@ -166,7 +166,7 @@ def wayward(runs: Sequence[Wayward], line: float | None) -> dict[str, Any] | Non
     title = "None of these prompts reads exactly as the sentence"
     if best:
         title = f"{len(reading)} of {len(runs)} prompts read exactly as the sentence; the best of them gets {percent(best.score.accuracy)}"
-    note = "Filled: its nearest tokens are exactly the sentence’s. Hollow: they are not. γ: how strongly it was pulled."
+    note = "Filled markers spell your sentence exactly; hollow ones don’t. γ: how strongly it was pulled."
     return {"title": title, "note": note + (" Dashed: the best handcrafted prompt." if shapes else ""), "data": traces, "layout": layout}
 
 
@@ -273,7 +273,7 @@ def attention(learned: Attention, written: Attention | None, head: tuple[int, in
     title = f"{percent(float(share.mean()))} of the attention goes to the prompt, {percent(float(learned.shares.sink.mean()))} to the very first position"
     if written:
         title += f"; a handcrafted prompt gets {percent(float(written.shares.prefix.mean()))} on {len(written.tokens)} tokens"
-    note = "From the position that must say the answer, mean over rows. The first position draws attention whatever stands there, so it is left out of the prompt’s share."
+    note = "From the token just before the answer, mean over rows. The first position gets attention whatever it holds, so the prompt’s share leaves it out."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
 
@@ -314,7 +314,7 @@ def lens(found: Lens, chosen: int | None) -> dict[str, Any]:
         f"“{token(found.texts[int(i)])}” {100 * share:.0f} %"
         for i, share in zip(found.ids[-1, -1][:3], found.probability[-1, -1], strict=False)
     )
-    note = "Logit lens: each layer’s state read through the model’s own last norm and output head. Only the top row is what the model says; middle layers were never trained to be read so."
+    note = "Logit lens: each layer’s state read through the model’s own last norm and output head. Only the top row is what the model says: only the last layer was trained to be read this way."
     return {"title": f"After the prompt alone, the model would say: {last}", "note": note, "data": [trace], "layout": layout}
 
 
@@ -342,13 +342,13 @@ def along(found: Sequence[Along], names: tuple[str, str], hump: float | None) ->
     if hump is not None:
         risen = f"On the way the loss rises {hump:.2f} nats above the straight line between its ends"
         title = risen if hump > 0 else "No hump in the loss on the way"
-    note = f"Held-out rows, {ordered[0].score.n}; lines: 95 % intervals. A hump says that the two don’t lie in one basin of the loss."
+    note = f"Held-out rows, {ordered[0].score.n}; lines: 95 % intervals. A hump means that the two are in different valleys of the loss."
     traces = [{**style, "y": shares, "error_y": error, "yaxis": "y"}, {**style, "y": losses, "yaxis": "y2"}]
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
 
 def transplant(found: Sequence[Patched], names: tuple[str, str], chosen: int | None) -> dict[str, Any] | None:
-    """Accuracy on both tasks as more of one prompt's vectors stand in the other, beside the control's."""
+    """Accuracy on both tasks as more of one prompt's vectors are put into the other, with the control's."""
     if not found:
         return None
     runs = [one for one in found if one.which == tuple(range(len(one.which)))]
@@ -370,7 +370,7 @@ def transplant(found: Sequence[Patched], names: tuple[str, str], chosen: int | N
     if single:
         most = min(single, key=lambda one: one.into_task.accuracy)
         title = f"One vector alone: number {most.which[0] + 1} takes most from {in_order(cut(names[1], 40))} ({percent(most.into_task.accuracy)} left)"
-    note = "Vectors of the first prompt in the second’s places. Dotted: random vectors of the same lengths in the same places: what it costs to lose them."
+    note = "Vectors of the first prompt in the second’s places. Dotted: random vectors of the same lengths in these places, the cost of losing the second’s vectors."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 
 
@@ -401,10 +401,13 @@ def cosines(values: np.ndarray, names: Sequence[str], sizes: Sequence[int], chos
             mark for edge, size in zip(edges, sizes, strict=False) if chosen < size for mark in _lit(int(edges[-1]), int(edge) + chosen)
         ]
     layout = framed(height=460, xaxis={**ticks}, yaxis={**ticks, "autorange": "reversed"}, shapes=shapes)
-    note = (
-        "The vocabulary’s mean is taken off first: all embeddings share a large common direction, which would make everything look alike."
+    note = "The vocabulary’s mean is subtracted first: all embeddings share a large common direction, which would make all vectors look similar."
+    title = (
+        f"Similarity among this prompt’s {len(labels)} vectors"
+        if len(names) == 1
+        else f"Similarity among {len(labels)} vectors of {len(names)} prompts"
     )
-    return {"title": f"How alike {len(labels)} vectors of {len(names)} prompts are", "note": note, "data": [trace], "layout": layout}
+    return {"title": title, "note": note, "data": [trace], "layout": layout}
 
 
 def layer_norms(ratio: np.ndarray) -> dict[str, Any]:
@@ -455,5 +458,5 @@ def layer_effects(found: Sequence[LayerEffect]) -> dict[str, Any] | None:
     )  # fmt: skip
     worst = max(ordered, key=lambda one: one.without.loss_change)
     title = f"Layer {worst.layer} matters most: without it the loss rises {worst.without.loss_change:.2f} nats"
-    note = f"One layer at a time, on {without[0].n} held-out rows; lines: paired 95 % intervals. No query sees the prefix in that layer; all else is as it was."
+    note = f"One layer at a time, on {without[0].n} held-out rows; lines: paired 95 % intervals. In that layer no query sees the prefix; all other layers are unchanged."
     return {"title": title, "note": note, "data": traces, "layout": layout}

@@ -134,7 +134,7 @@ def _nearest(record: RunRecord) -> str:
         )
     return (
         f"<p class='verdict'>{show.nearest_verdict(record, len(record.readings) - 1)}</p><div class='wide'><table class='tokens'><caption>At the end. "
-        "Moved at random: the start, moved as far as training moved it, in random directions.</caption><thead><tr><th scope='col'>vector</th>"
+        "Moved at random: the start, moved as far as training moved it, but in random directions.</caption><thead><tr><th scope='col'>vector</th>"
         "<th scope='col'>nearest (cosine)</th><th scope='col'>at the start</th><th scope='col'>moved at random</th><th scope='col' class='num'>norm</th>"
         f"<th scope='col' class='num'>moved (L2)</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
@@ -153,7 +153,7 @@ def _plane(record: RunRecord) -> dict[str, Any]:
     paths = "" if record.step and len(record.readings) == record.step + 1 else " The path between was not kept."
     figure["note"] = (
         f"PCA of {'the vocabulary' if record.kind == 'soft' else 'the values of real words in the middle layer'} (grey). Hollow: the start; filled: "
-        f"the end; violet crosses: the start moved as far at random. Vectors that look close need not be.{paths if record.start_known else ''}"
+        f"the end; violet crosses: the start moved equally far at random. Points that look close may be far apart.{paths if record.start_known else ''}"
     )
     return figure
 

@@ -19,12 +19,12 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
 )
 MOST_ROWS = 60
 LONGEST = 200
-LIMITS = """* **Other weights.** A prompt belongs to the very weights that it was trained on: on others of the same name or shape, quantised
-  ones too, it may do much worse. Compare the hash.
-* **What it means.** The nearest words of its vectors mostly tell where training started: the same start, moved as far in random
-  directions, is mostly near the same words.
-* **Other rows.** The scores are of held-out rows of one task. The intervals are for rows like these, not for other texts, and not
-  for other seeds."""
+LIMITS = """* **Other weights.** A prompt works with exactly the weights that it was trained on: with others of the same name or
+  shape, for example quantised ones, it may do much worse. Compare the hash.
+* **What it means.** The nearest words of its vectors mostly show only where training started: the same start, moved equally far in random
+  directions, mostly has the same nearest words.
+* **Other rows.** The scores are for held-out rows of one task. The intervals are for rows like these, not for other texts or
+  other seeds."""
 
 
 def hub_name(name: object) -> str:
@@ -53,7 +53,7 @@ def card(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         f"## Scores\n\n{_scores(told.rows('scores'))}",
         f"## How to load it\n\n{_loading(config, told, base)}",
         f"## How it was made\n\n{_made(told, task, recipe)}",
-        f"## What it can’t tell\n\n{LIMITS}",
+        f"## What this does not show\n\n{LIMITS}",
     ]
     return "\n\n".join(parts) + "\n"
 

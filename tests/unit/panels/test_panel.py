@@ -340,7 +340,7 @@ def test_a_run_that_goes_on_is_not_looked_into(lab, runs):
 
     panel = Fake(lab)
     (painted,) = press(panel, Session(), [replace(runs[0], ticket=Going())])
-    assert panel.done == 0 and "still going on" in part(panel, painted, "message")
+    assert panel.done == 0 and "still training" in part(panel, painted, "message")
 
 
 def test_a_recording_of_other_weights_is_not_looked_into(lab, runs):

@@ -148,7 +148,7 @@ def test_nearest_tokens_of_a_prompt_whose_start_is_not_known_have_no_control(lab
 
 def test_a_prefix_has_no_nearest_tokens(lab, prefix):
     view = shown(made(NearestPanel, lab), prefix)
-    assert "never a word embedding" in view.html and view.figure is None
+    assert "not word embeddings" in view.html and view.figure is None
 
 
 # --- the plane --------------------------------------------------------------------------------------------------------------
@@ -210,18 +210,18 @@ def a_meeting(matched, control, same_start=False, same_order=True, agreement=0.7
 def test_seeds_that_match_no_better_than_chance_have_not_met(lab, soft):
     found = [a_meeting(0.3, 0.25), a_meeting(0.3, 0.25), a_meeting(0.99, 0.1, same_start=True)]  # one start: alike by that alone
     html = shown(made(SeedsPanel, lab), soft, found).html
-    assert "match at 0.30 on average, random moves of the same lengths at 0.25: they have not met" in html
+    assert "match at 0.30 on average, random moves of equal length at 0.25: they found different vectors" in html
     assert "agree on 75 %" in html and html.count("<tr>") == 4
 
 
 def test_seeds_that_match_better_have_come_nearer_than_chance(lab, soft):
     html = shown(made(SeedsPanel, lab), soft, [a_meeting(0.5, 0.25)]).html
-    assert "they have come nearer than chance" in html and "60 %, 70 %" in html and ">order<" in html
+    assert "more than by chance" in html and "60 %, 70 %" in html and ">order<" in html
 
 
 def test_orders_alone_give_no_verdict_on_starts(lab, soft):
     html = shown(made(SeedsPanel, lab), soft, [a_meeting(0.99, 0.9, same_start=True, same_order=False)]).html
-    assert "<table" in html and "have not met" not in html and "nearer than chance" not in html and ">start<" in html
+    assert "<table" in html and "found different vectors" not in html and "more than by chance" not in html and ">start<" in html
 
 
 # --- snap to words ----------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def a_removal(vector, adjusted, chosen=False, held_out=None):
 def test_no_vector_is_in_the_way(lab, run):
     found = [a_removal(n, 0.9) for n in (2, 0, 1)]
     html = shown(made(VectorsPanel, lab), run, found, what=HELPFUL, chosen=1).html
-    assert "Holm-corrected over 3): none is in the way" in html and html.count("<tr class=lit>") == 1
+    assert "Holm-corrected over 3): no vector is harmful" in html and html.count("<tr class=lit>") == 1
     assert [int(n) for n in re.findall(r"data-token='(\d)'", html)] == [0, 1, 2]
     assert "none is in the way" not in shown(made(VectorsPanel, lab), run, found, whole=False, what=HELPFUL).html  # too early to say
 
@@ -313,7 +313,7 @@ def test_no_vector_is_in_the_way(lab, run):
 def test_a_vector_in_the_way_is_confirmed_on_held_out_rows(lab, run):
     found = [a_removal(0, 0.9), a_removal(1, 0.01, True, an_effect((1,), -0.25, -0.5, -0.125))]
     html = shown(made(VectorsPanel, lab), run, found, what=HELPFUL).html
-    assert "looked at once on held-out rows: without vector 2 the loss on held-out rows changes by -0.25 nats (-0.50 to -0.12)" in html
+    assert "scored once on held-out rows: without vector 2 the loss on held-out rows changes by -0.25 nats (-0.50 to -0.12)" in html
     assert html.count("<td>yes</td>") == 1 and "none is in the way" not in html
 
 
@@ -415,10 +415,12 @@ def test_cosines_of_all_vectors_begin_with_the_run_that_is_shown(lab, soft, pref
     total, (values, names, sizes) = panel.job(lab.lm, Look(session, soft, 3, {"how": ALIKE, "other": START}), None)
     assert total == 1 and names == [HOSTILE, "other"] and sizes == [3, 3] and values.shape == (6, 6)
     view = shown(panel, soft, [(values, names, sizes)], how=ALIKE, chosen=2)
-    assert view.figure["title"] == "How alike 6 vectors of 2 prompts are"
+    assert view.figure["title"] == "Similarity among 6 vectors of 2 prompts"
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"how": MOVE}, "another learned prompt only"), ({"other": "gone"}, "no such prompt")])
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"how": MOVE}, "only be put into another learned prompt"), ({"other": "gone"}, "no such prompt")]
+)
 def test_another_prompt_that_is_not_there_is_refused(lab, soft, settings, words):
     look = Look(Session(runs=[soft]), soft, 3, DEFAULTS["between"] | settings)
     with pytest.raises(LabError, match=words):
@@ -435,7 +437,7 @@ def test_layers_are_a_matter_of_prefixes(lab, soft, prefix):
     ratio = np.full((2, 2, 2), 1.5)
     effects = [LayerEffect(n, an_effect((), n + 0.5, 0.1, 2.0), None) for n in (0, 1)]
     panel = made(LayersPanel, lab)
-    assert "no layers of its own" in shown(panel, soft, [ratio, *effects]).html
+    assert "only before the first layer" in shown(panel, soft, [ratio, *effects]).html
     first = shown(panel, prefix, [ratio], whole=False)
     assert first.figure["title"].startswith("Norms against real words’: keys 1.50") and first.html == ""
     then = shown(panel, prefix, [ratio, *effects])

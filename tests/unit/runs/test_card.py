@@ -36,7 +36,7 @@ def test_the_card_has_the_hubs_form_and_the_runs_numbers(made):
     for score in made.scores.values():
         low, high = (100 * end for end in score.interval)
         assert f"{100 * score.accuracy:.0f} %" in text and f"{low:.0f}–{high:.0f} %" in text
-    assert "## What it can’t tell" in text
+    assert "## What this does not show" in text
 
 
 def test_front_matter_names_a_base_model_of_the_hub_and_invents_nothing():
@@ -72,7 +72,7 @@ def test_nothing_that_people_typed_is_markup(lm):
     assert not any(token.type in ("html_inline", "image") for token in inside)
     assert [token.attrs["href"] for token in inside if token.type == "link_open"] == ["https://huggingface.co/docs/peft"]
     headings = [blocks[i + 1].content for i, token in enumerate(blocks) if token.type == "heading_open"]
-    assert len(headings) == 5 and headings[1:] == ["Scores", "How to load it", "How it was made", "What it can’t tell"]
+    assert len(headings) == 5 and headings[1:] == ["Scores", "How to load it", "How it was made", "What this does not show"]
     rows = re.findall(r"<tr>.*?</tr>", markdown.render(body), re.DOTALL)
     assert [row.count("<td") for row in rows] == [0, 7]  # a bar in a name makes no new cell
 

@@ -293,7 +293,7 @@ def test_transplanted_vectors_add_up_from_the_first_and_one_alone_is_named():
 def test_cosines_are_grouped_and_the_chosen_vector_lit_in_each_group():
     values = np.eye(5)
     value = known(figures.cosines(values, [HOSTILE, "b"], [3, 2], 2))
-    assert value["title"] == "How alike 5 vectors of 2 prompts are" and value["data"][0]["z"] == values.tolist()
+    assert value["title"] == "Similarity among 5 vectors of 2 prompts" and value["data"][0]["z"] == values.tolist()
     assert value["layout"]["xaxis"]["tickvals"] == [1, 3.5]
     bands = [shape["x0"] + 0.5 for shape in value["layout"]["shapes"] if shape["type"] == "rect"]
     assert bands == [2]  # the second prompt has no third vector
