@@ -5,15 +5,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from app.panels.panel import Findings, Shelf, Step, View
+from app.panels.panel import Findings, Shelf, View
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.view.lesson import Told
 from core import Recipe, Task, load_task
-from core.engine import Ticket
+from core.events import Done, Event, Finding
 from core.models.language_model import LanguageModel
 from core.runs.record import RunRecord, new_record
 from core.runs.training_job import training_job
+from core.ticket import Ticket
 from core.training.training import StepEvent
 
 Settings = Mapping[str, Any]
@@ -34,7 +35,7 @@ class Experiment(ABC):
         return (self.name, json.dumps(settings, sort_keys=True))
 
     @abstractmethod
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         """As of a panel: yields how many findings and `Step`s there will be (an int), then them, and None between pieces."""
 
     @abstractmethod
@@ -57,8 +58,8 @@ class Experiment(ABC):
         base = {"task": task.slug, "model": self.lab.model, "dtype": self.lab.dtype}
         return Recipe.from_dict({**base, **task.recipe, **settings.get("recipe", {}), **more})
 
-    def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Any, None, Run]:
-        """Train the lesson's recipe, or take what an earlier part of a lesson trained with the very same one. Yields `Step`s.
+    def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Event | None, None, Run]:
+        """Train the lesson's recipe, or take what an earlier part of a lesson trained with the very same one. Yields `Done` for each step.
 
         The run's record is yielded first, and grows meanwhile. The same recipe gives the same vectors, so nothing is lost.
         """
@@ -66,10 +67,10 @@ class Experiment(ABC):
         key = ("trained", json.dumps(recipe.to_dict(), sort_keys=True), hash((task.train, task.held_out, task.handcrafted)))
         known = self.shelf.get(key)
         record: RunRecord = known.items[0] if known else new_record(task, recipe)
-        yield record
+        yield Finding(record)
         if not known:
             for event in training_job(lm, task, recipe, self.lab.vocabulary(lm), self.lab.book, record, ticket.stopping.is_set):
-                yield Step() if event is not None and (isinstance(event, StepEvent) or record.losses) else None
+                yield Done() if event is not None and (isinstance(event, StepEvent) or record.losses) else None
             self.shelf.put(key, Findings(items=[record], whole=True, going=False))
         return Run("learned", record, task, recipe)
 

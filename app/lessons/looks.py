@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from app.lessons.experiment import Experiment, Settings, record_of
 from app.panels.nearest import table
@@ -11,13 +10,14 @@ from app.panels.snap import kept
 from app.sessions.contest import learned_contender
 from app.view import figures, inspect_figures, show
 from app.view.lesson import Told, versus
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
 from core.runs.record import score_row
 from core.runs.run import Scored, common_rows, contest, rivals
 from core.scoring.contenders import moved, snapped, started
 from core.scoring.score import Contender, Score
+from core.ticket import Ticket
 
 FEW = 0.2  # of the vectors, or of a gain: hardly any
 MANY = 0.8
@@ -28,8 +28,8 @@ class NearestExperiment(Experiment):
 
     name, button = "nearest", "Train it, and look"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield self.recipe(settings).steps
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(self.recipe(settings).steps)
         yield from self.trained(lm, settings, ticket)
 
     def view(self, settings: Settings, findings: Findings) -> View:
@@ -65,16 +65,16 @@ class SnapExperiment(Experiment):
 
     name, button = "snap", "Snap it, and score"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield self.recipe(settings).steps + 6
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(self.recipe(settings).steps + 6)
         run = yield from self.trained(lm, settings, ticket)
         task, mine = run.task, replace(learned_contender(run), name="learned")
         words, text = snapped(lm, mine)
-        yield text
+        yield Finding(text)
         start = run.record.vectors[0]
         entrants = [mine, words, moved(lm, mine, start), started(lm, mine, start), rivals(task)[0]]
         for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
-            yield event.score if isinstance(event, Scored) and event.final else None
+            yield Finding(event.score) if isinstance(event, Scored) and event.final else None
 
     def view(self, settings: Settings, findings: Findings) -> View:
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
@@ -113,8 +113,8 @@ class WaywardExperiment(Experiment):
         recipe = {"init": "text", "init_text": sentence, "virtual_tokens": max(1, len(lm.tokenise(sentence)))}
         return {**settings, "recipe": {**settings.get("recipe", {}), **recipe}}
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield self.recipe(settings).steps + 5
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(self.recipe(settings).steps + 5)
         run = yield from self.trained(lm, self.whole(lm, settings), ticket)
         task, mine = run.task, replace(learned_contender(run), name="learned")
         start = run.record.vectors[0]
@@ -122,7 +122,7 @@ class WaywardExperiment(Experiment):
         entrants: list[Contender] = [mine, itself, moved(lm, mine, start), rivals(task)[0]]
         for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
             if isinstance(event, Scored) and event.final:
-                yield event.score
+                yield Finding(event.score)
                 if event.score.name == "learned":
                     yield look(lm, mine, lm.tokenise(settings["sentence"]), 0.0, "sentence", event.score, run.record.step)
             else:

@@ -8,11 +8,12 @@ from app.panels.panel import Findings, View
 from app.view import learn_figures, show
 from app.view.lesson import CHANCE, Told, apart, versus
 from core import Recipe
-from core.engine import Ticket
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.models.sizes import prefix_parameters, prompt_parameters, shape_of
 from core.runs.race import Entry, Lap, Placed, race
 from core.scoring.score import Score, compare
+from core.ticket import Ticket
 
 LAST = 5  # steps whose mean loss stands for where training ended
 
@@ -36,7 +37,7 @@ class RaceExperiment(Experiment):
             made.append(Entry(spec["id"], recipe, spec.get("mistake", ""), spec.get("rows", 0)))
         return made
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield from race(lm, self.task(settings), self.entries(settings, lm), self.lab.book)
 
     def view(self, settings: Settings, findings: Findings) -> View:

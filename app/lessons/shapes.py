@@ -7,10 +7,11 @@ from app.lessons.experiment import Experiment, Settings
 from app.panels.panel import Findings, View
 from app.view import learn_figures, show
 from app.view.lesson import Told
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.methods.prefix import create
 from core.models.language_model import LanguageModel
 from core.models.sizes import Shape, shape_of, spectrum
+from core.ticket import Ticket
 
 RANK, ADAPTER = 8, 64  # usual ones
 ABOUT = 1.5  # times as much, or as little, still counts as about the same
@@ -21,11 +22,12 @@ class CountExperiment(Experiment):
 
     name, button = "count", "Make both, and count"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield 3
-        yield lm.name.rsplit("/", 1)[-1], shape_of(lm)
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(3)
+        yield Finding((lm.name.rsplit("/", 1)[-1], shape_of(lm)))
         for method in ("prompt", "prefix"):
-            yield method, create(lm, self.task(settings), self.recipe(settings, method=method)).parameter_count()
+            count = create(lm, self.task(settings), self.recipe(settings, method=method)).parameter_count()
+            yield Finding((method, count))
 
     def view(self, settings: Settings, findings: Findings) -> View:
         if not findings.whole:
@@ -66,9 +68,9 @@ class SpectrumExperiment(Experiment):
 
     name, button = "spectrum", "Count"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield 1
-        yield lm.name.rsplit("/", 1)[-1], shape_of(lm)
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(1)
+        yield Finding((lm.name.rsplit("/", 1)[-1], shape_of(lm)))
 
     def view(self, settings: Settings, findings: Findings) -> View:
         if not findings.whole:

@@ -1,18 +1,18 @@
 """The first lesson: handcrafted prompts, then a learned prompt, on the same held-out rows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from app.lessons.experiment import Experiment, Settings, record_of
 from app.panels.panel import Findings, View
 from app.view import figures, show
 from app.view.lesson import Told, amount, apart, versus
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.record import RunRecord, score_row
 from core.runs.run import Scored, common_rows, contest, rivals
 from core.scoring.score import Contender, Score
 from core.tasks.task import Task
+from core.ticket import Ticket
 
 
 class WrittenExperiment(Experiment):
@@ -23,11 +23,11 @@ class WrittenExperiment(Experiment):
     def entrants(self, settings: Settings) -> list[Contender]:
         return [one for one in rivals(self.task(settings)) if settings["part"] == "examples" or not one.examples]
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         task, entrants = self.task(settings), self.entrants(settings)
-        yield len(entrants)
+        yield Progress(len(entrants))
         for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
-            yield event.score if isinstance(event, Scored) and event.final else None
+            yield Finding(event.score) if isinstance(event, Scored) and event.final else None
 
     def view(self, settings: Settings, findings: Findings) -> View:
         scores = [score for score in findings.items if isinstance(score, Score)]
@@ -53,8 +53,8 @@ class TrainExperiment(Experiment):
 
     name, button = "train", "Train it"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Any]:
-        yield self.recipe(settings).steps
+    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
+        yield Progress(self.recipe(settings).steps)
         yield from self.trained(lm, settings, ticket)
 
     def view(self, settings: Settings, findings: Findings) -> View:

@@ -21,17 +21,18 @@ from app.sessions.session import Session
 from app.view import show
 from app.view.report import report
 from core import LabError, Recipe, load_task
-from core.engine import Ticket
 from core.errors import shown
+from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.embedding_projector import projector_files
 from core.runs.record import score_row
 from core.runs.record_writer import loaded_record
 from core.runs.recordings import recordings
-from core.runs.run import Scored, Skipped, contest
+from core.runs.run import Scored, contest
 from core.runs.saved_adapter import load, pack
 from core.tasks.built_in import slugs
+from core.ticket import Ticket
 
 TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
 
@@ -184,7 +185,7 @@ class InspectPage:
 
     async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[Changes]:
         """Offer what `job` makes (bytes) as a file to download."""
-        async for data, problem in side_job(self.lab, session, job, lambda event: event):
+        async for data, problem in side_job(self.lab, session, job, lambda event: event.value):
             if problem:
                 yield {self.message: show.message(problem)}
             if data:
@@ -218,8 +219,8 @@ class InspectPage:
             yield {self.message: show.message("There is nothing to save yet: train a prompt to its end, or stop it.")}
             return
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
-            yield pack(adapter_files(lm, run))
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
+            yield Finding(pack(adapter_files(lm, run)))
 
         async for update in self._give(session, job, "soft-prompt.zip"):
             yield update
@@ -231,8 +232,8 @@ class InspectPage:
             yield {self.message: show.message("There are no vectors to write yet: train a prompt to its end, or load one.")}
             return
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
-            yield pack(projector_files(lm, self.lab.vocabulary(lm), {run.name: run.record for run in runs}))
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
+            yield Finding(pack(projector_files(lm, self.lab.vocabulary(lm), {run.name: run.record for run in runs})))
 
         async for update in self._give(session, job, "vectors.zip"):
             yield update
@@ -243,7 +244,7 @@ class InspectPage:
             yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
             return
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Run | Scored | Skipped]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
             if template is not None:
@@ -259,16 +260,16 @@ class InspectPage:
             record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
             run = Run(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
-            yield run
+            yield Finding(run)
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
         loaded: list[Run] = []
         told: list[str] = []
 
-        def take(event: Any) -> None:
-            if isinstance(event, Run):
-                loaded.append(event)
-                session.add(event)
+        def take(event: Event) -> None:
+            if isinstance(event, Finding):
+                loaded.append(event.value)
+                session.add(event.value)
             elif isinstance(event, Scored) and event.final:
                 loaded[0].record.scores = [score_row(event.score, samples=False)]
                 loaded[0].record.held_out = {event.score.name: event.score}

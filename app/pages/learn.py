@@ -18,10 +18,11 @@ from app.sessions.session import Session
 from app.view import lesson, show
 from app.view.glossary import GLOSSARY
 from app.view.lesson import Part
-from core.engine import Ticket
 from core.errors import shown
+from core.events import Event
 from core.files import ROOT
 from core.models.language_model import LanguageModel
+from core.ticket import Ticket
 
 TEACHERS = ROOT / "docs" / "teachers.md"
 PAINT_GAP = 0.25  # seconds at least between two paints of an experiment that goes on
@@ -191,7 +192,7 @@ class LearnPage:
         experiment, key = self._experiment(part)
         going, before = Going(Findings()), session.side_job
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             for event in experiment.job(lm, part.settings, ticket):
                 if event is not None:
                     going.findings.take(event)

@@ -11,11 +11,12 @@ from app.sessions.contest import best_written
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import inspect_figures, show
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.attention import Attention, attention_of, petrov
 from core.runs.run import common_rows
 from core.scoring.contenders import started
+from core.ticket import Ticket
 
 ROWS = 16
 CHECKED = 24  # tokens that Petrov's identity is checked on
@@ -45,17 +46,17 @@ class AttentionPanel(Panel):
     def key(self, look: Look) -> tuple:
         return ()
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         mine, task = look.learned, look.task
         best = best_written(look.run)
         rows = common_rows(task.held_out, [mine, *([best] if best else [])])[:ROWS]
         start = started(lm, mine, look.start) if look.start is not None else None
         contenders = [one for one in (mine, start, best) if one]
-        yield len(contenders) * len(rows) + 1
+        yield Progress(len(contenders) * len(rows) + 1)
         for contender in contenders:
             yield from attention_of(lm, contender, rows, task.labels, most=ROWS, count=mine.prefix.virtual_tokens)
         ids = lm.tokenise(" ".join(row.input for row in rows))[:CHECKED]
-        yield petrov(lm, mine.prefix, ids), petrov(lm, start.prefix, ids) if start else None
+        yield Finding((petrov(lm, mine.prefix, ids), petrov(lm, start.prefix, ids) if start else None))
 
     def view(self, look: Look, findings: Findings | None) -> View:
         found = {item.name: item for item in findings.items if isinstance(item, Attention)} if findings else {}

@@ -11,7 +11,7 @@ from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import inspect_figures, show
 from core import LabError
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.inspection.between import barrier, cosines
 from core.inspection.control import array_moved_at_random
 from core.methods.prefix import array_in_peft_layout
@@ -20,6 +20,7 @@ from core.probes.between import Along, Patched, path_between, transplant, writte
 from core.probes.vectors import put_in
 from core.runs.run import rivals
 from core.scoring.score import Contender
+from core.ticket import Ticket
 
 LINE, MOVE, ALIKE = "walk in a straight line", "put its vectors into the other", "cosines of all vectors"
 START, WRITTEN = "its own start", "words of: "
@@ -53,7 +54,7 @@ class BetweenPanel(Panel):
         made = contender_at(other, len(other.record.readings) - 1).prefix.snapshot().tobytes() if other else str(look.settings["other"])
         return (look.settings["how"], look.settings["other"], made)
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         how, mine = look.settings["how"], look.learned
         if how == ALIKE:
             yield from _alike(lm, look)
@@ -115,15 +116,16 @@ def _same_kind(look: Look) -> list[Run]:
     return [look.run, *(run for run in runs if run is not look.run)]
 
 
-def _alike(lm: LanguageModel, look: Look) -> Iterator[Any]:
+def _alike(lm: LanguageModel, look: Look) -> Iterator[Event | None]:
     groups = []
     for run in _same_kind(look):
         end = run.record.final_vectors()
         if end is not None:
             groups.append((run.name, array_in_peft_layout(end)))
-    yield 1
+    yield Progress(1)
     mean = lm.vocabulary.mean(dim=0).cpu().numpy() if look.soft else None
-    yield cosines([values for _, values in groups], mean), [name for name, _ in groups], [len(values) for _, values in groups]
+    alike = cosines([values for _, values in groups], mean)
+    yield Finding((alike, [name for name, _ in groups], [len(values) for _, values in groups]))
 
 
 def _moves(found: list[Patched], names: tuple[str, str], chosen: int | None) -> str:

@@ -7,10 +7,11 @@ import gradio as gr
 
 from app.panels.panel import Findings, Look, Panel, View
 from app.view import inspect_figures, show
-from core.engine import Ticket
+from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.probes.hears import Continuation, Lens, hear, said_alone
 from core.scoring.contenders import moved, started
+from core.ticket import Ticket
 
 MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance
 MINE, START, RANDOM = "the learned prompt", "its start, untrained", "its start, moved at random"
@@ -24,12 +25,12 @@ class HearsPanel(Panel):
     def make_settings(self) -> dict[str, Any]:
         return {"whose": gr.Dropdown([MINE, START, RANDOM], value=MINE, label="prompt", elem_id="hears-whose", min_width=240)}
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         mine, whose = look.learned, look.settings["whose"]
         if whose != MINE:
             start = look.known_start
             mine = started(lm, mine, start) if whose == START else moved(lm, mine, start)
-        yield 1 + (1 + SAMPLES) * MOST
+        yield Progress(1 + (1 + SAMPLES) * MOST)
         yield from hear(lm, mine)
         yield from said_alone(lm, mine, MOST, SAMPLES)
 

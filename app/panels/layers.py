@@ -1,16 +1,16 @@
 """K/V prefixes layer by layer: the length of their keys and values, and the cost of leaving out each layer."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from app.panels.panel import Findings, Look, Panel, View
 from app.view import inspect_figures
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.inspection.kv import against
 from core.models.language_model import LanguageModel
 from core.probes.layers import LayerEffect, leave_layers_out
+from core.ticket import Ticket
 
 
 class LayersPanel(Panel):
@@ -18,15 +18,15 @@ class LayersPanel(Panel):
     sees = "The length of the prefix’s keys and values compared with those of real words, and the cost of leaving out one layer at a time."
     doubt = "that a long key or value matters: its length says nothing about its direction. And layers can replace each other, so single costs don’t add up."
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         mine = look.learned
         values = mine.prefix.snapshot()
         if values.ndim == 5:
-            yield lm.layers + 1
+            yield Progress(lm.layers + 1)
             real = self.lab.vocabulary(lm).keys_values(values.shape[2]).numpy()
-            yield against(values, real)
+            yield Finding(against(values, real))
             for event in leave_layers_out(lm, look.task, mine, self.lab.book, look.start):
-                if not isinstance(event, int):
+                if not isinstance(event, Progress):
                     yield event
 
     def view(self, look: Look, findings: Findings | None) -> View:

@@ -23,12 +23,13 @@ from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import show
 from core import LabError
-from core.engine import Ticket
+from core.events import Done, Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.record import RunRecord
 from core.runs.run import Scored
 from core.scoring.score import Contender
 from core.tasks.task import Task
+from core.ticket import Ticket
 from core.training.training import StepEvent
 
 SLOTS = 3  # runs side by side
@@ -48,14 +49,14 @@ class Findings:
     going: bool = True
     began: float = field(default_factory=time.monotonic)
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Keep what the experiment has yielded."""
-        if isinstance(event, int):
-            self.total = self.total or event
+        if isinstance(event, Progress):
+            self.total = self.total or event.total
             return
         self.done += 1
-        if not isinstance(event, Step):
-            self.items.append(event)
+        if not isinstance(event, Done):
+            self.items.append(event.value if isinstance(event, Finding) else event)
 
     def words(self) -> str:
         """Where it is, with the time left at the pace so far."""
@@ -70,20 +71,16 @@ class Findings:
         return f"{self.done} of {self.total}" + (f", about {left:.0f} s left" if left >= 1 else "")
 
 
-class Step:
-    """A piece of an experiment that has nothing to show."""
-
-
-def by_steps(events: Iterable[Any], steps: int) -> Iterator[Any]:
-    """An experiment that trains runs of `steps` steps, as findings: a `Step` for each step, whole scores only.
+def by_steps(events: Iterable[Event | None], steps: int) -> Iterator[Event | None]:
+    """An experiment that trains runs of `steps` steps, as findings: `Done` for each step, whole scores only.
 
     `events` begin with the number of runs.
     """
     for event in events:
-        if isinstance(event, int):
-            yield event * (steps + 1)  # each run ends with a finding
+        if isinstance(event, Progress):
+            yield Progress(event.total * (steps + 1))  # each run ends with a finding
         elif isinstance(event, StepEvent):
-            yield Step()  # without the vectors: findings are kept
+            yield Done()  # without the vectors: findings are kept
         else:
             yield None if isinstance(event, Scored) and not event.final else event
 
@@ -226,8 +223,8 @@ class Panel(ABC):
         """What the experiment's findings depend on, besides the prompt and the task."""
         return tuple(sorted((name, str(value)) for name, value in look.settings.items()))
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
-        """The experiment: yields how many findings (and `Step`s) there will be (an int), then them, and None between pieces."""
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
+        """The experiment: yields `Progress` with the number of findings (and `Done`s), then these, and None between pieces."""
         raise NotImplementedError
 
     # --- layout -----------------------------------------------------------------------------------------------------
@@ -330,12 +327,12 @@ class Panel(ABC):
                 continue
             findings = Findings()
 
-            def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Any]:
+            def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Event | None]:
                 if look.record.recorded and look.record.base.get("weights") != lm.weights_hash:
                     raise LabError("This recording used other weights than the loaded model: train a prompt live for this.")
                 yield from self.job(lm, look, ticket)
 
-            def take(event: Any, findings: Findings = findings, key: tuple = key) -> None:
+            def take(event: Event, findings: Findings = findings, key: tuple = key) -> None:
                 mine[key] = findings  # only now: an experiment that can't begin leaves what was found before
                 findings.take(event)
 

@@ -10,10 +10,11 @@ from app.panels.panel import Findings, Look, Panel, View, fingerprint
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import figures, inspect_figures
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.pca_paths import Slice, view, word_groups
 from core.runs.run import rivals
+from core.ticket import Ticket
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"
 
@@ -71,15 +72,15 @@ class PlanePanel(Panel):
     def needed(self, look: Look) -> bool:
         return not self.as_recorded(look)
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         which = Slice()
         if not look.soft:
             layer, head = min(int(look.settings["layer"]), lm.layers - 1), int(look.settings["head"])
             which = Slice(layer, 0 if look.settings["part"] == 0 else 1, head if 0 <= head < lm.kv_heads else None)
         words = word_groups(lm, look.task, rivals(look.task)[1:4]) if WORDS in look.settings["extras"] else ()
         others = {run.name: run.record for run in look.beside}
-        yield 1
-        yield view(lm, self.lab.vocabulary(lm), look.record, look.settings["basis"], which, others, words)
+        yield Progress(1)
+        yield Finding(view(lm, self.lab.vocabulary(lm), look.record, look.settings["basis"], which, others, words))
 
     def view(self, look: Look, findings: Findings | None) -> View:
         dimensions = 3 if look.settings["dimensions"] == 3 else 2

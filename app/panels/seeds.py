@@ -1,13 +1,13 @@
 """Do different runs find the same vectors? The same recipe from other starts and in other orders of the rows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from app.panels.panel import Findings, Look, Panel, View, by_steps
 from app.view import show
-from core.engine import Ticket
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.probes.seeds import Meeting, meet
+from core.ticket import Ticket
 
 
 class SeedsPanel(Panel):
@@ -24,7 +24,7 @@ class SeedsPanel(Panel):
     def key(self, look: Look) -> tuple:
         return (str(look.run.recipe),)
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         yield from by_steps(meet(lm, look.task, look.run.recipe, self.lab.book), look.run.recipe.steps)
 
     def view(self, look: Look, findings: Findings | None) -> View:

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.panels.panel import Findings, Look, Panel, View
 from app.view import inspect_figures, show
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.inspection.snap import retention
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
@@ -16,6 +16,7 @@ from core.runs.record import score_row
 from core.runs.run import Scored, common_rows, contest, rivals
 from core.scoring.contenders import drawn_at_random, moved, snapped, started
 from core.scoring.score import Score
+from core.ticket import Ticket
 
 DRAWS = 3  # random controls that are scored
 ALL, EACH = "all at once", "one at a time"
@@ -32,7 +33,7 @@ class SnapPanel(Panel):
     def make_settings(self) -> dict[str, Any]:
         return {"how": gr.Radio([ALL, EACH], value=ALL, label="snap", elem_id="snap-how", min_width=220)}
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         mine, task, start = look.soft_prompt, look.task, look.start
         if look.settings["how"] == EACH:
             yield from what_each_does(lm, task, mine, "snap", self.lab.book, start)
@@ -42,10 +43,10 @@ class SnapPanel(Panel):
         if start is not None:
             contenders += [started(lm, mine, start), *(moved(lm, mine, start, draw) for draw in range(DRAWS))]
         contenders += [drawn_at_random(lm, mine), *rivals(task, mine.template)]
-        yield len(contenders) + 1
-        yield text
+        yield Progress(len(contenders) + 1)
+        yield Finding(text)
         for event in contest(lm, task, contenders, common_rows(task.held_out, [mine]), self.lab.book, "held_out"):
-            yield event.score if isinstance(event, Scored) and event.final else None
+            yield Finding(event.score) if isinstance(event, Scored) and event.final else None
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:

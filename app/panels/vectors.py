@@ -7,10 +7,11 @@ import gradio as gr
 
 from app.panels.panel import Findings, Look, Panel, View
 from app.view import inspect_figures, show
-from core.engine import Ticket
+from core.events import Event
 from core.inspection.variants import KINDS
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, Removal, helpful_removals, what_each_does
+from core.ticket import Ticket
 
 WORDS = {
     "leave out": "leave one out",
@@ -43,7 +44,7 @@ class VectorsPanel(Panel):
         what = look.settings["what"]
         return (what, look.chosen if what == "swap" else None)
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         what = look.settings["what"]
         if what == HELPFUL:
             yield from helpful_removals(lm, look.task, look.learned, self.lab.book)

@@ -8,12 +8,13 @@ import gradio as gr
 from app.panels.panel import Findings, Look, Panel, View, by_steps
 from app.view import inspect_figures, show
 from core import LabError
-from core.engine import Ticket
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, choose, sweep
 from core.runs.record import score_row
 from core.runs.run import Scored
 from core.scoring.score import Score
+from core.ticket import Ticket
 
 SENTENCE = "Write a short poem about cats and dogs now"
 MOST_WEIGHTS = 6
@@ -43,7 +44,7 @@ class WaywardPanel(Panel):
     def key(self, look: Look) -> tuple:
         return (str(look.run.recipe), *super().key(look))
 
-    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Any]:
+    def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         steps, recipe = look.settings["steps"], look.run.recipe
         whole = isinstance(steps, int | float) and float(steps).is_integer()
         if not whole:

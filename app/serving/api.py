@@ -28,8 +28,8 @@ from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import MOST_RUNS, Session
 from core import LabError, Recipe, load_task
-from core.engine import Ticket
 from core.errors import shown
+from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.record import score_row
@@ -40,6 +40,7 @@ from core.scoring.score import Contender, bare, majority, written
 from core.tasks.built_in import slugs
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
+from core.ticket import Ticket
 
 MOST_KEPT = 60  # runs of all programs
 MOST_ROWS_TEXT = 200_000  # characters
@@ -172,7 +173,7 @@ class Api:
         if not held_out:
             raise LabError("Every held-out row stands in a prompt, so none is left to score on: leave some examples out.")
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             yield from contest(lm, rows, contenders, held_out, self.lab.book, "held_out")
             yield Scored("held_out", majority(rows, held_out))
 
@@ -199,7 +200,7 @@ class Api:
         if asked.record.kind != "soft":
             raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[dict[str, Any]]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             learned, start = contender_at(asked, asked.record.step).prefix.snapshot(), asked.record.vectors[0]
             found = self.lab.vocabulary(lm).nearest_beside_control(learned, start, most)
             listed = [
@@ -210,13 +211,11 @@ class Api:
                 for row in zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)
             ]
             moved = np.linalg.norm(learned - start, axis=1).tolist()
-            yield {
-                "tokens": [
-                    {"position": i, "nearest": listed[i], "control": listed[i + len(learned)], "moved": round(moved[i], 4)}
-                    for i in range(len(learned))
-                ],
-                "caveat": CAVEAT,
-            }
+            tokens = [
+                {"position": i, "nearest": listed[i], "control": listed[i + len(learned)], "moved": round(moved[i], 4)}
+                for i in range(len(learned))
+            ]
+            yield Finding({"tokens": tokens, "caveat": CAVEAT})
 
         return await self._result(request, job)
 
@@ -264,7 +263,7 @@ class Api:
             raise LabError(f"text is {shown(text)}: give an input of 1 to {MOST_TEXT:,} characters.")
         asked_of = [_learned(asked), bare(asked.task), best_written(asked)]
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             for contender in filter(None, asked_of):
                 labels = asked.task.labels
                 shares = dict(zip(labels, label_probabilities(lm, contender, text, labels), strict=True)) if labels else None
@@ -272,7 +271,7 @@ class Api:
                 for so_far in answer(lm, contender, text, most):
                     words = so_far
                     yield None
-                yield {"name": contender.name, "kind": contender.kind, "answer": words, "labels": shares}
+                yield Finding({"name": contender.name, "kind": contender.kind, "answer": words, "labels": shares})
 
         return {"text": text, "answers": await self._results(request, job)}
 
@@ -287,8 +286,8 @@ class Api:
         """
         asked = self.handles.done(run).run
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[bytes]:
-            yield pack(adapter_files(lm, asked))
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
+            yield Finding(pack(adapter_files(lm, asked)))
 
         data = await self._result(request, job)
         try:
@@ -316,7 +315,7 @@ class Api:
         ticket = self.lab.engine.submit(_caller(request), job)
         async for _ in self._follow(ticket):
             pass
-        return list(ticket.events)
+        return [event.value for event in ticket.events if isinstance(event, Finding)]
 
     async def _result(self, request: gr.Request, job: Any) -> Any:
         return (await self._results(request, job))[0]

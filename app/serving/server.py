@@ -28,9 +28,10 @@ import gradio.route_utils
 import gradio.routes
 from gradio.utils import get_upload_folder
 
-from core.engine import Engine, Ticket
+from core.engine import Engine
 from core.errors import LabError
-from core.training.training import StepEvent
+from core.events import Event
+from core.ticket import Ticket
 
 log = logging.getLogger("soft_prompt_lab")
 
@@ -411,7 +412,7 @@ def log_jobs(engine: Engine) -> None:
     engine.submit = logged  # type: ignore[method-assign]
 
 
-def _watched(begin: Callable[[], Iterator[Any]], facts: dict[str, Any]) -> Iterator[Any]:
+def _watched(begin: Callable[[], Iterator[Event | None]], facts: dict[str, Any]) -> Iterator[Event | None]:
     seconds, steps, outcome = 0.0, 0, "failed"
     pieces = None
     try:
@@ -428,7 +429,7 @@ def _watched(begin: Callable[[], Iterator[Any]], facts: dict[str, Any]) -> Itera
                 raise
             finally:
                 seconds += time.perf_counter() - began
-            steps += isinstance(event, StepEvent)
+            steps += event is not None and event.is_step
             yield event
     except GeneratorExit:
         outcome = "cancelled"

@@ -5,16 +5,17 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from app.sessions.contest import entrants, known_scores
-from app.sessions.jobs import Progress, side_job
+from app.sessions.jobs import ContestProgress, side_job
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Contest, Session
 from core import LabError, Recipe, Task
-from core.engine import Ticket
+from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
-from core.runs.run import Scored, Skipped, contest, repeat
+from core.runs.run import Scored, Skipped, Trained, contest, repeat
 from core.scoring.answering import answer, label_probabilities, next_tokens
 from core.scoring.score import Contender, Score
+from core.ticket import Ticket
 
 MOST_ADDED = 40
 MOST_ASKED = 16
@@ -42,21 +43,21 @@ async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list
     task = session.task
     entered = session.compare.on(task)
 
-    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         contenders = make(lm)
-        yield len(contenders)
+        yield Progress(len(contenders))
         for contender in contenders:
             if keep:
-                yield contender
+                yield Trained(contender)
             try:
                 yield from contest(lm, task, [contender], task.held_out, lab.book, "held_out")
             except LabError as error:  # the other contenders are scored all the same
                 yield Skipped(contender.name, str(error))
 
-    clock = Progress(len(task.held_out))
+    clock = ContestProgress(len(task.held_out))
     skipped: list[str] = []
 
-    def take(event: Any) -> Score | None:
+    def take(event: Event) -> Score | None:
         clock.take(event)
         if isinstance(event, Skipped):
             skipped.append(f"“{event.name}” was not scored: {event.reason}")
@@ -76,21 +77,21 @@ async def train_more(lab: Lab, session: Session, run: Run, repeats: list[Repeat]
     task = session.task
     entered = session.compare.on(task)
 
-    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         for other in repeats:
             contender = None
             for event in repeat(lm, other.task, other.recipe, other.name):
-                if isinstance(event, Contender):
-                    contender = replace(event, group=other.group, excluded=event.excluded | run.task.seen)
-                    yield contender
+                if isinstance(event, Trained):
+                    contender = replace(event.contender, group=other.group, excluded=event.contender.excluded | run.task.seen)
+                    yield Trained(contender)
                 else:
-                    yield f"{other.name}: step {event.step} of {other.recipe.steps}"
+                    yield Finding(f"{other.name}: step {event.step} of {other.recipe.steps}")
             if contender:
                 yield from contest(lm, task, [contender], task.held_out, lab.book, "held_out")
 
-    def take(event: Any) -> str:
-        if isinstance(event, str):
-            return event
+    def take(event: Event) -> str:
+        if isinstance(event, Finding):
+            return str(event.value)
         _keep(entered, event)
         return "scoring"
 
@@ -98,14 +99,15 @@ async def train_more(lab: Lab, session: Session, run: Run, repeats: list[Repeat]
         yield Scoring(problem, None, progress or "starting")
 
 
-def _keep(entered: Contest, event: Any) -> None:
+def _keep(entered: Contest, event: Event) -> None:
     """Keep a new contender, or a final score. Where there are too many contenders, the oldest goes with its score."""
-    if isinstance(event, Contender):
-        if len(entered.added) >= MOST_ADDED and event.name not in entered.added:
+    if isinstance(event, Trained):
+        contender = event.contender
+        if len(entered.added) >= MOST_ADDED and contender.name not in entered.added:
             oldest = next(iter(entered.added))
             del entered.added[oldest]
             entered.scores.pop(oldest, None)
-        entered.added[event.name] = event
+        entered.added[contender.name] = contender
     elif isinstance(event, Scored) and event.final:
         entered.scores[event.score.name] = event.score
 
@@ -126,16 +128,16 @@ async def ask_all(lab: Lab, session: Session, text: str) -> AsyncIterator[Answer
     said = {contender.name: "" for contender in asked}
     considered: dict[str, Any] = {}
 
-    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[tuple[str, Any]]:
+    def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         longest = max(len(lm.tokenise(example.output)) for example in task.held_out[:100])
         for contender in asked:
             labels = label_probabilities(lm, contender, text, task.labels) if task.labels else []
-            yield contender.name, (next_tokens(lm, contender, text), labels)
+            yield Finding((contender.name, (next_tokens(lm, contender, text), labels)))
             for words in answer(lm, contender, text, min(max(12, longest + 4), 64)):
-                yield contender.name, words
+                yield Finding((contender.name, words))
 
-    def take(event: tuple[str, Any]) -> None:
-        name, value = event
+    def take(event: Finding[tuple[str, Any]]) -> None:
+        name, value = event.value
         (said if isinstance(value, str) else considered)[name] = value
 
     async for _, problem in side_job(lab, session, job, take):

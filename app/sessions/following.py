@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.engine import Ticket
+from core.ticket import Ticket
 
 HEARTBEAT = 2.0  # seconds at most between two items: Gradio notices that a client has left when something is sent
 

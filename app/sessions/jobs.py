@@ -1,17 +1,24 @@
 """Small jobs of a session (scoring, answering, reading), run by the engine and followed by a page."""
 
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from core import LabError
+from core.events import Event, Progress
+from core.models.language_model import LanguageModel
 from core.runs.run import Scored, Skipped
+from core.ticket import Job
+
+Taken = TypeVar("Taken")
 
 
-async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIterator[tuple[Any, str]]:
+async def side_job(
+    lab: Lab, session: Session, job: Job[LanguageModel], take: Callable[[Any], Taken]
+) -> AsyncIterator[tuple[Taken | None, str]]:
     """Run a small job of this session: yields (what `take` made of the last event, a sentence if it failed) as it goes."""
     try:
         if session.side_job and not session.side_job.over:
@@ -23,23 +30,23 @@ async def side_job(lab: Lab, session: Session, job: Any, take: Any) -> AsyncIter
     yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
     with following(ticket, on_leave=lab.engine.cancel) as news:
         async for item in news:
-            last = None
+            last: Taken | None = None
             for event in item.events:
                 last = take(event)
             if item.events or item.over:
                 yield last, ticket.message
 
 
-class Progress:
+class ContestProgress:
     """Where a contest is, in words: contenders done, and the time left at the pace so far."""
 
     def __init__(self, rows: int):
         self.rows, self.began = rows, time.monotonic()
         self.contenders = self.done = self.part = 0
 
-    def take(self, event: Any) -> None:
-        if isinstance(event, int):
-            self.contenders = event
+    def take(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.contenders = event.total
         elif isinstance(event, Skipped) or (isinstance(event, Scored) and event.final):
             self.done, self.part = self.done + 1, 0
         elif isinstance(event, Scored):

@@ -1,18 +1,19 @@
 """What all sessions share: the engine with its model, the vocabulary's readings, and known scores."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from app.sessions.run import Run
 from app.sessions.session import Session
 from core import LabError, Recipe, Task
-from core.engine import Engine, Ticket
+from core.engine import Engine
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
 from core.runs.run import Scorebook, lines
 from core.runs.training_job import training_job
 from core.tasks.built_in import slugs
+from core.ticket import Ticket
 
 
 class Lab:
@@ -57,7 +58,7 @@ class Lab:
         name = f"run {session.train.started}: {task.name}, {kind} ×{recipe.virtual_tokens}, seed {recipe.seed}"
         run = Run(name, record, task, recipe, previous=session.shown)
 
-        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Any]:
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
 
         run.ticket = self.engine.submit(session.id, job, steps)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from core import Recipe, Task, load_task
-from core.engine import Ticket
 from core.runs.record import RunRecord
 from core.runs.recordings import Recording, recorded, recordings
 from core.runs.saved_adapter import Learned
+from core.ticket import Ticket
 
 
 @dataclass

@@ -7,11 +7,11 @@ from typing import Any
 from app.sessions.run import Run
 from app.view.lesson import Progress
 from core import Task, load_task
-from core.engine import Ticket
 from core.scoring.score import Contender, Score
 from core.tasks.built_in import slugs
 from core.tasks.table import Table
 from core.tasks.task import Handcrafted
+from core.ticket import Ticket
 
 MOST_RUNS = 12
 

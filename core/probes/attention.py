@@ -11,6 +11,7 @@ from jaxtyping import Float
 from transformers import DynamicCache
 
 from core.errors import LabError
+from core.events import Event
 from core.inspection.attention import Shares, mean, petrov_residual, shares
 from core.methods.prefix import Prefix
 from core.models.language_model import LanguageModel, expand
@@ -21,7 +22,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class Attention(Event):
     """Attention of the answer position (the prompt's last token, from which the answer's first is predicted), mean over n rows.
 
     tokens: what the P positions of the prompt are called: a number from 1 for a learned vector, the text of a real token.

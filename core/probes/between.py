@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 
 from core.errors import LabError, shown
+from core.events import Event, Progress
 from core.inspection.between import interpolate, patch
 from core.models.language_model import LanguageModel
 from core.probes.vectors import numbers_of, put_in
@@ -18,7 +19,7 @@ from core.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Along:
+class Along(Event):
     """The score at a place on the line between two prompts. share: 0 is the first, 1 the second."""
 
     share: float
@@ -26,7 +27,7 @@ class Along:
 
 
 @dataclass(frozen=True)
-class Patched:
+class Patched(Event):
     """One prompt with vectors of another in it. which: their numbers, () for none. source: learned, or control.
 
     into_task: the score on the patched prompt's own task. from_task: on the task that the vectors come from.
@@ -40,7 +41,7 @@ class Patched:
 
 def path_between(
     lm: LanguageModel, task: Task, a: Contender, b: Contender, book: Scorebook, points: int = 11
-) -> Iterator[int | Along | None]:
+) -> Iterator[Progress | Along | None]:
     """Scores at evenly spaced places on the line from `a` to `b`: yields how many, then each one; None between batches.
 
     On the held-out rows that neither was made with. Every place has `a`'s template and placement, the end at `b` too. The
@@ -51,7 +52,7 @@ def path_between(
         raise LabError(f"A line of {points} points has no two ends: ask for 2 or more.")
     shares = np.linspace(0, 1, points).tolist()
     rows = common_rows(task.held_out, [a, b])
-    yield points
+    yield Progress(points)
     for share, values in zip(shares, interpolate(first, second, shares), strict=True):
         contender = put_in(lm, a, f"{share:.0%} of the way from {a.name} to {b.name}", values)
         yield Along(share, (yield from finish(book.score(lm, contender, rows, task.labels))))
@@ -80,7 +81,7 @@ def transplant(
     book: Scorebook,
     sets: Sequence[Sequence[int]] | None = None,
     control: Float[np.ndarray, "..."] | None = None,
-) -> Iterator[int | Patched | None]:
+) -> Iterator[Progress | Patched | None]:
     """Which of `a`'s vectors carry its task? Puts them into `b`'s prompt at the same places, and scores both tasks.
 
     tasks: those of `a` and of `b`. sets: the vectors that are put in together; by default each one alone, then the first two,
@@ -101,7 +102,7 @@ def transplant(
     chosen.sort(key=lambda which: len(which) == count)  # all of `a` last, wherever it was named
     fillings = {"learned": source} | ({} if control is None else {"control": control})
     plan = [(which, name) for which in chosen for name in fillings if which or name == "learned"]
-    yield len(plan)
+    yield Progress(len(plan))
     excluded = a.excluded | b.excluded
     homes = [(task, replace(home, excluded=excluded)) for task, home in ((tasks[1], b), (tasks[0], a))]
     for which, name in plan:

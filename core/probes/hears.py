@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from core.errors import LabError, shown
+from core.events import Event
 from core.models.language_model import LanguageModel, expand
 from core.scoring.score import Contender, Prepared
 
@@ -25,7 +26,7 @@ NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 
 
 @dataclass(frozen=True, eq=False)
-class Lens:
+class Lens(Event):
     """The k likeliest next tokens at every position and layer. names: of the positions: a number from 1 for a learned vector.
 
     vectors: the positions of the learned vectors, none for a K/V prefix, which has no position of its own.
@@ -42,7 +43,7 @@ class Lens:
 
 
 @dataclass(frozen=True)
-class Continuation:
+class Continuation(Event):
     """How the model goes on from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0.
 
     tokens: the ids that `text` is made of.

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.errors import LabError, shown
+from core.events import Event, Progress
 from core.methods.prefix import KVPrefix
 from core.models.language_model import LanguageModel
 from core.probes.attention import draw
@@ -24,7 +25,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class LayerEffect:
+class LayerEffect(Event):
     """What one layer (from 0) of a K/V prefix does, on the same rows.
 
     without: the effect of hiding the prefix from this layer. control: of putting the untrained start's keys and values into
@@ -89,7 +90,7 @@ def leave_layers_out(
     book: Scorebook,
     start: Float[np.ndarray, "layers 2 P kv_heads head_dim"] | None = None,
     most: int = 32,
-) -> Iterator[int | LayerEffect | None]:
+) -> Iterator[Progress | LayerEffect | None]:
     """What each layer of a K/V prefix does: yields how many effects will come (one a layer), then them; None between batches.
 
     Scored on at most `most` held-out rows, drawn evenly of those that `learned` was not made with. One layer at a time: what
@@ -105,7 +106,7 @@ def leave_layers_out(
     if start is not None and start.shape != values.shape:
         raise LabError(f"A start of the shape {start.shape} is not that of a prefix of {values.shape}: give its own.")
     rows = draw([example for example in task.held_out if example.key not in learned.excluded], most)
-    yield len(values)
+    yield Progress(len(values))
     whole = yield from finish(book.score(lm, learned, rows, task.labels))
     yield None
     for layer in range(len(values)):

@@ -11,12 +11,13 @@ from itertools import combinations
 import numpy as np
 
 from core.errors import LabError
+from core.events import Event, Progress
 from core.inspection.control import array_moved_at_random
 from core.inspection.meet import Matched, match
 from core.methods.prefix import array_in_peft_layout, create
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, Skipped, contest, repeat
+from core.runs.run import Scorebook, Scored, Skipped, Trained, contest, repeat
 from core.scoring.score import Contender, Score
 from core.tasks.task import Task
 from core.training.training import StepEvent
@@ -25,7 +26,7 @@ MOST = 8  # other starts, and other orders
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Meeting(Event):
     """Two runs of one recipe held against each other: their vectors, and what they do on the held-out rows.
 
     a, b: their names. same_start, same_order: what they share. All cosines are means over virtual tokens, of soft prompts
@@ -54,7 +55,7 @@ class Meeting:
 
 def meet(
     lm: LanguageModel, task: Task, recipe: Recipe, book: Scorebook, starts: int = 2, orders: int = 2
-) -> Iterator[int | StepEvent | Contender | Meeting | Scored | Skipped]:
+) -> Iterator[Progress | StepEvent | Trained | Meeting | Scored | Skipped]:
     """Train `recipe`, `starts` times more from another start and `orders` times more with another order of rows.
 
     Yields the number of runs; every step, and what each run learned, as a contender; their scores on the held-out rows; and a
@@ -67,12 +68,12 @@ def meet(
     first, *others = planned
     if any(planned[name].seed != recipe.seed and np.array_equal(begun[name], begun[first]) for name in others):
         raise LabError("This recipe starts at the same vectors whatever the seed: start from sampled vocabulary or random numbers.")
-    yield len(planned)
+    yield Progress(len(planned))
     learned: dict[str, Contender] = {}
     for name, changed in planned.items():
         for event in repeat(lm, task, changed, name):
-            if isinstance(event, Contender):
-                learned[name] = event
+            if isinstance(event, Trained):
+                learned[name] = event.contender
             yield event
     scores: dict[str, Score] = {}
     for scored in contest(lm, task, list(learned.values()), task.held_out, book, "held_out", recipe.steps):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from core.errors import LabError, shown
+from core.events import Event, Progress
 from core.inspection.snap import snap
 from core.inspection.variants import available, token_axis, variants
 from core.methods.prefix import NoPrefix, from_snapshot
@@ -23,7 +24,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(Event):
     """What a change to a prompt changes: changed minus whole, on the n rows that both were scored on.
 
     what, vectors, amount: as in `Variant`; what is "whole" for the prompt itself. accuracy: the changed prompt's on these
@@ -44,7 +45,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Removal:
+class Removal(Event):
     """Whether the prompt gets better without one vector.
 
     validation: the effect of leaving it out, on the validation rows. p: that the loss falls so much there by chance (see
@@ -134,7 +135,7 @@ def what_each_does(
     book: Scorebook,
     start: Float[np.ndarray, "..."] | None = None,
     chosen: int | None = None,
-) -> Iterator[int | Effect | None]:
+) -> Iterator[Progress | Effect | None]:
     """How the held-out scores change with each change of one kind: yields how many effects will come, then them.
 
     The whole prompt comes first, then one effect for each of `variants(what)`; None between batches. Rows that `learned` was
@@ -151,7 +152,7 @@ def what_each_does(
         raise LabError(f"There is no vector {chosen}: choose one from 0 to {learned.prefix.virtual_tokens - 1}.")
     mean, words = _stand_ins(lm.float32, values, what)
     changed = variants(values, what, start=start, mean=mean, words=words, chosen=chosen)
-    yield 1 + len(changed)
+    yield Progress(1 + len(changed))
     whole = yield from finish(book.score(lm, learned, task.held_out, task.labels))
     yield effect(whole, whole, vectors=tuple(range(learned.prefix.virtual_tokens)))
     for variant in changed:
@@ -172,7 +173,7 @@ def _stand_ins(lm: LanguageModel, values: np.ndarray, what: str) -> tuple[np.nda
     return None, None
 
 
-def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Scorebook) -> Iterator[int | Removal | None]:
+def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Scorebook) -> Iterator[Progress | Removal | None]:
     """Whether any vector is better left out: chosen on the validation rows, confirmed on the held-out rows.
 
     Yields how many removals will come (one for each vector), None between batches, and the removals at the end: Holm's
@@ -185,7 +186,7 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
     if not task.validation:
         raise LabError("The task has no validation rows to choose a vector on: give it more rows.")
     removed = variants(values, "leave out")
-    yield len(removed)
+    yield Progress(len(removed))
     contenders = [put_in(lm, learned, f"{learned.name}, without vector {i}", variant.values) for i, variant in enumerate(removed)]
     whole = yield from _validated(lm, task, learned, book)
     effects, found = [], []

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import LabError
+from core.events import Event, Progress
 from core.inspection.nearest import nearest
 from core.methods.prefix import SoftPrompt, create
 from core.models.language_model import LanguageModel
@@ -31,7 +32,7 @@ Start = Literal["sentence", "elsewhere", "free"]
 
 
 @dataclass(frozen=True, eq=False)
-class Wayward:
+class Wayward(Event):
     """What became of one run that was pulled to a sentence with weight `gamma`, and what its vectors read as.
 
     start: the run began at the sentence's embeddings; elsewhere, at sampled vocabulary; or there and never pulled ("free").
@@ -59,7 +60,7 @@ class Wayward:
 
 def sweep(
     lm: LanguageModel, task: Task, recipe: Recipe, sentence: str, gammas: Sequence[float], book: Scorebook
-) -> Iterator[int | StepEvent | Wayward | Scored | Skipped | None]:
+) -> Iterator[Progress | StepEvent | Wayward | Scored | Skipped | None]:
     """Train `recipe` pulled to `sentence` with each weight of `gammas`, and see which runs still read as that sentence.
 
     Yields the number of runs; then every step, and a `Wayward` after each run (None: nothing to show yet). From the sentence
@@ -73,7 +74,7 @@ def sweep(
     """
     planned = plan(lm, task, recipe, sentence, gammas)
     ids = lm.tokenise(sentence)
-    yield len(planned)
+    yield Progress(len(planned))
     runs: list[Wayward] = []
     for start, changed in planned:
         contender, step = None, 0
@@ -82,7 +83,7 @@ def sweep(
                 step = event.step
                 yield event
             else:
-                contender = event
+                contender = event.contender
         assert contender is not None  # `repeat` ends with it
         steered = replace(contender, excluded=frozenset())  # not trained on the validation rows, so they count
         score = yield from finish(book.score(lm, steered, task.validation, task.labels))

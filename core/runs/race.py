@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from core.errors import LabError
+from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.models.mistakes import Mistaken
 from core.recipe import Recipe
@@ -26,7 +27,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Lap:
+class Lap(Event):
     """One step of one entry. loss: nats per answer token, before the step's change. stopped: why it ends here, or ""."""
 
     name: str
@@ -37,7 +38,7 @@ class Lap:
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placed(Event):
     """An entry at its end. held_out: its score on the task's held-out rows. seen: on (some of) the rows that it was trained on.
 
     misused: for a mistake, the held-out score of what an earlier entry of the same recipe learned without it, used with it.
@@ -54,7 +55,7 @@ class Placed:
 MOST_SEEN = 100  # training rows that an entry is scored on, too
 
 
-def race(lm: LanguageModel, task: Task, entries: Sequence[Entry], book: Scorebook) -> Iterator[int | Lap | Placed | None]:
+def race(lm: LanguageModel, task: Task, entries: Sequence[Entry], book: Scorebook) -> Iterator[Progress | Lap | Placed | None]:
     """Train all `entries`, a step of each in turn, then score each: on held-out rows, and on rows that it was trained on.
 
     Yields first how many laps and placings there will be; None: a piece of work with nothing to show. A mistake is made in
@@ -63,7 +64,7 @@ def race(lm: LanguageModel, task: Task, entries: Sequence[Entry], book: Scoreboo
     if len({entry.name for entry in entries}) < len(entries):
         raise LabError("Two entries of the race have one name: give each its own.")
     runners = [_runner(lm, task, entry) for entry in entries]
-    yield sum(entry.recipe.steps + 1 for entry in entries)
+    yield Progress(sum(entry.recipe.steps + 1 for entry in entries))
     states: list[State] = [training.start() for training in runners]
     while True:
         still = [number for number, state in enumerate(states) if state.step < runners[number].recipe.steps and not state.stopped]

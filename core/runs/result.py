@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from core.display import html_table, text_table
 from core.errors import LabError
+from core.events import Event
 from core.inspection.nearest import nearest
 from core.methods.prefix import SoftPrompt, from_snapshot
 from core.models.language_model import LanguageModel
@@ -24,7 +25,7 @@ from core.recipe import Recipe, default_of
 from core.runs import saved_adapter as storage
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record, score_row
-from core.runs.run import Event, Scorebook, Scored
+from core.runs.run import Scorebook, Scored
 from core.runs.run_file import run_file
 from core.runs.training_job import training_job
 from core.scoring.answering import answer
@@ -38,7 +39,7 @@ def train(
     task: Task,
     recipe: Recipe | None = None,
     *,
-    progress: bool | Callable[[Event | str | None], None] = True,
+    progress: bool | Callable[[Event | None], None] = True,
     stopping: Callable[[], bool] = lambda: False,
     book: Scorebook | None = None,
 ) -> "Result":

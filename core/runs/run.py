@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from core.errors import LabError
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.scoring.score import Contender, Score, bare, majority, written
@@ -27,26 +28,36 @@ Part = Literal["validation", "held_out"]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A score on the validation rows (to steer by) or the held-out rows (to report). step: the learned prompt's, else None."""
+class Scored(Event):
+    """A score on the validation rows (to steer by) or the held-out rows (to report). step: the learned prompt's, else None.
+
+    final: False for a growing score, with more batches to come.
+    """
 
     part: Part
     score: Score
     step: int | None = None
-    final: bool = True  # False: a growing score, more batches to come
-    known: bool = False  # from an earlier time: it took none of the device's now
+    final: bool = True
+    known: bool = False
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A handcrafted prompt that can't be scored with this model (too long for it, say), and why. Nobody else is hurt."""
+class Skipped(Event):
+    """A handcrafted prompt that can't be scored with this model (too long for it, say), and why. Other contenders are unaffected."""
 
     name: str
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Trained(Event):
+    """What a run without scores learned."""
+
+    contender: Contender
+
+
 @dataclass(frozen=True)
-class Finished:
+class Finished(Event):
     """The end of a run. seconds: of training alone. stopped: why it ended early, or ""."""
 
     state: State
@@ -57,7 +68,7 @@ class Finished:
 Item = TypeVar("Item")
 END = object()
 
-Event = StepEvent | Scored | Skipped | Finished
+RunEvent = StepEvent | Scored | Skipped | Finished
 
 
 @dataclass
@@ -204,7 +215,7 @@ def run(
     state: State | None = None,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
-) -> Iterator[Event | None]:
+) -> Iterator[RunEvent | None]:
     """Train `recipe` on `task` and score it: yields after every step and every scored batch (None: nothing to show yet).
 
     Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step.
@@ -251,8 +262,8 @@ def run(
     yield Finished(state, stepping.seconds, stopped)
 
 
-def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator[StepEvent | Contender]:
-    """Train `recipe` on `task` without scoring along the way: every step, then what was learned, as a contender."""
+def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator[StepEvent | Trained]:
+    """Train `recipe` on `task` without scoring along the way: yields every step, then the learned prompt."""
     training = Training(lm, task, recipe)
     state, watch = training.start(), Stopwatch(time.perf_counter)
     while state.step < recipe.steps and not state.stopped:
@@ -260,7 +271,7 @@ def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator
             events, state = slices.advance(training, state)
         yield from events
     training.show(state, best=True)
-    yield replace(training.contender(name), seconds=watch.seconds)
+    yield Trained(replace(training.contender(name), seconds=watch.seconds))
 
 
 class Stopwatch:

@@ -1,19 +1,25 @@
 """The engine's job behind the Train button: it trains, scores, and writes everything into the run's record."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary, reader_of
 from core.runs.record import RunRecord, best_handcrafted, score_row
 from core.runs.record_writer import add_reading, begin_record, replace_last_reading
-from core.runs.run import Event, Finished, Scorebook, Scored, Skipped, run
+from core.runs.run import Finished, RunEvent, Scorebook, Scored, Skipped, run
 from core.scoring.score import compare
 from core.tasks.task import Task
 from core.training.memory import check
 from core.training.training import StepEvent, Training
+
+
+@dataclass(frozen=True)
+class Ready(Event):
+    """The prompt is made, and the record has its start."""
 
 
 def training_job(
@@ -24,7 +30,7 @@ def training_job(
     book: Scorebook,
     record: RunRecord,
     stopping: Any,
-) -> Iterator[Event | str | None]:
+) -> Iterator[RunEvent | Ready | None]:
     """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button.
 
     LabError, with the numbers, where the device hasn't enough memory left for it.
@@ -36,7 +42,7 @@ def training_job(
     start = training.show(state).snapshot()
     reader = reader_of(lm, vocabulary, start)
     begin_record(lm, record, training.prefix, reader, vocabulary, start)
-    yield "ready"
+    yield Ready()
     for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
         if isinstance(event, StepEvent):
             add_reading(lm, record, reader, event.step, event.vectors, recipe.steps)

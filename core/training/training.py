@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.errors import LabError
+from core.events import Event, Step
 from core.methods.prefix import Prefix, SoftPrompt, create
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
@@ -29,7 +30,7 @@ LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by th
 
 
 @dataclass(frozen=True)
-class StepEvent:
+class StepEvent(Event):
     """One finished step. loss: nats per answer token (per label, where the loss is over labels), before the step's change.
 
     Where vectors are pulled to a text, loss is still that of the answers alone; gradient_norm is of both together.
@@ -42,6 +43,11 @@ class StepEvent:
     learning_rate: float
     vectors: np.ndarray
     stopped: str = ""
+
+    is_step: ClassVar[bool] = True
+
+    def summary(self) -> Step:
+        return Step(self.step)
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,15 @@ import numpy as np
 import pytest
 from tiny_models import answer_task, label_task, make
 
-from core.engine import (
-    HEAD_START,
-    KNOWN,
-    MOST_IN_ALL,
-    MOST_PER_SESSION,
-    MOST_REMEMBERED,
-    MOST_SECONDS,
-    PAUSED_SECONDS,
-    UNEXPECTED,
-    Engine,
-    Ticket,
-)
+from core.engine import MOST_IN_ALL, MOST_PER_SESSION, MOST_SECONDS, PAUSED_SECONDS, UNEXPECTED, Engine
 from core.errors import LabError
+from core.events import Done, Finding, Step
+from core.fair_share import HEAD_START, KNOWN, MOST_REMEMBERED
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.runs.run import Finished, Scored, run
 from core.scoring.score import Score
+from core.ticket import Ticket
 from core.training.training import StepEvent
 
 PATIENCE = 30.0  # seconds; nothing here takes one
@@ -64,7 +56,7 @@ def counting(log, name, pieces):
     def job(lm, ticket):
         for number in range(pieces):
             log.append(name)
-            yield f"{name} {number}"
+            yield Finding(f"{name} {number}")
 
     return job
 
@@ -75,7 +67,7 @@ def training(steps=6):
 
 
 def steps_of(ticket):
-    return [event for event in ticket.events if isinstance(event, int)]
+    return [event.number for event in ticket.events if isinstance(event, Step)]
 
 
 def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, gate):
@@ -85,7 +77,7 @@ def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, g
     gate.set()
     until(lambda: modest.over and all(ticket.over for ticket in greedy))
     assert log[:12].count("modest") == 6  # a turn each, as long as both want the device
-    assert modest.events == [f"modest {number}" for number in range(6)]
+    assert [event.value for event in modest.events] == [f"modest {number}" for number in range(6)]
     assert [ticket.status for ticket in greedy] == ["done"] * 3
 
 
@@ -129,7 +121,7 @@ class Timed:
                 self.clock.now += length
                 self.log.append(session)
                 self.used[session] = self.used.get(session, 0.0) + length
-                yield length
+                yield Done()
             if then:
                 then()
 
@@ -314,7 +306,7 @@ def test_the_status_tells_what_the_worker_does(engine):
     def stuck(lm, ticket):
         began.set()
         opened.wait(PATIENCE)
-        yield 1
+        yield Done()
 
     until(lambda: engine.status()["model"])
     idle = engine.status()
@@ -333,7 +325,7 @@ def test_the_status_tells_what_the_worker_does(engine):
 def test_sessions_that_come_and_go_leave_no_growing_memory(engine):
     for number in range(MOST_REMEMBERED + 50):
         engine.cancel(engine.submit(f"guest {number}", counting([], "x", 1)))
-    assert len(engine._shares) <= MOST_REMEMBERED + 1 and not engine._tickets
+    assert len(engine._fair) <= MOST_REMEMBERED + 1 and not engine._tickets
 
 
 def test_a_slot_is_free_the_moment_its_job_is_cancelled_even_amid_a_piece(engine):
@@ -344,8 +336,8 @@ def test_a_slot_is_free_the_moment_its_job_is_cancelled_even_amid_a_piece(engine
         try:
             began.set()
             opened.wait(PATIENCE)
-            yield 1
-            yield 2
+            yield Done()
+            yield Done()
         finally:
             closed.append(True)
 
@@ -412,7 +404,7 @@ def test_a_job_that_fails_while_it_is_ended_harms_nobody(engine):
     def stubborn(lm, ticket):
         try:
             while True:
-                yield 1
+                yield Done()
         finally:
             raise ValueError("not now")
 
@@ -512,7 +504,7 @@ def test_stopping_a_paused_run_ends_its_training_and_scores_it(engine):
 def test_cancelling_frees_the_device_at_once(engine):
     def endless(lm, ticket):
         while True:
-            yield "piece"
+            yield Done()
 
     ticket = engine.submit("one", endless)
     until(lambda: len(ticket.events) > 3)
@@ -549,13 +541,15 @@ def test_a_session_that_leaves_takes_all_its_jobs_along(engine, gate):
     "error, message", [(LabError("Give it some text."), "Give it some text."), (ValueError("secret path"), UNEXPECTED)]
 )
 def test_a_job_that_fails_says_so_and_the_next_one_runs(engine, error, message):
+    fine = Finding("fine so far")
+
     def failing(lm, ticket):
-        yield "fine so far"
+        yield fine
         raise error
 
     ticket = engine.submit("one", failing)
     until(lambda: ticket.over)
-    assert (ticket.status, ticket.message, ticket.events) == ("failed", message, ["fine so far"])
+    assert (ticket.status, ticket.message, ticket.events) == ("failed", message, [fine])
     after = engine.submit("one", counting([], "x", 2))
     until(lambda: after.over)
     assert after.status == "done"

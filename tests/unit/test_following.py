@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from app.sessions.following import News, following
-from core.engine import Ticket
+from core.ticket import Ticket
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
-    "core": "errors files display engine models methods recipe tasks inspection scoring training runs probes bench __init__",
+    "core": "errors events files display fair_share ticket engine models methods "
+    "recipe tasks inspection scoring training runs probes bench __init__",
     "app": "__init__ view sessions components panels lessons serving pages commands __main__",
 }
 FILES = sorted(path for package in ORDER for path in (ROOT / package).rglob("*.py"))

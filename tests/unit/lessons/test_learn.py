@@ -20,6 +20,7 @@ from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import learn_figures, lesson
 from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
+from core import events
 from core.models.sizes import Shape
 from core.scoring.measures import wilson
 from core.scoring.score import Result, Score
@@ -149,9 +150,9 @@ def made_page(lab, monkeypatch, runs):
 
     def job(lm, settings, ticket):
         runs.append(1)
-        yield 40
+        yield events.Progress(40)
         for _ in range(40):
-            yield a_score([False] * 9)
+            yield events.Finding(a_score([False] * 9))
             time.sleep(0.005)
 
     monkeypatch.setattr(experiment, "job", job)

@@ -123,7 +123,7 @@ def test_a_race_goes_in_turn_and_its_right_entry_is_an_ordinary_run(tiny, method
     events = list(race(lm, task, entries, Scorebook()))
     laps = [event for event in events if isinstance(event, Lap)]
     placed = {event.name: event for event in events if isinstance(event, Placed)}
-    assert events[0] == len(laps) + len(placed) == 4 * 4 + 2
+    assert events[0].total == len(laps) + len(placed) == 4 * 4 + 2
     assert [lap.name for lap in laps[:5]] == ["right", "hidden", "few rows", "short", "right"]
     training = Training(lm, task, recipe)
     alone, state = training.advance(training.start(), 4)

@@ -10,12 +10,13 @@ import pytest
 from made_up import a_score
 from tiny_models import answer_task, make
 
-from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, Step, View, by_steps, fingerprint
+from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, View, by_steps, fingerprint
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view.show import safe
 from core.errors import LabError
+from core.events import Done, Finding, Progress
 from core.methods.prefix import from_snapshot
 from core.recipe import Recipe
 from core.runs.record import new_record
@@ -71,12 +72,12 @@ class Fake(Panel):
         self.done += 1
         if self.failing:
             raise LabError(self.failing)
-        yield 2
-        yield f"{self.done} of {look.run.name}"
+        yield Progress(2)
+        yield Finding(f"{self.done} of {look.run.name}")
         while self.waiting:
             time.sleep(0.001)
             yield None
-        yield "second"
+        yield Finding("second")
 
     def view(self, look, findings):
         return View(safe(" and ".join(findings.items) if findings else "nothing yet"))
@@ -121,7 +122,7 @@ def part(panel, painted, what):
 def test_findings_say_how_many_and_how_long():
     found = Findings()
     assert found.words() == "Working …"
-    found.take(8)
+    found.take(Progress(8))
     assert found.words() == "Working …" and found.total == 8
     found.take("a")
     found.take("b")
@@ -129,7 +130,7 @@ def test_findings_say_how_many_and_how_long():
     assert found.words() == "2 of 8, about 30 s left"
     found.began = time.monotonic()
     assert found.words() == "2 of 8"
-    found.take(99)  # a later number is none of theirs
+    found.take(Progress(99))  # a later number is none of theirs
     assert (found.total, found.done, found.items) == (8, 2, ["a", "b"])
     found.whole = True
     assert found.words() == ""
@@ -147,12 +148,12 @@ def test_steps_of_training_are_counted_and_their_vectors_let_go():
     steps = [StepEvent(n, 1.0, 1.0, 0.1, np.ones((2, 4), np.float32), "") for n in (1, 2)]
     part, whole = (Scored("held_out", a_score("x", "10"), None, final=final) for final in (False, True))
     found = Findings()
-    events = [event for event in by_steps([2, *steps, "run one", *steps, "run two", None, part, whole], 2) if event is not None]
+    events = [event for event in by_steps([Progress(2), *steps, "run one", *steps, "run two", None, part, whole], 2) if event is not None]
     for event in events:
         found.take(event)
     assert found.total == 6 and found.items == ["run one", "run two", whole]
     assert found.done == 7  # four steps, two runs, and what came beyond them
-    assert not any(isinstance(item, StepEvent | Step) for item in found.items)
+    assert not any(isinstance(item, StepEvent | Done) for item in found.items)
 
 
 def test_the_least_recently_asked_for_leaves_the_shelf():

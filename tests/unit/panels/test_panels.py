@@ -16,7 +16,7 @@ from app.panels.between import ALIKE, LINE, MOVE, START, BetweenPanel
 from app.panels.hears import HearsPanel
 from app.panels.layers import LayersPanel
 from app.panels.nearest import NearestPanel
-from app.panels.panel import Findings, Look, Shelf, Step
+from app.panels.panel import Findings, Look, Shelf
 from app.panels.plane import WALK, WORDS, PlanePanel
 from app.panels.seeds import SeedsPanel
 from app.panels.snap import ALL, EACH, SnapPanel
@@ -25,6 +25,7 @@ from app.panels.wayward import MOST_WEIGHTS, WaywardPanel, weights
 from app.sessions.run import Run
 from app.sessions.session import Session
 from core.errors import LabError
+from core.events import Done
 from core.methods.prefix import NoPrefix
 from core.probes.between import Along, Patched
 from core.probes.hears import Continuation
@@ -194,10 +195,10 @@ def test_planes_of_runs_of_one_name_are_not_taken_for_each_other(lab, soft):
 def test_the_planes_experiment_lays_out_runs_and_words(lab, soft, prefix):
     panel = made(PlanePanel, lab)
     settings = DEFAULTS["plane"] | {"basis": "vectors", "extras": [WORDS]}
-    total, found = panel.job(lab.lm, Look(Session(), soft, 3, settings, (trained(lab, name="other", virtual_tokens=5),)), None)
-    assert total == 1 and [marks.name for marks in found.marks] == ["other", HOSTILE, "plain", "answers"]
-    _, found = panel.job(lab.lm, Look(Session(), prefix, 3, DEFAULTS["plane"] | {"layer": 99, "head": 9}), None)  # as many as there are
-    assert found.paths.shape == (4, 3, 3)
+    progress, finding = panel.job(lab.lm, Look(Session(), soft, 3, settings, (trained(lab, name="other", virtual_tokens=5),)), None)
+    assert progress.total == 1 and [marks.name for marks in finding.value.marks] == ["other", HOSTILE, "plain", "answers"]
+    _, finding = panel.job(lab.lm, Look(Session(), prefix, 3, DEFAULTS["plane"] | {"layer": 99, "head": 9}), None)  # as many as there are
+    assert finding.value.paths.shape == (4, 3, 3)
 
 
 # --- do seeds meet? ---------------------------------------------------------------------------------------------------------
@@ -289,9 +290,9 @@ def test_a_prefix_reads_as_nothing(lab, prefix):
 
 
 def test_wayward_prompts_are_trained_step_by_step(lab, soft):
-    total, *found = made(WaywardPanel, lab).job(lab.lm, Look(Session(), soft, 3, DEFAULTS["wayward"]), None)
-    pieces = [event for event in found if isinstance(event, Step | Wayward)]
-    assert total == len(pieces) == 3 * (2 + 1) and sum(isinstance(event, Wayward) for event in found) == 3
+    progress, *found = made(WaywardPanel, lab).job(lab.lm, Look(Session(), soft, 3, DEFAULTS["wayward"]), None)
+    pieces = [event for event in found if isinstance(event, Done | Wayward)]
+    assert progress.total == len(pieces) == 3 * (2 + 1) and sum(isinstance(event, Wayward) for event in found) == 3
     assert all(event.final for event in found if isinstance(event, Scored)) and isinstance([e for e in found if e][-1], Scored)
 
 
@@ -412,8 +413,9 @@ def test_single_vectors_put_into_another_stand_in_a_table_beside_their_controls(
 def test_cosines_of_all_vectors_begin_with_the_run_that_is_shown(lab, soft, prefix):
     other, panel = trained(lab, name="other", seed=5), made(BetweenPanel, lab)
     session = Session(runs=[other, prefix, soft])
-    total, (values, names, sizes) = panel.job(lab.lm, Look(session, soft, 3, {"how": ALIKE, "other": START}), None)
-    assert total == 1 and names == [HOSTILE, "other"] and sizes == [3, 3] and values.shape == (6, 6)
+    progress, finding = panel.job(lab.lm, Look(session, soft, 3, {"how": ALIKE, "other": START}), None)
+    values, names, sizes = finding.value
+    assert progress.total == 1 and names == [HOSTILE, "other"] and sizes == [3, 3] and values.shape == (6, 6)
     view = shown(panel, soft, [(values, names, sizes)], how=ALIKE, chosen=2)
     assert view.figure["title"] == "Similarity among 6 vectors of 2 prompts"
 
@@ -446,7 +448,7 @@ def test_layers_are_a_matter_of_prefixes(lab, soft, prefix):
 
 
 def test_a_prefixes_layers_are_left_out_one_by_one(lab, prefix):
-    total, *found = made(LayersPanel, lab).job(lab.lm, Look(Session(), prefix, 3, {}), None)
+    progress, *found = made(LayersPanel, lab).job(lab.lm, Look(Session(), prefix, 3, {}), None)
     kept = [event for event in found if event is not None]
-    assert total == len(kept) == lab.lm.layers + 1 and kept[0].shape == (lab.lm.layers, 2, lab.lm.kv_heads)
+    assert progress.total == len(kept) == lab.lm.layers + 1 and kept[0].value.shape == (lab.lm.layers, 2, lab.lm.kv_heads)
     assert [event.layer for event in kept[1:]] == [0, 1] and all(event.control for event in kept[1:])

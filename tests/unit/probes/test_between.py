@@ -27,7 +27,7 @@ def of(events, sort):
     """The results of one sort; the count comes first and is theirs."""
     events = list(events)
     found = [event for event in events if isinstance(event, sort)]
-    assert events[0] == len(found)
+    assert events[0].total == len(found)
     return found
 
 

@@ -58,9 +58,9 @@ def losses(found):
 
 
 def effects(lm, contender, task="answers", book=None, **more):
-    count, *events = leave_layers_out(lm, TASKS[task], contender, book or Scorebook(), **more)
+    progress, *events = leave_layers_out(lm, TASKS[task], contender, book or Scorebook(), **more)
     found = [event for event in events if isinstance(event, LayerEffect)]
-    assert count == len(found) == lm.layers and [one.layer for one in found] == list(range(count))
+    assert progress.total == len(found) == lm.layers and [one.layer for one in found] == list(range(lm.layers))
     return found
 
 

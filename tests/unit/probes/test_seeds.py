@@ -6,13 +6,13 @@ import torch
 from tiny_models import answer_task, label_task
 
 from core.errors import LabError
+from core.events import Progress
 from core.inspection.control import moved_at_random
 from core.inspection.meet import match
 from core.methods.prefix import create, in_peft_layout
 from core.probes.seeds import MOST, Meeting, meet, plan
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, repeat
-from core.scoring.score import Contender
+from core.runs.run import Scorebook, Scored, Trained, repeat
 from core.training.training import StepEvent
 
 RECIPE = Recipe(task="tiny", steps=4, batch_size=4, virtual_tokens=5, warmup=0, seed=3)
@@ -45,15 +45,15 @@ def test_a_recipe_with_an_order_of_its_own_keeps_it(tiny):
 @pytest.mark.parametrize("recipe", [RECIPE, RECIPE.but(method="prefix")], ids=["soft", "prefix"])
 def test_every_run_comes_with_its_steps_then_scores_then_every_pair(tiny, recipe):
     lm = tiny("llama")
-    count, *events = events_of(lm, recipe)
-    learned, pairs = of(Contender, events), of(Meeting, events)
-    assert count == len(learned) == 3 and [contender.name for contender in learned] == [ITSELF, START, ORDER]
+    progress, *events = events_of(lm, recipe)
+    learned, pairs = [event.contender for event in of(Trained, events)], of(Meeting, events)
+    assert progress.total == len(learned) == 3 and [contender.name for contender in learned] == [ITSELF, START, ORDER]
     assert [event.step for event in of(StepEvent, events)] == [1, 2, 3, 4] * 3
     assert [event.score.name for event in of(Scored, events) if event.final] == [ITSELF, START, ORDER]
     assert [(pair.a, pair.b) for pair in pairs] == [(ITSELF, START), (ITSELF, ORDER), (START, ORDER)]
     assert [(pair.same_start, pair.same_order) for pair in pairs] == [(False, True), (True, False), (False, False)]
     *_, alone = repeat(lm, answer_task(), recipe, "alone")
-    assert np.array_equal(learned[0].prefix.snapshot(), alone.prefix.snapshot())  # the recipe itself, bit by bit
+    assert np.array_equal(learned[0].prefix.snapshot(), alone.contender.prefix.snapshot())  # the recipe itself, bit by bit
     assert len({contender.prefix.snapshot().tobytes() for contender in learned}) == 3
 
 
@@ -63,7 +63,7 @@ def test_a_pairs_cosines_are_those_of_its_vectors(tiny, arch, method):
     events = events_of(lm, recipe)
     runs = plan(recipe, 1, 1)
     starts = [torch.from_numpy(create(lm, task, run).snapshot()) for run in runs.values()]
-    ends = [torch.from_numpy(contender.prefix.snapshot()) for contender in of(Contender, events)]
+    ends = [torch.from_numpy(event.contender.prefix.snapshot()) for event in of(Trained, events)]
     moved = [moved_at_random(start, end, draw) for draw, (start, end) in enumerate(zip(starts, ends, strict=True))]
     mean = lm.vocabulary.mean(dim=0).numpy() if method == "prompt" else None
     for pair, (a, b) in zip(of(Meeting, events), [(0, 1), (0, 2), (1, 2)], strict=True):
@@ -104,4 +104,4 @@ def test_other_starts_are_refused_where_the_seed_does_not_change_the_start(tiny)
     text = RECIPE.but(init="text", init_text="good and bad")
     with pytest.raises(LabError, match="whatever the seed"):
         next(meet(tiny("llama"), answer_task(), text, Scorebook(), starts=1, orders=1))
-    assert next(meet(tiny("llama"), answer_task(), text, Scorebook(), starts=0, orders=1)) == 2
+    assert next(meet(tiny("llama"), answer_task(), text, Scorebook(), starts=0, orders=1)) == Progress(2)

@@ -27,7 +27,7 @@ def effects(lm, contender, what, task="answers", **more):
     """All effects after the whole prompt's, which comes first."""
     events = list(what_each_does(lm, TASKS[task], contender, what, Scorebook(), **more))
     found = [event for event in events if isinstance(event, Effect)]
-    assert events[0] == len(found) and found[0].what == "whole"
+    assert events[0].total == len(found) and found[0].what == "whole"
     assert found[0].accuracy_interval == found[0].loss_interval == NOTHING
     return found[1:]
 
@@ -214,9 +214,9 @@ def test_a_vector_that_does_harm_is_chosen_on_validation_rows_and_confirmed_on_t
         return 2.0 + harm * (2.0 in vectors) - (0.1 if row % 2 else -0.1) * (0.0 in vectors) - 0.3 * (3.0 in vectors)
 
     book = MadeUp(task, losses)
-    count, *events = helpful_removals(lm, task, contender, book)
+    progress, *events = helpful_removals(lm, task, contender, book)
     found = [event for event in events if isinstance(event, Removal)]
-    assert count == len(found) == 4 and [one.vector for one in found] == [0, 1, 2, 3]
+    assert progress.total == len(found) == 4 and [one.vector for one in found] == [0, 1, 2, 3]
     assert [one.chosen for one in found] == [False, False, True, False]
     assert found[2].p == 1 / 2**12 and found[1].p == 1.0 and found[3].p == 1.0 and found[0].p > 0.4
     assert [one.adjusted for one in found] == holm([one.p for one in found])

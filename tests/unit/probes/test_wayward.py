@@ -82,9 +82,9 @@ def test_the_best_that_reads_is_chosen_and_of_equals_the_nearest(tiny):
 
 def test_every_run_comes_with_its_steps_and_starts_where_it_says(tiny):
     lm, task = tiny("llama"), answer_task()
-    count, *events = events_of(lm, task)
+    progress, *events = events_of(lm, task)
     runs = [event for event in events if isinstance(event, Wayward)]
-    assert count == len(runs) == 4
+    assert progress.total == len(runs) == 4
     assert [(run.start, run.gamma) for run in runs] == [("sentence", 0.0), ("sentence", 1.0), ("elsewhere", 1.0), ("free", 0.0)]
     assert [event.step for event in events if isinstance(event, StepEvent)] == [1, 2, 3, 4] * 4
     assert {run.step for run in runs} == {4} and len({run.contender.name for run in runs}) == 4
@@ -132,7 +132,7 @@ def test_weights_are_tried_once_each_and_label_tasks_too(tiny):
     events = events_of(tiny("gpt2"), label_task(), gammas=(2.0, 0.5, 2.0))
     runs = [event for event in events if isinstance(event, Wayward)]
     assert [(run.start, run.gamma) for run in runs][:4] == [("sentence", 0.5), ("sentence", 2.0), ("elsewhere", 0.5), ("elsewhere", 2.0)]
-    assert events[0] == len(runs) == 5
+    assert events[0].total == len(runs) == 5
 
 
 @pytest.mark.parametrize("arch", ["llama", "gemma3"])

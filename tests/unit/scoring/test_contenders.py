@@ -144,9 +144,10 @@ def test_random_vectors_look_like_the_vocabulary():
 
 def test_repeat_trains_without_scoring_and_ends_with_a_contender():
     lm, task = make("llama"), answer_task()
-    *steps, made = list(repeat(lm, task, Recipe(virtual_tokens=2, steps=3), "again"))
+    *steps, last = repeat(lm, task, Recipe(virtual_tokens=2, steps=3), "again")
+    made = last.contender
     assert [step.step for step in steps] == [1, 2, 3] and all(isinstance(step, StepEvent) for step in steps)
-    assert isinstance(made, Contender) and (made.name, made.kind) == ("again", "soft")
+    assert (made.name, made.kind) == ("again", "soft")
     assert made.examples == len(task.train) and made.seconds > 0 and made.excluded == task.seen
     assert np.array_equal(made.prefix.snapshot(), steps[-1].vectors)
 

@@ -23,6 +23,7 @@ from app.serving import server
 from app.serving.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_json, start_logs
 from core.engine import Engine
 from core.errors import LabError
+from core.events import Done, Step
 
 SECRET = "my grandmother's recipe"
 PATIENCE = 30.0  # seconds; nothing here takes one
@@ -247,10 +248,10 @@ def test_each_job_that_ends_is_a_line(lines):
     log_jobs(engine)
 
     def fine(lm, ticket):
-        yield 1
+        yield Step(1)
 
     def refused(lm, ticket):
-        yield 1
+        yield Done()
         raise LabError(SECRET)
 
     def broken(lm, ticket):

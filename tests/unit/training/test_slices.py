@@ -11,6 +11,7 @@ from tiny_models import answer_task, label_task, make
 
 from core.engine import Engine
 from core.errors import LabError
+from core.events import Step
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.runs.run import Finished, Scorebook, Scored, repeat, run
@@ -177,5 +178,5 @@ def test_in_the_engine_a_run_by_slices_paints_every_step_and_ends_like_any_other
     recipe = METHODS["soft"]
     ticket = engine.submit("a", lambda lm, ticket: run(lm, answer_task(), recipe, stopping=ticket.stopping.is_set))
     until(lambda: ticket.over)
-    assert ticket.status == "done" and [event for event in ticket.events if isinstance(event, int)] == list(range(1, 14))
+    assert ticket.status == "done" and [event.number for event in ticket.events if isinstance(event, Step)] == list(range(1, 14))
     assert engine.status()["device"] == "a forked process"

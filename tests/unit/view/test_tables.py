@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import INPUTS, a_score
 
-from app.sessions.jobs import Progress
+from app.sessions.jobs import ContestProgress
 from app.view import figures, show, tables
 from app.view.tables import verdicts
+from core.events import Progress
 from core.runs.run import Scored
 from core.scoring.measures import reliability
 from core.scoring.score import Result, Score
@@ -113,8 +114,8 @@ def test_plotly_knows_everything_in_these_figures():
 
 
 def test_progress_says_how_many_and_how_long():
-    clock = Progress(8)
-    clock.take(2)
+    clock = ContestProgress(8)
+    clock.take(Progress(2))
     assert clock.words() == "0 of 2 contenders scored"
     clock.began -= 10
     clock.take(Scored("held_out", SCORES[0]))

@@ -1,0 +1,98 @@
+"""A job that was submitted to the engine, and what the engine must know of a job and of a model."""
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from core.events import Event
+
+
+@runtime_checkable
+class Device(Protocol):
+    """Where a model computes: "cpu", "cuda" ..."""
+
+    @property
+    def type(self) -> str: ...
+
+
+@runtime_checkable
+class LoadedModel(Protocol):
+    """What the engine asks of a model. device_name: in words."""
+
+    @property
+    def device(self) -> Device: ...
+
+    @property
+    def device_name(self) -> str: ...
+
+
+Model = TypeVar("Model", bound=LoadedModel)
+
+
+class Ticket:
+    """A job that was submitted. status: waiting, running, paused, done, failed or cancelled.
+
+    message: why it failed, or was ended while it was paused. events: what the job has yielded so far, without the Nones, each
+    as `Event.summary` gives it; the list only grows.
+    """
+
+    def __init__(self, session: str, job: "Job[Any]", steps: int | None, idle: bool):
+        self.session = session
+        self._status = "waiting"
+        self.message = ""
+        self.events: list[Event] = []
+        self.seconds = 0.0  # on the device so far
+        self.stopping = threading.Event()
+        self.working = False  # a piece is being done now; a paused job may still finish one
+        self._job = job
+        self._pieces: Iterator[Event | None] | None = None
+        # Its pieces see the context variables of the last request for it: some servers (ZeroGPU) find the client's quota there.
+        self._context = contextvars.Context() if idle else contextvars.copy_context()
+        self.idle = idle  # idle priority: only done while no other job wants the device
+        self._steps = steps  # training steps left before it pauses by itself; None: no limit
+        self._paused_at = 0.0
+        self.changes = 0  # grows with every event and every new status
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def status(self) -> str:
+        return self._status
+
+    @status.setter
+    def status(self, status: str) -> None:
+        self._status = status
+        self.tell()
+
+    @property
+    def over(self) -> bool:
+        return self.status in ("done", "failed", "cancelled")
+
+    async def changed(self, seen: int, seconds: float) -> None:
+        """Wait until `changes` is no longer `seen`, at most so many seconds. Blocks no thread, polls nothing."""
+        happened = asyncio.Event()
+        with self._lock:
+            if self.changes != seen:
+                return
+            self._waiting.append((asyncio.get_running_loop(), happened))
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(happened.wait(), seconds)
+        finally:
+            with self._lock:
+                self._waiting = [(loop, event) for loop, event in self._waiting if event is not happened]
+
+    def tell(self) -> None:
+        """Wake the coroutines that wait in `changed`. From any thread."""
+        with self._lock:
+            self.changes += 1
+            woken, self._waiting = self._waiting, []
+        for loop, happened in woken:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(happened.set)
+
+
+Job = Callable[[Model, Ticket], Iterator[Event | None]]
