@@ -35,7 +35,7 @@ class Recipe:
     method: str = _setting(
         "prompt", "train input vectors (prompt) or keys and values in every layer (prefix)", label="method", choices=("prompt", "prefix")
     )
-    virtual_tokens: int = _setting(10, "how many positions are learned", label="virtual tokens", low=1, high=200)
+    virtual_tokens: int = _setting(10, "number of learned positions", label="virtual tokens", low=1, high=200)
     init: str = _setting(
         "vocab",
         "start from random numbers, sampled vocabulary, a text, or the task's label words",
@@ -46,19 +46,21 @@ class Recipe:
     init_scale: float = _setting(
         1.0, "spread of a random start, in multiples of the real vectors' own", label="random scale", above=0.0, high=100.0
     )
-    mlp: int = _setting(0, "hidden size of the MLP that makes a K/V prefix; 0: train it directly", label="MLP size", low=0, high=4096)
+    mlp: int = _setting(0, "hidden size of the MLP that makes a K/V prefix; 0: no MLP", label="MLP size", low=0, high=4096)
     learning_rate: float | None = _setting(
         None, "Adam's step size", label="learning rate", above=0.0, high=10.0, by_method={"prompt": 0.03, "prefix": 0.01}
     )
-    steps: int = _setting(60, "how many batches to train on", label="steps", low=1, high=10_000)
+    steps: int = _setting(60, "number of batches to train on", label="steps", low=1, high=10_000)
     batch_size: int = _setting(16, "rows in a batch", label="batch size", low=1, high=256)
     warmup: int = _setting(5, "steps over which the rate rises from 0", label="warm-up", low=0, high=10_000)
-    schedule: str = _setting("constant", "what the rate does after the warm-up", label="schedule", choices=("constant", "linear", "cosine"))
+    schedule: str = _setting(
+        "constant", "course of the learning rate after the warm-up", label="schedule", choices=("constant", "linear", "cosine")
+    )
     clip: float = _setting(0.0, "largest norm of the gradient; 0: no limit", label="gradient clip", low=0.0, high=1e6)
     weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", label="weight decay", low=0.0, high=10.0)
-    pull_text: str = _setting("", "a text that the vectors are pulled to while they train", label="pull to")
+    pull_text: str = _setting("", "a text that the vectors are pulled to during training", label="pull to")
     pull: float = _setting(
-        0.0, "how strongly: weight of the mean squared distance to that text's embeddings; 0: not at all", label="pull", low=0.0, high=1e6
+        0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", label="pull", low=0.0, high=1e6
     )
     loss: str = _setting(
         "vocabulary",
@@ -70,8 +72,8 @@ class Recipe:
     placement: str = _setting(
         "before", "vectors before the model's BOS token (as in PEFT) or after it", label="placement", choices=("before", "after")
     )
-    seed: int = _setting(0, "start vectors and order of rows", label="seed", low=0, high=2**31 - 1)
-    order_seed: int = _setting(-1, "order of rows alone; -1: by the seed", label="order seed", low=-1, high=2**31 - 1)
+    seed: int = _setting(0, "fixes the random start and row order", label="seed", low=0, high=2**31 - 1)
+    order_seed: int = _setting(-1, "fixes the row order alone; -1: use the seed", label="order seed", low=-1, high=2**31 - 1)
     dtype: str = _setting(
         "auto",
         "number format of training; scores are always float32",
@@ -95,7 +97,7 @@ class Recipe:
         if self.method == "prefix" and self.init == "labels":
             raise LabError("A K/V prefix can't start from label words: choose random, vocab or text.")
         if self.method == "prefix" and self.placement == "after":
-            raise LabError("A K/V prefix stands before every token, BOS included: set the placement to before.")
+            raise LabError("A K/V prefix comes before every token, BOS included: set the placement to before.")
         if self.pull and self.method == "prefix":
             raise LabError("Only a soft prompt's vectors can be pulled to a text: set the pull to 0, or the method to prompt.")
         if self.pull and not self.pull_text.strip():
@@ -114,7 +116,7 @@ class Recipe:
 
     @property
     def rows_seed(self) -> int:
-        """The seed of the order of rows: `order_seed`, or `seed` where that is -1."""
+        """The seed of the row order: `order_seed`, or `seed` if that is -1."""
         return self.seed if self.order_seed < 0 else self.order_seed
 
     def to_dict(self) -> dict[str, Any]:

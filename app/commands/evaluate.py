@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> Outcome:
         contenders.append(learned.contender(Path(name).name))
     rows = common_rows(task.held_out, contenders)
     if not rows:
-        raise LabError("Every held-out row was seen in training or stands in a prompt: give other rows with --test.")
+        raise LabError("Every held-out row was used in training or is shown in a prompt: give other rows with --test.")
     if len(rows) < len(task.held_out):
         tell(f"note: {len(task.held_out) - len(rows)} rows do not count for any contender: one was trained on them or shows them.")
     scores: list[Score] = []

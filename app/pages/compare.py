@@ -38,9 +38,7 @@ MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
 MOST_ORDERS = 10
 SEEDS = 2  # more seeds of a run
-RECORDED = (
-    "<p class='note'>From a <b>recording</b>. Press <b>Score all</b> to score the written prompts here, or train a prompt of your own.</p>"
-)
+RECORDED = "<p class='note'>From a <b>recording</b>. Press <b>Score all</b> to score the handcrafted prompts here, or train a prompt.</p>"
 NOTHING_SCORED = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
 
 
@@ -57,7 +55,7 @@ class ComparePage:
                     self.cancel = gr.Button("Stop", elem_id="stop-scoring", interactive=False, min_width=60)
                 self.prompt = gr.Textbox(
                     label="your own prompt",
-                    info="Write it around {input}. Worked examples are fair: put some in.",
+                    info="Write it around {input}. You may include worked examples.",
                     lines=4,
                     max_length=MOST_TYPED,
                     elem_id="own-prompt",
@@ -105,7 +103,7 @@ class ComparePage:
         shown = {**scores, growing.name: growing} if growing else scores
         rows = [{**row, "final": growing is None or growing.name not in row.get("members", [row["name"]])} for row in tables.grouped(shown)]
         n = len(task.held_out)
-        table = show.bars(rows, f"Right answers on the {n} held-out rows, which no learned prompt has seen", written_names(task), full=True)
+        table = show.bars(rows, f"Right answers on the {n} held-out rows, never used in training", written_names(task), full=True)
         changes: Changes = {
             self.message: show.message(message),
             self.progress: "",
@@ -164,9 +162,9 @@ class ComparePage:
             if len(prompt.template) > MOST_TYPED:
                 raise LabError(f"The prompt has {len(template):,} characters: use at most {MOST_TYPED:,}.")
             if len(own) >= MOST_PROMPTS:
-                raise LabError(f"You have {MOST_PROMPTS} prompts on this task already: reload the page to begin anew.")
+                raise LabError(f"You have {MOST_PROMPTS} prompts on this task already: reload the page to start again.")
             if any(other.template == prompt.template for other in (*own, *task.handcrafted)):
-                raise LabError("This very prompt is among the contenders already: change a word.")
+                raise LabError("This prompt is already a contender: change a word.")
             return [written(task, prompt)]
 
         async for changes in self._score_made(session, make):
@@ -201,9 +199,7 @@ class ComparePage:
 
         def make(lm: LanguageModel) -> list[Contender]:
             if not task.labels:
-                raise LabError(
-                    "Calibration weighs label words against each other, and this task has free answers: choose a task with labels."
-                )
+                raise LabError("Calibration compares label words, and this task has free answers: choose a task with labels.")
             return [calibrated(lm, written(task, prompt_named(session, name)), task.labels)]
 
         async for changes in self._score(session, make, keep=True):

@@ -34,7 +34,7 @@ from core.runs.saved_adapter import load, pack
 from core.tasks.built_in import slugs
 from core.ticket import Ticket
 
-TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so what stands around its input is not known: say it below, with {input} once."
+TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so its template is not known: type it below, with {input} once."
 
 
 class InspectPage:
@@ -49,7 +49,7 @@ class InspectPage:
         with gr.Row(elem_classes="picker"):
             self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
             self.beside = gr.Dropdown(
-                label="beside it", choices=[], multiselect=True, max_choices=SLOTS - 1, elem_id="inspect-beside", scale=3
+                label="compare with", choices=[], multiselect=True, max_choices=SLOTS - 1, elem_id="inspect-beside", scale=3
             )
             self.save = gr.Button("Save", elem_id="save", scale=0, min_width=90)
             self.report = gr.Button("Report", elem_id="report", scale=0, min_width=90)
@@ -58,7 +58,7 @@ class InspectPage:
             self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=90)
         with gr.Row(visible=False, elem_classes="ask") as self.template_row:
             self.template = gr.Textbox(
-                label="the template of this prompt", info="What stands around {input}", max_length=2000, elem_id="load-template", scale=4
+                label="the template of this prompt", info="The text around {input}", max_length=2000, elem_id="load-template", scale=4
             )
             self.use = gr.Button("Use this template", elem_id="use-template", scale=0, min_width=160)
         with gr.Row(elem_classes="toolbar"):
@@ -77,7 +77,7 @@ class InspectPage:
     # --- what the page shows ----------------------------------------------------------------------------------------
 
     def runs(self, session: Session) -> list[Run]:
-        """The run that is shown, and those laid beside it."""
+        """The run that is shown, and those compared with it."""
         run = session.shown or self.recording
         others = [known for known in session.runs if known.name in session.inspect.beside and known is not run]
         return [run, *others][:SLOTS] if run else []
@@ -169,7 +169,7 @@ class InspectPage:
         if found is session.shown:
             return self.paint(session)
         if session.training:
-            return self.paint(session, "A run is going on: stop it, or wait for its end, before looking at another.")
+            return self.paint(session, "A run is training: stop it, or wait until it ends, before you open another.")
         session.show(found)
         return self.paint(session)
 
@@ -199,7 +199,7 @@ class InspectPage:
             path = folder / name
             path.write_bytes(data)
         except OSError:
-            yield {self.message: show.message("The server's disk is full, so no file can be written: please tell whoever runs it.")}
+            yield {self.message: show.message("The server's disk is full, so no file can be written: please tell its administrator.")}
             return
         session.inspect.offered = session.shown or self.recording
         yield {self.message: show.message(""), self.file: gr.update(value=str(path), visible=True, label=f"Download {name}")}
@@ -209,14 +209,14 @@ class InspectPage:
         """The run that is shown as one HTML file. All of it is in its record, so this needs no device."""
         run = session.shown or self.recording
         if run is None or run.busy or not run.record.readings:
-            yield {self.message: show.message("There is nothing to report yet: train a prompt to its end, or stop it.")}
+            yield {self.message: show.message("There is nothing to report yet: finish or stop a run.")}
             return
         yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
 
     async def _save(self, session: Session) -> AsyncIterator[Changes]:
         run = session.shown
         if run is None or prefix_of(run) is None or run.busy:
-            yield {self.message: show.message("There is nothing to save yet: train a prompt to its end, or stop it.")}
+            yield {self.message: show.message("There is nothing to save yet: finish or stop a run.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
@@ -229,7 +229,7 @@ class InspectPage:
         """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
         runs = [run for run in self.runs(session) if prefix_of(run) is not None and not run.busy]
         if not runs:
-            yield {self.message: show.message("There are no vectors to write yet: train a prompt to its end, or load one.")}
+            yield {self.message: show.message("There are no vectors to save yet: finish a run, or load a prompt.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
@@ -241,7 +241,7 @@ class InspectPage:
     async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[Changes]:
         """Load a prompt, and score it. template: what a prompt without our recipe was asked for, the second time."""
         if session.training:
-            yield self.paint(session, "A run is going on: stop it, or wait for its end, before loading a prompt.")
+            yield self.paint(session, "A run is training: stop it, or wait until it ends, before you load a prompt.")
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:

@@ -25,13 +25,13 @@ from core.models.language_model import LanguageModel
 from core.ticket import Ticket
 
 TEACHERS = ROOT / "docs" / "teachers.md"
-PAINT_GAP = 0.25  # seconds at least between two paints of an experiment that goes on
+PAINT_GAP = 0.25  # seconds at least between two paints of a running experiment
 MOST_ON_SHELF = 60  # experiments, and prompts trained for them, of all sessions
 
 
 @dataclass
 class Going:
-    """An experiment that somebody's session runs, and that others may watch."""
+    """An experiment that one session runs and others may watch."""
 
     findings: Findings
     ticket: Ticket | None = None
@@ -123,18 +123,18 @@ class LearnPage:
         progress = session.learn
         key = self._experiment(part)[1]
         if going:
-            waits = "" if self.lab.engine.lm else " The model is still loading; this goes on as soon as it is there."
+            waits = "" if self.lab.engine.lm else " The model is still loading; this continues when it is loaded."
             return f'<p class="note" role="status">{going.words()}{waits}</p>'
         if progress.running is not None:
-            return '<p class="note">What you started in another part is still going on: wait for it, or stop it.</p>'
+            return '<p class="note">What you started in another part is still running: wait for it, or stop it.</p>'
         if part.key not in progress.bets:
-            return '<p class="note">Say what you expect first: then you can run it.</p>'
+            return '<p class="note">Make a prediction first; then you can run it.</p>'
         known = self.shelf.get(key)
         if part.key in progress.done:
             if known is None:
                 return '<p class="note">You have done this part; its results are no longer kept here. Run it again to see them.</p>'
             if key not in progress.mine:
-                return '<p class="note">These results were computed earlier on this server, from the very same settings. “Run again” does it live.</p>'
+                return '<p class="note">These results were computed earlier on this server with the same settings. “Run again” runs it live.</p>'
         return ""
 
     def _experiment(self, part: Part) -> tuple[Experiment, tuple]:
@@ -155,11 +155,11 @@ class LearnPage:
     # --- experiments ------------------------------------------------------------------------------------------------
 
     async def run(self, session: Session, bet: Any = None) -> AsyncIterator[Changes]:
-        """Do the open part's experiment, or show what is known of it; watch, where somebody else is just doing it."""
+        """Run the open part's experiment, show its stored results, or watch another session that is running it."""
         progress, part = session.learn, session.learn.part
         self.take_bet(session, bet)
         if part.key not in progress.bets or progress.running is not None:
-            yield self.paint(session, "" if part.key in progress.bets else "Choose what you expect first.")
+            yield self.paint(session, "" if part.key in progress.bets else "Make a prediction first.")
             return
         key = self._experiment(part)[1]
         again, problem, painted = part.key in progress.done, "", 0.0
@@ -178,7 +178,7 @@ class LearnPage:
                 if status == "done":
                     break
                 if not (watching and status == "cancelled" and progress.running == key):
-                    break  # stopped, or it failed; whoever only watched one that was stopped goes on by itself
+                    break  # stopped or failed; a session that only watched a stopped run starts its own
             findings = self.shelf.get(key)
             if findings and not problem:
                 progress.done[part.key] = self.experiments[part.run].told(part.settings, findings).outcome
@@ -219,7 +219,7 @@ class LearnPage:
         yield ticket.status, ticket.message
 
     def stop(self, session: Session) -> None:
-        """End this session's experiment, or its looking on."""
+        """End this session's experiment, or stop following another's."""
         if session.learn.running is None:
             return
         session.learn.running = None

@@ -56,7 +56,7 @@ class LinkBar:
         if link.task == links.OWN or link.own:
             try:
                 if not link.own:
-                    raise LabError("its task is somebody's own and too large for a link: bring the task's file on the page Your task.")
+                    raise LabError("its task is not built in and too large for a link: load the task's file on the page Your task.")
                 session.train.own_task = session.task = links.unpack(link.own)
             except LabError as error:
                 problems.append(str(error).removesuffix("."))

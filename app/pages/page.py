@@ -32,8 +32,8 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         session = gr.State(Session())
         with gr.Row(elem_classes="top"):
             html(
-                '<h1>Soft Prompt Lab</h1><p class="lead">A few trained vectors, which are no words, can make a language model do what no '
-                "instruction in words gets from it. Train them live, hold them against prompts that people write, and look inside.</p>"
+                '<h1>Soft Prompt Lab</h1><p class="lead">Ten learned vectors can steer a language model better than our best written '
+                "instruction. Train them live, compare them with human prompts, and look inside.</p>"
             )
             with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")

@@ -194,7 +194,7 @@ class TrainPage:
     async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[Changes]:
         try:
             if session.training:
-                raise LabError("A run is going on: stop it, or wait for its end.")
+                raise LabError("A run is training: stop it, or wait until it ends.")
             recipe = recipe_from(dict(zip(self.controls, values, strict=True)), session.task)
             self.lab.start(session, recipe, steps)
         except LabError as error:
@@ -242,7 +242,7 @@ class TrainPage:
         if number is None:
             return gr.skip()
         if session.training:
-            return {self.message: show.message("A run is going on: stop it, or wait for its end, before looking at a recording.")}
+            return {self.message: show.message("A run is training: stop it, or wait until it ends, before you open a recording.")}
         run = recorded_run(recordings()[number].slug)
         assert run is not None
         session.take_stream()  # a recording that plays ends

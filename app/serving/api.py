@@ -50,9 +50,7 @@ MOST_NEAREST = 50
 MOST_TOKENS = 64  # of an answer
 MOST_PLACES = 100  # steps of a path
 GAP = 0.1  # seconds at least between two reports on a job
-CAVEAT = (
-    "Nearest tokens mostly tell where a prompt started: `control` is the start moved as far in a random direction, which learned nothing."
-)
+CAVEAT = "Nearest tokens mostly show only where training started: `control` is the start moved equally far in a random direction; it learned nothing."
 UNKNOWN = "There is no run under this handle: /train gives one, and keeps the run for half an hour after it was last asked for."
 
 
@@ -97,7 +95,7 @@ class Handles:
         """As `get`, for a run that is over. LabError while it is going on, and where it never began."""
         kept = self.get(handle)
         if kept.run.busy:
-            raise LabError("This run is still going on: wait for its last word.")
+            raise LabError("This run is still training: wait until it ends.")
         if not kept.run.record.readings:
             raise LabError("This run never began, so there is nothing to look at: train another.")
         return kept
@@ -171,7 +169,7 @@ class Api:
         ]
         held_out = common_rows(rows.held_out, contenders)
         if not held_out:
-            raise LabError("Every held-out row stands in a prompt, so none is left to score on: leave some examples out.")
+            raise LabError("Every held-out row is shown in a prompt, so none is left to score: leave some examples out.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             yield from contest(lm, rows, contenders, held_out, self.lab.book, "held_out")
@@ -294,7 +292,7 @@ class Api:
             folder = Path(tempfile.mkdtemp(prefix="prompt-"))
             (folder / "soft-prompt.zip").write_bytes(data)
         except OSError as error:
-            raise LabError("The server's disk is full, so no file can be written: please tell whoever runs it.") from error
+            raise LabError("The server's disk is full, so no file can be written: please tell its administrator.") from error
         yield gr.FileData(path=str(folder / "soft-prompt.zip"), orig_name="soft-prompt.zip").model_dump()
         shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 

@@ -332,7 +332,7 @@ def check_disk() -> None:
             if path.is_file() and time.time() - path.stat().st_mtime > STALE:
                 path.unlink()
     if shutil.disk_usage(folder).free < LEAST_FREE:
-        raise Refused(507, "The server's disk is nearly full, so it takes no files now: please tell whoever runs it.")
+        raise Refused(507, "The server's disk is nearly full, so it takes no files now: please tell its administrator.")
 
 
 # --- health -----------------------------------------------------------------------------------------------------------

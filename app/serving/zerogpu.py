@@ -74,7 +74,7 @@ class ZeroGPU:
                 self._without.append(event)
             log.warning("no GPU", extra={"facts": {"error": type(error).__name__}})
             why = f" ({safe(error.message)})" if isinstance(error, gr.Error) else ""
-            gr.Warning(f"No GPU could be had{why}: this goes on on the server's processor, more slowly.")
+            gr.Warning(f"No GPU available{why}: this continues on the server's processor, more slowly.")
             return work.do(self._lm)
         if isinstance(found, LabError):
             raise found

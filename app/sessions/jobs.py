@@ -27,7 +27,7 @@ async def side_job(
     except LabError as error:
         yield None, str(error)
         return
-    yield None, "" if lab.engine.lm else "The model is still loading; this goes on as soon as it is there."
+    yield None, "" if lab.engine.lm else "The model is still loading; this continues when it is loaded."
     with following(ticket, on_leave=lab.engine.cancel) as news:
         async for item in news:
             last: Taken | None = None

@@ -105,7 +105,7 @@ def view(run: Run | None) -> str:
     if named(run.task) != run.task.slug:
         notes.append(f"The rows are in <code>{safe(file_name(run.task))}</code>, which the button below gives.")
     if run.record.stopped.startswith("stopped by hand"):
-        notes.append(f"This run was {safe(run.record.stopped)}; the code goes on to step {run.recipe.steps}.")
+        notes.append(f"This run was {safe(run.record.stopped)}; the code continues to step {run.recipe.steps}.")
     told = f"<p class='note'>{' '.join(notes)}</p>"
     return told + _block("Python", python(run.task, run.recipe, other)) + _block("Command line", command(run.task, run.recipe, other))
 

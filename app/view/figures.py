@@ -166,7 +166,7 @@ def _moved(record: RunRecord, step: int) -> str:
     if step == 0 or not len(moved):
         return f"{who} among real words{'' if record.kind == 'soft' else chr(39)}: where they start"
     told = f"{who} have moved by {moved.min():.1f} to {moved.max():.1f}"
-    return f"{told}; real words' nearest neighbours lie {np.median(record.usual.l2):.1f} away" if record.usual else told
+    return f"{told}; neighbouring words are {np.median(record.usual.l2):.1f} apart" if record.usual else told
 
 
 def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Link:
 
 
 def usual(task: Task, method: str = "") -> dict[str, Any]:
-    """What the controls hold on `task` while nobody has changed any: the recipe's defaults, and what the task brings.
+    """The values of the controls on `task` before any change: the recipe's defaults, and what the task brings.
 
     method: "" for the task's own. Another one has its own learning rate.
     """

@@ -50,7 +50,7 @@ def report(record: RunRecord) -> str:
         # Nothing is fetched, whatever stands in the texts: the file is read where there is no network.
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:\">"
         f"<meta name='color-scheme' content='light dark'><title>{title}</title><style>{style}</style></head>"
-        f"<body><main>{''.join(parts)}</main><noscript><p>Plots need JavaScript; all numbers stand in the tables, too.</p></noscript>"
+        f"<body><main>{''.join(parts)}</main><noscript><p>Plots need JavaScript; all numbers are also in the tables.</p></noscript>"
         f"<script>{PLOTLY.read_text('utf-8')}</script><script>{script}</script></body></html>"
     )
 

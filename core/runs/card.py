@@ -72,8 +72,7 @@ def _what(config: Mapping[str, Any], base: "_Told", soft: bool) -> str:
     count, width = config["num_virtual_tokens"], config["token_dim"]
     size = count * width * (1 if soft else 2 * config["num_layers"])
     what = (
-        f"{count} trained vectors ({size:,} numbers) that stand before the input of a frozen language model "
-        "(prompt tuning, Lester et al. 2021)."
+        f"{count} trained vectors ({size:,} parameters) before the input of a frozen language model (prompt tuning, Lester et al. 2021)."
         if soft
         else f"Trained keys and values of {count} positions in every layer ({size:,} numbers) before the input of a frozen language model "
         "(prefix tuning, Li & Liang 2021)."

@@ -1,4 +1,4 @@
-"""Prompts on the Hugging Face Hub: fetched by name, checked as files from anywhere are; pushed with the login of whoever runs this.
+"""Prompts on the Hugging Face Hub: fetched by name, checked as files from anywhere are; pushed with the caller's login.
 
 Only the files that a prompt is read from are fetched, none that is larger than such a file can be, and never a pickle.
 """
@@ -110,7 +110,7 @@ def push(folder: str | Path, repo: str, private: bool = False, run: bool = False
         raise LabError("The Hub can't be reached, so nothing was uploaded: check the network (and that HF_HUB_OFFLINE is not set).")
     api = huggingface_hub.HfApi()
     if not huggingface_hub.get_token():
-        raise LabError("Nobody is logged in to the Hub here: run `hf auth login`, or set HF_TOKEN to a token that may write.")
+        raise LabError("This machine is not logged in to the Hub: run `hf auth login`, or set HF_TOKEN to a token that may write.")
     try:
         url = str(api.create_repo(repo, private=True if private else None, exist_ok=True))
         if private and not api.model_info(repo).private:

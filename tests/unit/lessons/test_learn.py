@@ -187,7 +187,7 @@ def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, mo
     page, part = made_page(lab, monkeypatch, runs)
     shy = Session()
     painted = asyncio.run(finish(page, shy, None))
-    assert runs == [] and "Choose what you expect first" in painted[page.message]
+    assert runs == [] and "Make a prediction first" in painted[page.message]
 
     async def leaving():
         owner, watcher = Session(), Session()

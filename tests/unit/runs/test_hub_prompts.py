@@ -209,5 +209,5 @@ def test_a_push_that_cannot_be_is_told_in_one_sentence(hub, tmp_path, monkeypatc
     with pytest.raises(LabError, match="The Hub refuses 'me/prompt' to this login"):
         remote.push(folder, "me/prompt")
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    with pytest.raises(LabError, match="Nobody is logged in"):
+    with pytest.raises(LabError, match="not logged in to the Hub"):
         remote.push(folder, "me/prompt")

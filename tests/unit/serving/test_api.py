@@ -70,7 +70,7 @@ def test_what_still_goes_on_stays_and_is_not_looked_at(handles, clock):
     for _ in range(MOST_RUNS + 2):
         handles.add(run(), "ada")
     assert handles.get(handle)
-    with pytest.raises(LabError, match="still going on"):
+    with pytest.raises(LabError, match="still training"):
         handles.done(handle)
 
 

@@ -121,5 +121,5 @@ def test_the_view_escapes_and_tells(folder, tmp_path):
     assert "<b>pets" not in shown
     assert "b-pets-b.task.json" in shown
     run.record.stopped = "stopped by hand after step 3"
-    assert "goes on to step 60" in code.view(run)
+    assert "continues to step 60" in code.view(run)
     assert code.view(None) == ""
