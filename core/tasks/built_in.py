@@ -16,11 +16,11 @@ ORDER = (
     *("past-tense", "capitals", "plural", "capitalise", "opposites", "first-of-five", "dates", "number-words", "person-json", "negate"),
     *("sentiment", "swapped-sentiment", "news", "shuffled-news", "question-type", "french"),
 )
-SHUFFLE_SEED = 22  # leaves each label about as frequent on every side, and one row in four with its own
+SHUFFLE_SEED = 22  # of shuffled-news: keeps labels balanced in every part, and leaves one row in four its own label
 
 
 def slugs() -> list[str]:
-    """The built-in tasks' names, in the order in which the page shows them."""
+    """Slugs of the built-in tasks, in the page's order."""
     found = [path.stem for path in sorted(BUILT_IN.glob("*.json"))]
     return [slug for slug in ORDER if slug in found] + [slug for slug in found if slug not in ORDER]
 
@@ -32,7 +32,7 @@ def built_in(slug: str) -> Task:
 
 @cache
 def _built_in_data(slug: str) -> dict[str, Any]:
-    """A built-in file's content. One with `rows_of` takes its rows from another task and makes the `change` named there."""
+    """The content of a built-in file. A file with `rows_of` takes the rows of another task and applies its `change` to them."""
     data = json.loads((BUILT_IN / f"{slug}.json").read_text("utf-8"))
     if "rows_of" not in data:
         return data
@@ -48,14 +48,14 @@ def _built_in_data(slug: str) -> dict[str, Any]:
 
 
 def permuted(examples: Sequence[Example], seed: int) -> list[Example]:
-    """The same inputs with the outputs dealt out anew: by a hash of `seed` and the inputs, so the same on any machine."""
+    """The same inputs with the outputs in another order, which is a hash of `seed` and the inputs: the same on any machine."""
     outputs = [example.output for example in examples]
     order = sorted(range(len(examples)), key=lambda i: hashlib.sha256(f"{seed} {examples[i].input}".encode()).digest())
     return [Example(example.input, outputs[i]) for example, i in zip(examples, order, strict=True)]
 
 
 def shuffled(task: Task, seed: int = 0) -> Task:
-    """`task` with the outputs of its training and validation rows dealt out anew: a control that has nothing to learn from.
+    """A control with nothing to learn: `task` with the outputs of its training and validation rows shuffled.
 
     Held-out rows stay as they are.
     """

@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 
 from core.errors import LabError, shown
 from core.recipe import check_template
-from core.tasks.split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, keep_together, part, unseen
+from core.tasks.split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
 from core.tasks.table import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, Table, read_table
 from core.tasks.task import Example, Task, marked, stem_of
 from core.tasks.task_file import LONGEST_TEXT, MOST_LABELS
 
-SIDES = {
+PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "held_out", "held-out", "heldout", "eval"), "held_out"),
 }
-Sides = dict[str, dict[str, Example]]
+RowsByPart = dict[str, dict[str, Example]]
 Parts = tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what. kind: answers or labels. split: the column that says train, validation or test."""
+    """The columns of a table that a task uses. kind: answers or labels. split: a column of train, validation or test."""
 
     input: str
     output: str
@@ -31,9 +31,9 @@ class Columns:
 
 
 def guess_columns(table: Table) -> Columns:
-    """The columns that their names give away (`input` and `output`, `text` and `label`, or others like them).
+    """The columns whose names are known (`input` and `output`, `text` and `label`, or others like them).
 
-    Raises LabError where no two of them do.
+    Raises LabError where fewer than two are.
     """
     names = {column.casefold(): column for column in table.columns}
     split = names.get("split", "")
@@ -63,45 +63,45 @@ def fill_columns(table: Table, columns: Columns | None = None) -> Columns:
 
 
 def task_from_table(table: Table, columns: Columns | None = None, template: str = "", words: Mapping[str, str] | None = None) -> Task:
-    """A task from a table; the split derives from the rows' content alone, or from a split column.
+    """A task from a table, split by a split column, or else by the rows' content alone.
 
-    columns: what holds what (None: guessed). template: what stands around an input. words: for labels, from a label as it
-    stands in the table to the word that the model must produce; labels that it doesn't name stay as they are.
+    columns: None has them guessed. template: the text around an input. words: the word that the model must produce for a
+    label of the table; labels without one stand for themselves.
     Raises LabError, naming the row.
     """
     columns = columns or guess_columns(table)
     labelled = columns.kind == "labels"
-    sides, notes = _sides(table, columns, words)
-    rows = [example for side in sides.values() for example in side.values()]
+    parts, notes = _rows_by_part(table, columns, words)
+    rows = [example for part in parts.values() for example in part.values()]
     different = len({example.key for example in rows})
     if different < 4:
         raise LabError(f"{shown(table.name)} has {different} different rows: at least 4 are needed (training, validation, held-out).")
-    labels = _label_words(rows, table.name, bool(columns.split)) if labelled else None
+    labels = _labels_of(rows, table.name, bool(columns.split)) if labelled else None
     if len({example.output for example in rows}) == 1:
         raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
     template = template or ("{input}\nLabel:" if labelled else "{input}")
     check_template(template)
     if len(template) > LONGEST_TEXT:
         raise LabError(f"The template has {len(template):,} characters, more than {LONGEST_TEXT:,}: shorten it.")
-    parts, more = _marked_parts(sides, table.name, columns.split, labelled) if columns.split else _parts(rows, labelled)
+    split, more = _split_by_column(parts, table.name, columns.split, labelled) if columns.split else _split_by_content(rows, labelled)
     stem = stem_of(table.name)
-    task = Task("", stem, template, *parts, labels=labels, notes=(*table.notes, *notes, *more))
+    task = Task("", stem, template, *split, labels=labels, notes=(*table.notes, *notes, *more))
     return marked(stem, task)
 
 
 def with_test(
-    task: Task, data: bytes, name: str, spare: bool, columns: Columns | None = None, words: Mapping[str, str] | None = None
+    task: Task, data: bytes, name: str, reuse_held_out: bool, columns: Columns | None = None, words: Mapping[str, str] | None = None
 ) -> Task:
     """`task` with another table as its held-out rows, without those that repeat (or nearly repeat) a training row.
 
-    spare: the rows that `task` held out itself are free for training now (those that we parted off are; those that a task or
-    a split column names never are). columns, words: as in `load_task`; a split column is not looked at.
+    reuse_held_out: train on the rows that `task` held out so far: right for rows that `split_off` chose, wrong for rows that
+    a person marked as test rows. columns, words: as in `load_task`; a split column is ignored.
     """
     table = read_table(data, name)
     filled = replace(fill_columns(table, columns), split="")
-    there = {row[_place(table, filled.output)] for row in table.rows}
-    sides, notes = _sides(table, filled, {label: word for label, word in (words or {}).items() if label.strip() in there})
-    examples = tuple(sides["train"].values())
+    present = {row[_column_index(table, filled.output)] for row in table.rows}
+    parts, notes = _rows_by_part(table, filled, {label: word for label, word in (words or {}).items() if label.strip() in present})
+    examples = tuple(parts["train"].values())
     labelled = filled.kind == "labels"
     if labelled != (task.labels is not None):
         other = "input and output" if labelled else "text and label"
@@ -110,26 +110,26 @@ def with_test(
     if unknown:
         raise LabError(f"{shown(name)} has the label {shown(unknown[0])}, which no training row has: use the same labels in both.")
     train, validation = task.train, task.validation
-    known = (*train, *validation, *(task.held_out if spare else ()))
+    known = (*train, *validation, *(task.held_out if reuse_held_out else ()))
     groups, why = keep_together((*known, *examples), False)
     held_out, more = unseen(examples, known, groups)
     if not held_out:
         raise LabError(f"Every row of {shown(name)} is among the training rows: nothing is left to test on.")
-    if spare:
-        train, validation = part(known, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    if reuse_held_out:
+        train, validation = split_off(known, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
     notes = [*table.notes, *notes, *([] if groups else why), *more]
     return replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, *notes))
 
 
-def _parts(rows: Sequence[Example], labelled: bool) -> tuple[Parts, list[str]]:
+def _split_by_content(rows: Sequence[Example], labelled: bool) -> tuple[Parts, list[str]]:
     groups, notes = keep_together(rows, labelled)
-    train, held_out = part(rows, HELD_OUT_SHARE, labelled, groups=groups)
-    train, validation = part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    train, held_out = split_off(rows, HELD_OUT_SHARE, labelled, groups=groups)
+    train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
     return (train, validation, held_out), notes
 
 
-def _marked_parts(sides: Sides, name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
-    train, validation, held_out = (tuple(sides[side].values()) for side in ("train", "validation", "held_out"))
+def _split_by_column(parts: RowsByPart, name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
+    train, validation, held_out = (tuple(parts[part].values()) for part in ("train", "validation", "held_out"))
     for rows, word in ((train, "train"), (held_out, "test")):
         if not rows:
             raise LabError(f"The column {shown(column)} of {shown(name)} marks no row as {word}: mark some, or rename the column.")
@@ -142,39 +142,41 @@ def _marked_parts(sides: Sides, name: str, column: str, labelled: bool) -> tuple
     if labelled and foreign:
         raise LabError(f"{shown(name)} has the label {shown(foreign[0])}, which no training row has: use the same labels in both.")
     if not validation:
-        train, validation = part(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+        train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
     return (train, validation, held_out), [*([] if groups else notes), *left_out, *more]
 
 
-def _sides(table: Table, columns: Columns, words: Mapping[str, str] | None) -> tuple[Sides, list[str]]:
-    """The different rows of each side, by key and in the file's order (without a split column all are `train`), and notes."""
+def _rows_by_part(table: Table, columns: Columns, words: Mapping[str, str] | None) -> tuple[RowsByPart, list[str]]:
+    """The different rows of each part, by key and in the file's order (without a split column all are `train`), and notes."""
     if columns.kind not in ("answers", "labels"):
         raise LabError(f"The kind is {shown(columns.kind)}: choose answers or labels.")
-    first, second = _place(table, columns.input), _place(table, columns.output)
-    third = _place(table, columns.split) if columns.split else None
-    if len({first, second, third}) < 3:
-        raise LabError(f"The column {shown(columns.input if first == second else columns.split)} is asked for twice: choose another one.")
-    words = _checked_words(table, second, columns.kind, words)
-    sides: Sides = {"train": {}, "validation": {}, "held_out": {}}
+    input_at, output_at = _column_index(table, columns.input), _column_index(table, columns.output)
+    split_at = _column_index(table, columns.split) if columns.split else None
+    if len({input_at, output_at, split_at}) < 3:
+        raise LabError(
+            f"The column {shown(columns.input if input_at == output_at else columns.split)} is asked for twice: choose another one."
+        )
+    words = _checked_words(table, output_at, columns.kind, words)
+    parts: RowsByPart = {"train": {}, "validation": {}, "held_out": {}}
     repeated = 0
     for number, row in zip(table.numbers, table.rows, strict=True):
         where = f"Row {number} of {shown(table.name)}"
-        for place in (first, second):
-            if not row[place]:
-                raise LabError(f"{where} has no {table.columns[place].lower()}: fill it in, or delete the row.")
-        side = "train" if third is None else SIDES.get(row[third].casefold(), "")
-        if third is not None and not side:
-            raise LabError(f"{where} has {shown(row[third])} in the column {shown(columns.split)}: write train, validation or test.")
-        example = Example(row[first], words.get(row[second], row[second]))
-        earlier = sides[side].setdefault(example.key, example)
+        for index in (input_at, output_at):
+            if not row[index]:
+                raise LabError(f"{where} has no {table.columns[index].lower()}: fill it in, or delete the row.")
+        part = "train" if split_at is None else PART_NAMES.get(row[split_at].casefold(), "")
+        if split_at is not None and not part:
+            raise LabError(f"{where} has {shown(row[split_at])} in the column {shown(columns.split)}: write train, validation or test.")
+        example = Example(row[input_at], words.get(row[output_at], row[output_at]))
+        earlier = parts[part].setdefault(example.key, example)
         if earlier is not example:
             if columns.kind == "labels" and earlier.output != example.output:
-                raise LabError(f"{where} repeats an earlier {table.columns[first].lower()} with another label: keep one of them.")
+                raise LabError(f"{where} repeats an earlier {table.columns[input_at].lower()} with another label: keep one of them.")
             repeated += 1
-    return sides, [f"{repeated} rows that repeat an earlier input were dropped."] if repeated else []
+    return parts, [f"{repeated} rows that repeat an earlier input were dropped."] if repeated else []
 
 
-def _place(table: Table, column: str) -> int:
+def _column_index(table: Table, column: str) -> int:
     for wanted, found in ((column, table.columns), (column.casefold(), tuple(name.casefold() for name in table.columns))):
         if wanted in found:
             return found.index(wanted)
@@ -200,7 +202,7 @@ def _checked_words(table: Table, place: int, kind: str, words: Mapping[str, str]
     return made
 
 
-def _label_words(examples: Sequence[Example], name: str, parted: bool) -> tuple[str, ...]:
+def _labels_of(examples: Sequence[Example], name: str, has_split: bool) -> tuple[str, ...]:
     counts = Counter(example.output for example in examples)
     labels = tuple(sorted(counts))
     if len(labels) == 1:
@@ -210,6 +212,6 @@ def _label_words(examples: Sequence[Example], name: str, parted: bool) -> tuple[
             f"{shown(name)} has {len(labels)} different labels, more than {MOST_LABELS}: call the columns input and output instead."
         )
     rare = next((label for label in labels if counts[label] < 2), None)
-    if rare is not None and not parted:
+    if rare is not None and not has_split:
         raise LabError(f"The label {shown(rare)} of {shown(name)} has one row: each label needs at least 2, to train on and to test on.")
     return labels

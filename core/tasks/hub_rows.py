@@ -1,4 +1,4 @@
-"""Rows of a dataset on the Hugging Face Hub, through the optional package `datasets`: streamed, capped, never waited for long."""
+"""Rows of a dataset on the Hugging Face Hub, through the optional package `datasets`: streamed, limited in size and in time."""
 
 import datetime
 import re
@@ -23,27 +23,27 @@ def load_hub_table(
 ) -> Table:
     """Up to `rows` rows (5,000 at most) and 2 MB of text of `owner/name` or `owner/name:config`, class numbers as their names.
 
-    They are spread evenly over the first 6 times as many (or 12 MB of text). columns: only these are read; None: every
-    column of plain values. token: False reads public datasets only; None uses the Hub token of whoever runs this.
+    They are spread evenly over the first 6 times as many (or 12 MB of text). columns: only these are read; None reads every
+    column of plain values. token: False reads public datasets only; None uses the Hub token of this machine's user.
     Raises LabError without the package, the network, the dataset, the split or a column, and after 30 seconds.
     """
     path, _, config = name.strip().partition(":")
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", path) or ":" in config:
         raise LabError(f"{shown(name)} names no dataset: write owner/name or owner/name:config.")
-    if Path(path).exists():  # which would be read in place of the Hub's
+    if Path(path).exists():  # `datasets` would read the folder instead of the Hub
         raise LabError(f"{shown(path)} is a folder here, not a dataset of the Hub: give one of its files.")
     return _within(SECONDS, name, lambda: read_dataset(name, path, config, columns, split, rows, token))
 
 
 def _within(seconds: float, name: str, job: Callable[[], Made]) -> Made:
-    """What `job` returns or raises; LabError where it takes longer. It runs in a thread, since it can't be made to stop."""
+    """The result of `job`, or LabError after `seconds`. It runs in a thread, because a download can't be interrupted."""
     made: list[Made] = []
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
             made.append(job())
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # raised again by the thread that waits
             failed.append(error)
 
     thread = threading.Thread(target=run, name=f"hub {name}", daemon=True)
@@ -71,7 +71,7 @@ def read_dataset(name: str, path: str, config: str, columns: Columns | None, spl
         return _table_of(found[split], name, columns, split, max(1, min(rows, MOST_ROWS)))
     except LabError:
         raise
-    except Exception as error:  # a network, a server, and files that anyone may have written: no list of errors is complete
+    except Exception as error:  # networks, servers and files of any origin raise errors of any type
         reason = shown(" ".join(str(error).split()) or type(error).__name__, 160)[1:-1]
         raise LabError(f"The dataset {shown(name)} can't be read ({reason}): check owner/name:config and the network.") from error
 
@@ -83,12 +83,12 @@ def _table_of(stream: Any, name: str, columns: Columns | None, split: str, rows:
         plain = [column for column, feature in features.items() if _is_plain(feature)]
         _check_asked(asked, plain, name)
         if not plain:
-            raise _nothing(split, name)
-        stream = stream.select_columns(asked or plain)  # so that no picture is fetched and decoded
+            raise _no_rows(split, name)
+        stream = stream.select_columns(asked or plain)  # so that no picture is downloaded and decoded
     names = {column: feature.int2str for column, feature in features.items() if hasattr(feature, "int2str")}
     read, whole = _read(stream, names, asked, rows * READ_AHEAD)
     if not read:
-        raise _nothing(split, name)
+        raise _no_rows(split, name)
     header = list(dict.fromkeys(column for row in read for column in row))
     _check_asked(asked, header, name)
     kept = _fitting(read, rows)
@@ -100,12 +100,12 @@ def _table_of(stream: Any, name: str, columns: Columns | None, split: str, rows:
     return Table(table.name, table.columns, table.rows, table.numbers, (note, *table.notes))
 
 
-def _nothing(split: str, name: str) -> LabError:
+def _no_rows(split: str, name: str) -> LabError:
     return LabError(f"The split {shown(split)} of {shown(name)} has no rows of plain text and numbers: choose another dataset.")
 
 
 def _is_plain(feature: Any) -> bool:
-    kind = type(feature).__name__  # by name, since the package is not there at import
+    kind = type(feature).__name__  # by name, because the package is optional
     return kind == "ClassLabel" or (kind == "Value" and "binary" not in feature.dtype)
 
 
@@ -141,7 +141,7 @@ def _text(value: Any, name_of: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if name_of is not None:
-        return str(name_of(value)) if value >= 0 else ""  # -1: not told, as in a contest's test rows
+        return str(name_of(value)) if value >= 0 else ""  # -1: no label, as in the test rows of a benchmark
     return str(value)
 
 
@@ -150,7 +150,7 @@ def _size(cells: dict[str, str]) -> int:
 
 
 def _fitting(read: list[dict[str, str]], rows: int) -> list[int]:
-    """Which rows to keep, spread evenly: as many as there may be, and no more than 2 MB of text."""
+    """Numbers of the rows to keep, spread evenly: at most `rows`, and at most 2 MB of text."""
     sizes = [_size(cells) for cells in read]
     kept = spread(len(read), rows)
     while (size := sum(sizes[i] for i in kept)) > LARGEST_FILE and len(kept) > 1:

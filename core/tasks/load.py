@@ -15,32 +15,32 @@ from core.tasks.task_file import task_data, task_of
 def load_task(name: str, test: str | Path | None = None, columns: Columns | None = None, words: Mapping[str, str] | None = None) -> Task:
     """A built-in task by its slug, or any file that `read_task` reads.
 
-    test: another table of the same columns, used as the held-out rows in place of a split. columns: what holds what in
-    tables; empty fields are guessed. words: see `task_from_table`.
+    test: another table with the same columns, whose rows become the held-out rows. columns: the columns of tables to use;
+    empty fields are guessed. words: see `task_from_table`.
     Raises LabError, naming the row, for a file that can't be used.
     """
     path = as_path(name)
     test_data = None if test is None else read_bytes(as_path(test))
     if name in slugs():
         _refuse_columns(f"{name} is a built-in task", columns, words, test)
-        task, spare = built_in(name), False
+        task, reuse = built_in(name), False
     elif path.is_file():
         data = read_bytes(path)
         found = task_data(data, path.name)
         if found is not None:
             _refuse_columns(f"{shown(path.name)} is a task file", columns, words, test)
-            task, spare = _brought(found, path.name), False
+            task, reuse = _from_file(found, path.name), False
         else:
             table = read_table(data, path.name)
             filled = fill_columns(table, columns)
-            task, spare = task_from_table(table, filled, words=words), not filled.split
+            task, reuse = task_from_table(table, filled, words=words), not filled.split
     elif path.is_dir():
         raise LabError(f"{shown(name)} is a folder: name a file, or one of the tasks {', '.join(slugs())}.")
     else:
         raise LabError(f"There is no task or file {shown(name)}: choose one of {', '.join(slugs())}, or a file.")
     if test is None or test_data is None:
         return task
-    return with_test(task, test_data, Path(test).name, spare, columns, words)
+    return with_test(task, test_data, Path(test).name, reuse, columns, words)
 
 
 def read_task(
@@ -51,9 +51,9 @@ def read_task(
     words: Mapping[str, str] | None = None,
     pasted: bool = False,
 ) -> Task:
-    """A task from the bytes of a table (see `read_table`) or of a task file (JSON with `train`, which needs no more said).
+    """A task from the bytes of a table (see `read_table`) or of a task file (a JSON object with `train`).
 
-    Raises LabError, naming the row, for bytes that can't be used, or for columns, a template or words beside a task file.
+    Raises LabError, naming the row, for bytes that can't be used, or for columns, a template or words given with a task file.
     """
     found = task_data(data, name)
     if found is None:
@@ -61,28 +61,28 @@ def read_task(
     _refuse_columns(f"{shown(name)} is a task file", columns, words)
     if template:
         raise LabError(f"{shown(name)} is a task file, which has a template of its own: leave this one out.")
-    return _brought(found, name)
+    return _from_file(found, name)
 
 
 def table_or_task(data: bytes, name: str) -> Table | Task:
-    """What a file holds: a task (see `task_to_json`), or a table whose columns are still to be chosen. LabError for neither."""
+    """The task of a task file, or the table of any other file, whose columns are still to be chosen. LabError for neither."""
     found = task_data(data, name)
-    return read_table(data, name) if found is None else _brought(found, name)
+    return read_table(data, name) if found is None else _from_file(found, name)
 
 
 def task_from_json(data: bytes, name: str) -> Task:
-    """The task of a file that `task_to_json` wrote, or a person. LabError, naming the file and the row, for any other."""
+    """The task of a task file. LabError, naming the file and the row, for any other bytes."""
     found = task_data(data, name)
     if found is None:
         raise LabError(f"{shown(name)} is no task file: give a JSON object with the lists train and held_out.")
-    return _brought(found, name)
+    return _from_file(found, name)
 
 
-def _brought(found: Mapping[str, Any], name: str) -> Task:
+def _from_file(found: Mapping[str, Any], name: str) -> Task:
     task = task_of(found, name)
     if task.slug in slugs() and task == built_in(task.slug):
         return task
-    return marked(task.slug, task)  # nobody's file passes for a built-in task, or for an earlier file
+    return marked(task.slug, task)  # so that no file takes the slug of a built-in task or of an earlier file
 
 
 def _refuse_columns(what: str, columns: Columns | None, words: Mapping[str, str] | None, test: object = None) -> None:

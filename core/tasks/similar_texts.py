@@ -1,4 +1,4 @@
-"""Texts that share most of their runs of characters, and the groups that they form."""
+"""Groups of texts that share most of their runs of characters."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from core.tasks.split import Example
 
-# Cosines above which two texts nearly repeat each other: tuned on pairs with a word or a comma changed (0.81 and more where
-# they have 60 characters) against questions with another word in their slot (up to 0.89, and shorter). See test_split.py.
+# Cosines above which two texts nearly repeat each other. Tuned in test_split.py: pairs with one word or comma changed have 0.81
+# or more if they are 60 characters long; questions that differ in one word are shorter and have up to 0.89.
 LONG = 60
 NEAR_SHORT = 0.9
 NEAR_LONG = 0.78
@@ -39,15 +39,15 @@ def _vectors(texts: Sequence[str]) -> csr_array:
         weights = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), dtype=np.float32).fit_transform(texts)
     except ValueError:  # nothing but spaces in all of them
         return csr_array((len(texts), 1), dtype=np.float32)
-    shared = np.bincount(weights.indices, minlength=weights.shape[1]) > 1  # what stands in one row only is like nothing
+    shared = np.bincount(weights.indices, minlength=weights.shape[1]) > 1  # a feature of one row only adds to no cosine
     return csr_array(weights[:, shared])
 
 
 def _links(vectors: csr_array, needed: np.ndarray) -> csr_array:
     """A 1 for each pair of rows (above the diagonal) whose cosine is at least what both need.
 
-    Thousands of rows are compared in a sketch first (each feature added to or taken from one of `DIMENSIONS` numbers, drawn
-    at random: Charikar, Chen & Farach-Colton 2002), which takes the same time whatever stands in them.
+    More than `FEW` rows are compared in a sketch first, which adds each feature to, or subtracts it from, one of `DIMENSIONS`
+    numbers drawn at random (Charikar, Chen & Farach-Colton 2002). Its time does not depend on what the texts contain.
     """
     quick = _sketch(vectors) if len(needed) > FEW else None
     parts = []

@@ -1,4 +1,4 @@
-"""Which rows are the same, nearly the same, and on which side of a split each stands. All of it derives from content alone."""
+"""Splits: which rows repeat each other and which part each belongs to, derived from their content alone."""
 
 import re
 from collections import Counter
@@ -13,10 +13,11 @@ SHORTEST = 20  # characters of a text that can nearly repeat another one
 
 
 def near_repeats(examples: Sequence[Example]) -> dict[str, int]:
-    """Rows that nearly repeat another one: from their key to a number that they share with those that they repeat.
+    """Rows that nearly repeat another row, from key to the number of their group.
 
-    Two rows do where they have the same output, the same numbers in them, 20 characters or more, and nearly the same
-    runs of 2 to 4 characters (TF-IDF cosine). What is like something that is like a third goes with both.
+    Two rows nearly repeat each other if they have the same output, the same numbers in their text, at least 20 characters,
+    and nearly the same runs of 2 to 4 characters (TF-IDF cosine). Groups are closed: if a is like b and b is like c, the
+    three are one group.
     """
     blocks: dict[tuple[str, ...], list[Example]] = {}
     for example in {example.key: example for example in examples}.values():
@@ -31,7 +32,7 @@ def near_repeats(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str, int], list[str]]:
-    """What `near_repeats` finds, as far as it can be kept on one side of a split; and notes that say so."""
+    """The groups of `near_repeats` that can be kept in one part of a split, and notes about them."""
     groups = near_repeats(examples)
     if not groups:
         return {}, []
@@ -42,7 +43,7 @@ def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str
             f"both sides of the split."
         ]
     notes = []
-    if labelled:  # a label that is one such group could not be both trained on and tested on: it is parted all the same
+    if labelled:  # a label that is one group could not be both trained on and tested on, so that group is split
         units: dict[str, set[object]] = {}
         for example in examples:
             units.setdefault(example.output, set()).add(groups.get(example.key, example.key))
@@ -56,17 +57,17 @@ def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str
     return groups, notes
 
 
-def part(
+def split_off(
     examples: Iterable[Example], share: float, labelled: bool, most: int | None = None, groups: Mapping[str, int] | None = None
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Part `share` of the rows off, chosen by a hash of their inputs (so by content, not by order or seed).
+    """The rows that stay, and about `share` of them that are split off, chosen by a hash of their inputs.
 
-    Labelled rows are taken in turn over the labels, each label keeping at least one row; both parts keep the file's order.
-    groups: from key to group (see `keep_together`): a group goes as a whole, and never if it is all that a label has.
+    So the choice depends on content, not on order or seed. Each label gives its share and keeps at least one row; both
+    results keep the file's order. groups: from key to group (see `keep_together`): a group is split off as a whole or stays.
     """
     rows = list(examples)
     wanted = min(max(1, round(share * len(rows))), most or len(rows))
-    # The hash that orders rows knows punctuation: the built-in tasks were parted by it.
+    # Unlike `key`, this hash depends on punctuation: the built-in tasks were split by it.
     ordered = sorted(rows, key=lambda example: short_hash(normalised(example.input)))
     by_label: dict[str, dict[object, list[Example]]] = {}
     for example in ordered:
@@ -91,7 +92,7 @@ def part(
 def unseen(
     rows: Iterable[Example], known: Iterable[Example], groups: Mapping[str, int], what: str = "test"
 ) -> tuple[tuple[Example, ...], list[str]]:
-    """`rows` without those that repeat one of `known`, or nearly (by `groups`); and notes that count them, as `what` rows."""
+    """`rows` without those that repeat, or by `groups` nearly repeat, a row of `known`; and notes that count them as `what` rows."""
     seen = {example.key for example in known}
     near = {groups[name] for name in seen if name in groups}
     given = list(rows)

@@ -1,4 +1,4 @@
-"""Rows of text from whatever a person brings: CSV, TSV, semicolons, JSON Lines, a JSON list, or lines typed into a box."""
+"""Tables: rows of text from CSV, TSV, semicolons, JSON Lines, a JSON list, or lines typed into a box."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ MOST_COLUMNS = 200
 LONGEST_COLUMN = 100  # characters of a column's name, which messages repeat
 ARROWS = ("->", "→", "=>")
 
-# Column names that say what they hold, the likeliest first: where a file has two of them, the earlier one is taken.
+# Known column names. Where a file has two of a kind, the one listed earlier is used.
 INPUT_NAMES = ("input", "text", "sentence", "question", "prompt", "review", "content", "document", "title", "word", "source")
 LABEL_NAMES = ("label", "class", "category", "topic", "sentiment", "intent")
 ANSWER_NAMES = ("output", "answer", "target", "completion", "response", "translation")
@@ -31,10 +31,10 @@ COMPRESSED = (b"PK\x03\x04", b"BZh9", b"\xd0\xcf\x11\xe0", b"\xfd7zX", b"7z\xbc\
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they stand in a file, without the spaces around them; no row is blank, all rows are as long as `columns`.
+    """Cells of text, without spaces around them; no row is blank, and all rows have as many cells as there are columns.
 
-    numbers: where each row stands in the file, for messages (of CSV: the header is row 1; of JSON Lines: its line).
-    notes: what was left out while reading, in words.
+    numbers: each row's number in the file, for messages (CSV: the header is row 1; JSON Lines: the line).
+    notes: sentences about what was left out while reading.
     """
 
     name: str
@@ -91,7 +91,7 @@ def read_table(data: bytes, name: str, pasted: bool = False) -> Table:
     """
     check_size(data, name, LARGEST_FILE)
     text = text_of(data, name)
-    # A list of rows, or rows that are objects. What people type may begin with a bracket and mean nothing by it.
+    # JSON begins with a list or an object. Typed lines may begin with a bracket too, so there JSON must go on as JSON.
     if re.match(r'\s*(\[\s*[\[{"\]]|\{\s*["}])' if pasted else r'\s*(\[\s*[\[{"\]]|\{)', text):
         return _from_json(text, name)
     if pasted:
@@ -125,7 +125,7 @@ def _tolerant(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """The separator that finds the most known names in the header; then one that parts the next row alike; then the most cells."""
+    """The separator with the most known names in the header; of equals, one that fits the next row, then one with more cells."""
 
     def found(delimiter: str) -> tuple[int, bool, int]:
         header, row = [*islice(_tolerant(text, delimiter), 2), [], []][:2]
@@ -178,7 +178,7 @@ def make_table(name: str, header: Sequence[str], records: Sequence[tuple[int, Se
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Which of `count` things to keep so that at most `most` are left, evenly over all.
+    """Indices of at most `most` of `count` items, evenly spaced.
 
     >>> spread(10, 4)
     [0, 2, 5, 7]
@@ -186,7 +186,7 @@ def spread(count: int, most: int) -> list[int]:
     return [i * count // most for i in range(most)] if count > most else list(range(count))
 
 
-# --- what people type -------------------------------------------------------------------------------------------------
+# --- typed lines -------------------------------------------------------------------------------------------------
 
 
 def _from_lines(text: str, name: str) -> Table:
@@ -195,7 +195,7 @@ def _from_lines(text: str, name: str) -> Table:
     arrow = min((arrow for arrow in ARROWS if arrow in first), key=first.index, default=None)
     if arrow:
         records = [(number, _two_sides(line, arrow, number, name)) for number, line in lines]
-        # An arrow hardly ever stands in a header, and `word -> Wort` may well be a row: both names must be known.
+        # A header with an arrow is rare and `word -> Wort` may be a row, so both names must be known.
         has_header = all(_is_known(cell) for cell in records[0][1])
     else:
         delimiter = _delimiter(text.lstrip())
@@ -260,7 +260,7 @@ def _from_json(text: str, name: str) -> Table:
 
 
 def _parsed(text: str, problem: str) -> Any:
-    """JSON whose objects are tuples of pairs (a key may come twice) and whose numbers stay as they are written."""
+    """JSON with objects as tuples of pairs, so that a repeated key is seen, and with numbers as the text that was written."""
     try:
         return json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
@@ -279,7 +279,7 @@ def _cell(value: Any, key: str, where: str) -> str:
 
 
 def check_text(text: str, where: str) -> None:
-    """LabError where `text` can't stand in a text file: half a surrogate pair, NUL, or a cell longer than a CSV's may be."""
+    """LabError where `text` has half a surrogate pair or NUL, or is longer than a cell of CSV may be."""
     if "\0" in text or re.search("[\ud800-\udfff]", text):
         raise LabError(f"{where} has a character that is no text ({shown(text, 30)}): delete it.")
     if len(text) > csv.field_size_limit():

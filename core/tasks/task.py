@@ -24,7 +24,7 @@ class Example:
 
     @property
     def key(self) -> str:
-        """A hash of the input that its variants share: the same key must never be on both sides of a split."""
+        """A hash of the input that its variants share: two parts of a split never share a key."""
         return key(self.input)
 
 
@@ -58,10 +58,10 @@ class Handcrafted:
 
 @dataclass(frozen=True)
 class Task:
-    """Rows to learn from (`train`), to steer by (`validation`) and to report on (`held_out`): no input is in two of them.
+    """Rows to train on, to validate on and to report on (`held_out`); no input is in two of the three parts.
 
-    labels: the label words in order, or None where answers are free. template: what stands around a bare input.
-    notes: what was dropped or cut while reading, in words.
+    labels: the label words in order, or None for free answers. template: the text around an input.
+    notes: sentences about rows that were left out while reading.
     """
 
     slug: str
@@ -92,12 +92,12 @@ class Task:
 
     @property
     def majority(self) -> str:
-        """The most common answer of the rows that training can see (the first of equals)."""
+        """The most common answer of training and validation rows (of equals, the first)."""
         return Counter(example.output for example in (*self.train, *self.validation)).most_common(1)[0][0]
 
 
 def marked(slug: str, task: Task) -> Task:
-    """`task` under the name `slug` and a hash of all that is scored of it: two tasks of one name are two tasks."""
+    """`task` with `slug` and a hash of its content as its slug, so that two tasks of one name stay two tasks."""
     about = asdict(replace(task, slug="", name="", teaches="", notes=()))
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     return task if task.slug.endswith(f"-{mark}") else replace(task, slug=f"{slug[:LONGEST_STEM]}-{mark}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import LabError, shown
 from core.recipe import Recipe, check, check_template
-from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, part, unseen
+from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
 from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
 from core.tasks.task import Example, Handcrafted, Task, stem_of
 
@@ -157,7 +157,7 @@ def _without_repeats(
     learn: tuple[Example, ...] = tuple(first)
     if not has_validation:
         groups = {} if distinct else keep_together(learn, labels is not None)[0]
-        learn, steer = part(learn, VALIDATION_SHARE, labels is not None, VALIDATION_MOST, groups)
+        learn, steer = split_off(learn, VALIDATION_SHARE, labels is not None, VALIDATION_MOST, groups)
     return Task("", "", "", learn, steer, report, labels, notes=(*notes, *found, *more))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tasks import similar_texts
-from core.tasks.split import keep_together, near_repeats, part, unseen
+from core.tasks.split import keep_together, near_repeats, split_off, unseen
 from core.tasks.task import Example, key
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
@@ -163,7 +163,7 @@ def test_near_repeats_are_counted_and_go_as_a_whole():
     rows = [*sentences(8), *FILLER]
     groups, notes = keep_together(rows, False)
     assert notes == ["8 rows nearly repeat another one and were kept on its side of the split."]
-    kept, taken = part(rows, 0.3, False, groups=groups)
+    kept, taken = split_off(rows, 0.3, False, groups=groups)
     assert not {groups.get(e.key, e.key) for e in kept} & {groups.get(e.key, e.key) for e in taken}
     assert len(kept) + len(taken) == len(rows) and abs(len(taken) - 0.3 * len(rows)) <= 1
 
@@ -178,14 +178,14 @@ def test_a_label_whose_rows_all_repeat_each_other_is_on_both_sides_all_the_same(
     rows = [*FILLER, *sentences(1, "rare")]
     groups, notes = keep_together(rows, True)
     assert groups == {} and notes == ["2 rows nearly repeat each other and are all that their label has: they were parted all the same."]
-    kept, taken = part(rows, 0.3, True, groups=groups)
+    kept, taken = split_off(rows, 0.3, True, groups=groups)
     assert {e.output for e in kept} == {e.output for e in taken} == {"x", "rare"}
 
 
 def test_a_group_that_is_larger_than_a_side_goes_there_rather_than_nothing():
     rows = sentences(4)
     groups, _ = keep_together(rows, False)
-    _, taken = part(rows, 0.1, False, groups=groups)
+    _, taken = split_off(rows, 0.1, False, groups=groups)
     assert len(taken) == 2 and groups[taken[0].key] == groups[taken[1].key]
 
 
@@ -193,11 +193,11 @@ def test_a_group_that_is_larger_than_a_side_goes_there_rather_than_nothing():
 def test_no_group_is_on_two_sides_in_any_order(pair_count, singles, labelled, random):
     rows = [*sentences(pair_count, "y"), *FILLER[:singles]]
     groups, _ = keep_together(rows, labelled)
-    kept, taken = part(rows, 0.3, labelled, groups=groups)
+    kept, taken = split_off(rows, 0.3, labelled, groups=groups)
     assert not {groups.get(e.key, e.key) for e in kept} & {groups.get(e.key, e.key) for e in taken}
     other = random.sample(rows, len(rows))
     again, _ = keep_together(other, labelled)
-    assert set(part(other, 0.3, labelled, groups=again)[1]) == set(taken)
+    assert set(split_off(other, 0.3, labelled, groups=again)[1]) == set(taken)
 
 
 def test_rows_that_training_has_are_not_tested_on():

@@ -306,7 +306,7 @@ def test_no_input_is_on_two_sides_of_any_split(rows, labelled, sides):
 
 def test_test_rows_that_training_has_are_left_out():
     task = read_task(ANSWERS, "rows.csv")
-    tested = with_test(task, as_csv([("TWO", "zwei"), ("ten", "zehn"), ("nine", "neun")]), "test.csv", spare=True)
+    tested = with_test(task, as_csv([("TWO", "zwei"), ("ten", "zehn"), ("nine", "neun")]), "test.csv", reuse_held_out=True)
     assert [e.input for e in tested.held_out] == ["ten", "nine"]
     assert "1 test rows were left out: training has the same inputs." in tested.notes
     assert {e.key for e in tested.held_out}.isdisjoint(tested.seen)
@@ -336,7 +336,7 @@ def test_a_built_in_tasks_held_out_rows_are_never_trained_on(tmp_path):
 )
 def test_a_bad_test_file_is_refused(task, data, sentence):
     with refused(sentence):
-        with_test(read_task(task, "rows.csv"), data, "test.csv", spare=True)
+        with_test(read_task(task, "rows.csv"), data, "test.csv", reuse_held_out=True)
 
 
 def test_a_test_file_of_other_columns_and_words(tmp_path):
@@ -350,7 +350,7 @@ def test_a_test_file_of_other_columns_and_words(tmp_path):
 
 def test_test_rows_that_nearly_repeat_training_rows_are_left_out():
     task = read_task(as_csv([*FILL, *((f"text {i}", "x") for i in range(9)), (NEAR[0], "bad")]), "rows.csv")
-    tested = with_test(task, as_csv([(NEAR[1], "bad"), (NEAR[2], "good"), ("new", "good")]), "test.csv", spare=True)
+    tested = with_test(task, as_csv([(NEAR[1], "bad"), (NEAR[2], "good"), ("new", "good")]), "test.csv", reuse_held_out=True)
     assert [e.input for e in tested.held_out] == [NEAR[2], "new"]  # the second has another output: no repetition
     assert tested.notes == ("1 test rows were left out: they nearly repeat rows of training.",)
 
