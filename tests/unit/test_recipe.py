@@ -86,7 +86,7 @@ def test_a_choice_must_be_one_of_those_listed(spec):
         ({"init": "text", "init_text": " \n"}, "needs a text"),
         ({"mlp": 8}, "belongs to K/V prefixes"),
         ({"method": "prefix", "init": "labels"}, "can't start from label words"),
-        ({"method": "prefix", "placement": "after"}, "stands before every token"),
+        ({"method": "prefix", "placement": "after"}, "comes before every token"),
         ({"pull": 0.1}, "A pull needs a text"),
         ({"pull": 0.1, "pull_text": " \n"}, "A pull needs a text"),
         ({"pull": 0.1, "pull_text": "the sea", "method": "prefix"}, "Only a soft prompt's vectors"),
