@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from app.panels.panel import Findings, Shelf, View
+from app.panels.findings import Findings, Shelf
+from app.panels.look import View
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.view.lesson import Told
@@ -71,7 +72,7 @@ class Experiment(ABC):
         if not known:
             for event in training_job(lm, task, recipe, self.lab.vocabulary(lm), self.lab.book, record, ticket.stopping.is_set):
                 yield Done() if event is not None and (isinstance(event, StepEvent) or record.losses) else None
-            self.shelf.put(key, Findings(items=[record], whole=True, going=False))
+            self.shelf.put(key, Findings(items=[record], complete=True, running=False))
         return Run("learned", record, task, recipe)
 
 

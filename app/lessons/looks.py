@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.lessons.experiment import Experiment, Settings, record_of
+from app.panels.findings import Findings
+from app.panels.look import View
 from app.panels.nearest import table
-from app.panels.panel import Findings, View
 from app.panels.snap import kept
 from app.sessions.contest import learned_contender
 from app.view import figures, inspect_figures, show

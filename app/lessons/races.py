@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.lessons.experiment import Experiment, Settings
-from app.panels.panel import Findings, View
+from app.panels.findings import Findings
+from app.panels.look import View
 from app.view import learn_figures, show
 from app.view.lesson import CHANCE, Told, apart, versus
 from core import Recipe

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.lessons.experiment import Experiment, Settings
-from app.panels.panel import Findings, View
+from app.panels.findings import Findings
+from app.panels.look import View
 from app.view import learn_figures, show
 from app.view.lesson import Told
 from core.events import Event, Finding, Progress
@@ -30,7 +31,7 @@ class CountExperiment(Experiment):
             yield Finding((method, count))
 
     def view(self, settings: Settings, findings: Findings) -> View:
-        if not findings.whole:
+        if not findings.complete:
             return View()
         (name, shape), tokens = findings.items[0], self.recipe(settings).virtual_tokens
         sizes = spectrum(shape, tokens, RANK, ADAPTER)
@@ -73,7 +74,7 @@ class SpectrumExperiment(Experiment):
         yield Finding((lm.name.rsplit("/", 1)[-1], shape_of(lm)))
 
     def view(self, settings: Settings, findings: Findings) -> View:
-        if not findings.whole:
+        if not findings.complete:
             return View()
         name, shape = findings.items[0]
         sizes = self.sizes(settings, shape)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from app.lessons.experiment import Experiment, Settings, record_of
-from app.panels.panel import Findings, View
+from app.panels.findings import Findings
+from app.panels.look import View
 from app.view import figures, show
 from app.view.lesson import Told, amount, apart, versus
 from core.events import Event, Finding, Progress

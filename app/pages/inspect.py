@@ -11,7 +11,8 @@ import gradio as gr
 from app.components.widgets import QUIET, Changes, clicked_token, html
 from app.pages.train import TrainPage
 from app.panels import PANELS
-from app.panels.panel import SLOTS, Panel, Shelf
+from app.panels.findings import Shelf
+from app.panels.panel import SLOTS, Panel
 from app.sessions.contest import adapter_files, learned_contender, prefix_of
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
@@ -185,7 +186,7 @@ class InspectPage:
 
     async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[Changes]:
         """Offer what `job` makes (bytes) as a file to download."""
-        async for data, problem in side_job(self.lab, session, job, lambda event: event.value):
+        async for data, problem, _ in side_job(self.lab, session, job, lambda event: event.value):
             if problem:
                 yield {self.message: show.message(problem)}
             if data:
@@ -274,7 +275,7 @@ class InspectPage:
                 loaded[0].record.scores = [score_row(event.score, samples=False)]
                 loaded[0].record.held_out = {event.score.name: event.score}
 
-        async for _, problem in side_job(self.lab, session, job, take):
+        async for _, problem, _ in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
             unknown = session.inspect.template_unknown
             changes = self.paint(session, problem or (TEMPLATE_UNKNOWN if unknown else " ".join((*warnings, *told))))

@@ -10,7 +10,8 @@ import gradio as gr
 from app.components.widgets import QUIET, SILENT, Changes, clicked, drawn, html, plot
 from app.lessons import EXPERIMENTS, Experiment
 from app.pages.calculator import Calculator
-from app.panels.panel import Findings, Shelf, View
+from app.panels.findings import Findings, Shelf
+from app.panels.look import View
 from app.sessions.following import following
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
@@ -150,7 +151,7 @@ class LearnPage:
         return self.shelf.get(key) if part.key in session.learn.done else None
 
     def _told(self, part: Part, findings: Findings | None) -> lesson.Told | None:
-        return self.experiments[part.run].told(part.settings, findings) if findings and findings.whole else None
+        return self.experiments[part.run].told(part.settings, findings) if findings and findings.complete else None
 
     # --- experiments ------------------------------------------------------------------------------------------------
 
@@ -190,24 +191,22 @@ class LearnPage:
     async def _begin(self, session: Session, part: Part) -> AsyncIterator[tuple[str, str]]:
         """Do it as a job of this session: yields its status, and a sentence where it failed."""
         experiment, key = self._experiment(part)
-        going, before = Going(Findings()), session.side_job
+        going = Going(Findings())
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             for event in experiment.job(lm, part.settings, ticket):
                 if event is not None:
                     going.findings.take(event)
                 yield event
-            going.findings.whole, going.findings.going = True, False
+            going.findings.complete, going.findings.running = True, False
             self.shelf.put(key, going.findings)
             session.learn.mine.add(key)
 
-        async for _, problem in side_job(self.lab, session, job, lambda event: event):
-            if session.side_job is before or session.side_job is None:  # it was refused
-                yield "failed", problem
-                return
-            going.ticket = session.side_job
-            self.going[key] = going
-            yield going.ticket.status, going.ticket.message
+        async for news in side_job(self.lab, session, job, lambda event: event):
+            if news.ticket:
+                going.ticket = news.ticket
+                self.going[key] = going
+            yield news.status, news.problem
         if self.going.get(key) is going:
             del self.going[key]
 

@@ -6,7 +6,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.panels.panel import Findings, Look, Panel, View
+from app.panels.findings import Findings
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.sessions.contest import best_written
 from app.sessions.run import Run
 from app.sessions.session import Session

@@ -5,7 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.panel import Findings, Look, Panel, View, fingerprint
+from app.panels.findings import Findings
+from app.panels.look import Look, View, fingerprint
+from app.panels.panel import Panel
 from app.sessions.contest import contender_at, prefix_of
 from app.sessions.run import Run
 from app.sessions.session import Session
@@ -99,7 +101,7 @@ class BetweenPanel(Panel):
             return View(_moves(found, tasks, look.chosen), inspect_figures.transplant(found, tasks, look.chosen))
         points = sorted((item for item in findings.items if isinstance(item, Along)), key=lambda one: one.share)
         losses = [one.score.loss for one in points if one.score.loss is not None]
-        return View("", inspect_figures.along(points, names, barrier(losses) if findings.whole else None))
+        return View("", inspect_figures.along(points, names, barrier(losses) if findings.complete else None))
 
 
 def _run(look: Look) -> Run | None:

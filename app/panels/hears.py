@@ -5,7 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.panel import Findings, Look, Panel, View
+from app.panels.findings import Findings
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from core.events import Event, Progress
 from core.models.language_model import LanguageModel

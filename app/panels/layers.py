@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.panels.panel import Findings, Look, Panel, View
+from app.panels.findings import Findings
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import inspect_figures
 from core.events import Event, Finding, Progress
 from core.inspection.kv import against

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from app.panels.panel import Findings, Look, Panel, View
+from app.panels.findings import Findings
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from app.view.show import cut, safe, token
 from core.inspection.nearest import share_farther, share_less_alike, share_shorter

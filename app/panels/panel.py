@@ -4,186 +4,35 @@ A panel is one file of app.panels: what it shows of one run (`view`), and, where
 button (`job`). Findings are kept by prompt, task and settings, so an experiment runs only once.
 """
 
-import hashlib
-import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from app.components.widgets import QUIET, Changes, drawn, html, plot
-from app.sessions.contest import contender_at
+from app.panels.findings import Findings, Shelf
+from app.panels.look import Look, View
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import show
 from core import LabError
-from core.events import Done, Event, Finding, Progress
+from core.events import Event
 from core.models.language_model import LanguageModel
-from core.runs.record import RunRecord
-from core.runs.run import Scored
-from core.scoring.score import Contender
-from core.tasks.task import Task
 from core.ticket import Ticket
-from core.training.training import StepEvent
 
 SLOTS = 3  # runs side by side
-MOST_KEPT = 300  # experiments, of all sessions
-
-
-@dataclass
-class Findings:
-    """What an experiment found so far. done: its pieces (findings, and steps of training) so far. total: how many pieces there
-    will be, 0 while that is not known. whole: it came to its end. going: somebody still follows it.
-    """
-
-    total: int = 0
-    done: int = 0
-    items: list[Any] = field(default_factory=list)
-    whole: bool = False
-    going: bool = True
-    began: float = field(default_factory=time.monotonic)
-
-    def take(self, event: Event) -> None:
-        """Keep what the experiment has yielded."""
-        if isinstance(event, Progress):
-            self.total = self.total or event.total
-            return
-        self.done += 1
-        if not isinstance(event, Done):
-            self.items.append(event.value if isinstance(event, Finding) else event)
-
-    def words(self) -> str:
-        """Where it is, with the time left at the pace so far."""
-        if self.whole:
-            return ""
-        known = 0 < self.done < self.total
-        if not self.going:
-            return f"Stopped after {self.done} of {self.total}." if known else "Stopped before its end."
-        if not known:
-            return "Working …"
-        left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
-        return f"{self.done} of {self.total}" + (f", about {left:.0f} s left" if left >= 1 else "")
-
-
-def by_steps(events: Iterable[Event | None], steps: int) -> Iterator[Event | None]:
-    """An experiment that trains runs of `steps` steps, as findings: `Done` for each step, whole scores only.
-
-    `events` begin with the number of runs.
-    """
-    for event in events:
-        if isinstance(event, Progress):
-            yield Progress(event.total * (steps + 1))  # each run ends with a finding
-        elif isinstance(event, StepEvent):
-            yield Done()  # without the vectors: findings are kept
-        else:
-            yield None if isinstance(event, Scored) and not event.final else event
-
-
-def fingerprint(*values: np.ndarray | None) -> bytes:
-    """A digest of numbers, for the key of an experiment that depends on them."""
-    return hashlib.sha256(b"".join(b"" if one is None else one.tobytes() for one in values)).digest()
-
-
-class Shelf:
-    """Whole experiments of all sessions, the least recently asked for go first."""
-
-    def __init__(self, most: int = MOST_KEPT):
-        self._kept: OrderedDict[tuple, Findings] = OrderedDict()
-        self._most = most
-
-    def get(self, key: tuple) -> Findings | None:
-        found = self._kept.get(key)
-        if found:
-            self._kept.move_to_end(key)
-        return found
-
-    def put(self, key: tuple, findings: Findings) -> None:
-        self._kept[key] = findings
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-
-
-@dataclass(frozen=True)
-class View:
-    """What a panel shows of one run: escaped HTML, and a figure of app.view.figures or None."""
-
-    html: str = ""
-    figure: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a panel looks at: a run at a step, the virtual token that is chosen, and the panel's own settings."""
-
-    session: Session
-    run: Run
-    step: int
-    settings: dict[str, Any]
-    beside: tuple[Run, ...] = ()  # other runs in sight
-
-    @property
-    def record(self) -> RunRecord:
-        return self.run.record
-
-    @property
-    def task(self) -> Task:
-        return self.run.task
-
-    @property
-    def chosen(self) -> int | None:
-        return self.session.chosen
-
-    @property
-    def soft(self) -> bool:
-        return self.record.kind == "soft"
-
-    @property
-    def learned(self) -> Contender:
-        """The run's prompt at this step, called "learned". LabError where its vectors are not kept."""
-        return replace(contender_at(self.run, self.step), name="learned")
-
-    @property
-    def soft_prompt(self) -> Contender:
-        """As `learned`. LabError for a K/V prefix."""
-        if not self.soft:
-            raise LabError("A K/V prefix has no words: choose a soft prompt for this.")
-        return self.learned
-
-    @property
-    def start(self) -> np.ndarray | None:
-        """The vectors that the run started from, or None where they are not known."""
-        return self.record.vectors.get(0) if self.record.start_known else None
-
-    @property
-    def known_start(self) -> np.ndarray:
-        """As `start`. LabError where it isn't known."""
-        if self.start is None:
-            raise LabError("This prompt's start is not known (no recipe, or other weights): choose the learned prompt itself.")
-        return self.start
-
-    @property
-    def written(self) -> list[str]:
-        return [prompt.name for prompt in self.task.handcrafted]
-
-    def key(self, *more: Any) -> tuple:
-        """What an experiment on this prompt depends on."""
-        learned, task = self.learned, self.task
-        rows = hash((task.train, task.validation, task.held_out, task.labels, task.handcrafted))
-        return fingerprint(learned.prefix.snapshot(), self.start), learned.template, learned.placement, task.slug, rows, *more
 
 
 class Panel(ABC):
     """One analysis on the page. sees: what it shows; doubt: what it does not show; each one sentence of plain HTML.
 
     button: the label of the button that starts its experiment; "" where there is none. follows: it is painted anew while the
-    scrubber moves. text_first: what it says stands above its figure. automatic: its experiment starts by itself as a setting is changed, where it is needed. by_step: the
-    experiment is about the prompt at one step, not about a run.
+    scrubber moves. text_first: its text is above its figure. automatic: its experiment starts by itself when a setting is changed
+    and it is needed. by_step: the experiment is about the prompt at one step, not about a run.
     """
 
     name: str
@@ -288,7 +137,7 @@ class Panel(ABC):
             shown = self.view(look, findings)
         except LabError as error:
             return View(f"<p class='note'>{show.safe(error)}</p>")
-        if findings and not findings.whole:
+        if findings and not findings.complete:
             return View(f"<p class='note' role='status'>{findings.words()}</p>{shown.html}", shown.figure)
         return shown
 
@@ -336,17 +185,15 @@ class Panel(ABC):
                 mine[key] = findings  # only now: an experiment that can't begin leaves what was found before
                 findings.take(event)
 
-            problem, ticket = "", None
             try:
-                async for _, problem in side_job(self.lab, session, job, take):
-                    ticket = ticket or session.side_job
-                    yield self.paint(session, runs, problem, working=True)
+                async for news in side_job(self.lab, session, job, take):
+                    yield self.paint(session, runs, news.problem, working=True)
             finally:
-                findings.going = False
-            if problem or (ticket and ticket.status != "done"):
-                yield self.paint(session, runs, problem)
+                findings.running = False
+            if news.status != "done":
+                yield self.paint(session, runs, news.problem)
                 return
-            findings.whole = True
+            findings.complete = True
             self.shelf.put(key, findings)
             mine.pop(key, None)
         yield self.paint(session, runs)

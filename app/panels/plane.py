@@ -6,7 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.panel import Findings, Look, Panel, View, fingerprint
+from app.panels.findings import Findings
+from app.panels.look import Look, View, fingerprint
+from app.panels.panel import Panel
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import figures, inspect_figures

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from app.panels.panel import Findings, Look, Panel, View, by_steps
+from app.panels.findings import Findings, by_steps
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import show
 from core.events import Event
 from core.models.language_model import LanguageModel

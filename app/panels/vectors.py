@@ -5,7 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.panel import Findings, Look, Panel, View
+from app.panels.findings import Findings
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from core.events import Event
 from core.inspection.variants import KINDS
@@ -55,7 +57,7 @@ class VectorsPanel(Panel):
         if not findings:
             return View("")
         if look.settings["what"] == HELPFUL:
-            return View(_removals([item for item in findings.items if isinstance(item, Removal)], findings.whole, look.chosen))
+            return View(_removals([item for item in findings.items if isinstance(item, Removal)], findings.complete, look.chosen))
         what = look.settings["what"]
         found = [item for item in findings.items if isinstance(item, Effect) and item.what != "whole"]
         flat = what == "swap" and not look.soft

@@ -5,7 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.panels.panel import Findings, Look, Panel, View, by_steps
+from app.panels.findings import Findings, by_steps
+from app.panels.look import Look, View
+from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from core import LabError
 from core.events import Event

@@ -68,7 +68,7 @@ async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list
             _keep(entered, event)
         return None
 
-    async for growing, problem in side_job(lab, session, job, take):
+    async for growing, problem, _ in side_job(lab, session, job, take):
         yield Scoring(problem or " ".join(skipped), growing if session.task is task else None, clock.words())
 
 
@@ -95,7 +95,7 @@ async def train_more(lab: Lab, session: Session, run: Run, repeats: list[Repeat]
         _keep(entered, event)
         return "scoring"
 
-    async for progress, problem in side_job(lab, session, job, take):
+    async for progress, problem, _ in side_job(lab, session, job, take):
         yield Scoring(problem, None, progress or "starting")
 
 
@@ -140,5 +140,5 @@ async def ask_all(lab: Lab, session: Session, text: str) -> AsyncIterator[Answer
         name, value = event.value
         (said if isinstance(value, str) else considered)[name] = value
 
-    async for _, problem in side_job(lab, session, job, take):
+    async for _, problem, _ in side_job(lab, session, job, take):
         yield Answers(problem, said, considered)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.sessions.following import following
 from app.sessions.lab import Lab
@@ -11,30 +11,40 @@ from core import LabError
 from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.runs.run import Scored, Skipped
-from core.ticket import Job
+from core.ticket import Job, Ticket
 
 Taken = TypeVar("Taken")
 
 
-async def side_job(
-    lab: Lab, session: Session, job: Job[LanguageModel], take: Callable[[Any], Taken]
-) -> AsyncIterator[tuple[Taken | None, str]]:
-    """Run a small job of this session: yields (what `take` made of the last event, a sentence if it failed) as it goes."""
+class JobNews(NamedTuple, Generic[Taken]):
+    """How far a small job is. taken: of the last event. problem: a sentence, or "". ticket: None where the engine refused the job."""
+
+    taken: Taken | None
+    problem: str
+    ticket: Ticket | None
+
+    @property
+    def status(self) -> str:
+        return self.ticket.status if self.ticket else "refused"
+
+
+async def side_job(lab: Lab, session: Session, job: Job[LanguageModel], take: Callable[[Any], Taken]) -> AsyncIterator[JobNews[Taken]]:
+    """Run a small job of this session, which ends where the page goes away. take: is called with each event."""
     try:
-        if session.side_job and not session.side_job.over:
+        if session.busy:
             raise LabError("Something else is being scored: wait for it, or stop it.")
         ticket = session.side_job = lab.engine.submit(session.id, job)
     except LabError as error:
-        yield None, str(error)
+        yield JobNews(None, str(error), None)
         return
-    yield None, "" if lab.engine.lm else "The model is still loading; this continues when it is loaded."
+    yield JobNews(None, "" if lab.engine.lm else "The model is still loading; this continues as soon as it is loaded.", ticket)
     with following(ticket, on_leave=lab.engine.cancel) as news:
         async for item in news:
             last: Taken | None = None
             for event in item.events:
                 last = take(event)
             if item.events or item.over:
-                yield last, ticket.message
+                yield JobNews(last, ticket.message, ticket)
 
 
 class ContestProgress:

@@ -15,7 +15,7 @@ from app.lessons import EXPERIMENTS, Experiment
 from app.lessons.races import outcome
 from app.pages.calculator import FIELDS, Calculator
 from app.pages.learn import LearnPage
-from app.panels.panel import Findings, Shelf
+from app.panels.findings import Findings, Shelf
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import learn_figures, lesson
@@ -69,7 +69,7 @@ def done(experiment, lm, settings):
             findings.take(event)
             if findings.done in (1, 4):
                 experiment.view(settings, findings)  # at any moment
-    findings.whole = True
+    findings.complete = True
     return findings
 
 

@@ -10,7 +10,9 @@ import pytest
 from made_up import a_score
 from tiny_models import answer_task, make
 
-from app.panels.panel import SLOTS, Findings, Look, Panel, Shelf, View, by_steps, fingerprint
+from app.panels.findings import Findings, Shelf, by_steps
+from app.panels.look import Look, View, fingerprint
+from app.panels.panel import SLOTS, Panel
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
@@ -132,15 +134,15 @@ def test_findings_say_how_many_and_how_long():
     assert found.words() == "2 of 8"
     found.take(Progress(99))  # a later number is none of theirs
     assert (found.total, found.done, found.items) == (8, 2, ["a", "b"])
-    found.whole = True
+    found.complete = True
     assert found.words() == ""
 
 
 def test_findings_that_nobody_follows_wait_for_nothing():
-    found = Findings(total=8, done=3, going=False)
+    found = Findings(total=8, done=3, running=False)
     found.began -= 1000
     assert found.words() == "Stopped after 3 of 8."
-    assert Findings(going=False).words() == Findings(total=2, done=5, going=False).words() == "Stopped before its end."
+    assert Findings(running=False).words() == Findings(total=2, done=5, running=False).words() == "Stopped before its end."
     assert Findings(total=2, done=5).words() == "Working …"  # more than was foretold: no time is known
 
 
@@ -294,7 +296,7 @@ def test_a_stop_keeps_what_was_found_and_nobody_takes_it_for_whole(lab, runs):
     panel, session = Fake(lab, shelf), Session()
     last = press_and_stop(panel, session, runs[:1])[-1]
     found = panel.known(panel.look(session, runs[0], runs[:1]))
-    assert len(found.items) == 1 and not found.whole and not shelf._kept
+    assert len(found.items) == 1 and not found.complete and not shelf._kept
     text = part(panel, last, "texts")[0]
     assert "1 of run 1" in text and "second" not in text and "Stopped after 1 of 2." in text
     assert part(panel, last, "go")["interactive"]

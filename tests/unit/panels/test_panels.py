@@ -13,10 +13,11 @@ from tiny_models import answer_task, make
 from app.panels import PANELS
 from app.panels.attention import AttentionPanel, identity
 from app.panels.between import ALIKE, LINE, MOVE, START, BetweenPanel
+from app.panels.findings import Findings, Shelf
 from app.panels.hears import HearsPanel
 from app.panels.layers import LayersPanel
+from app.panels.look import Look
 from app.panels.nearest import NearestPanel
-from app.panels.panel import Findings, Look, Shelf
 from app.panels.plane import WALK, WORDS, PlanePanel
 from app.panels.seeds import SeedsPanel
 from app.panels.snap import ALL, EACH, SnapPanel
@@ -103,7 +104,7 @@ def shown(panel, run, items=None, whole=True, chosen=None, runs=(), step=3, **se
     """What `panel` shows of `run` with findings `items` (None: none): checked to hold no markup but its own."""
     session = Session(chosen=chosen, runs=[run, *runs])
     look = Look(session, run, step, DEFAULTS.get(panel.name, {}) | settings, tuple(runs))
-    view = panel.view(look, None if items is None else Findings(items=list(items), whole=whole, total=9))
+    view = panel.view(look, None if items is None else Findings(items=list(items), complete=whole, total=9))
     inner = re.sub(TAGS, "", view.html)
     assert "<" not in inner and ">" not in inner
     if view.figure:
