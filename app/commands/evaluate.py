@@ -50,10 +50,10 @@ def run(options: argparse.Namespace) -> Outcome:
         check_prompt(name)
     lm = load(options)
     from core.runs.hub_prompts import load as load_prompt
-    from core.runs.run import Scorebook, Scored, Skipped, common_rows, contest, rivals
+    from core.runs.run import Scorebook, Scored, Skipped, baselines, common_rows, contest
     from core.scoring.score import majority, written
 
-    contenders = rivals(task)
+    contenders = baselines(task)
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
     for name in options.learned:
         learned = load_prompt(name, lm, options.template)

@@ -32,7 +32,7 @@ class Experiment(ABC):
         self.lab, self.shelf = lab, shelf
 
     def key(self, settings: Settings) -> tuple:
-        """What the findings depend on: the same key, the same findings, whoever asks."""
+        """What the findings depend on; equal keys mean equal findings, for all sessions."""
         return (self.name, json.dumps(settings, sort_keys=True))
 
     @abstractmethod

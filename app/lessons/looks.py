@@ -1,4 +1,4 @@
-"""The fourth lesson: what a soft prompt reads as, beside controls, and what is left where the words alone stand there."""
+"""The fourth lesson: the nearest tokens of a soft prompt, compared with controls, and the accuracy of these tokens alone."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
 from core.runs.record import score_row
-from core.runs.run import Scored, common_rows, contest, rivals
+from core.runs.run import Scored, baselines, common_rows, contest
 from core.scoring.contenders import moved, snapped, started
 from core.scoring.score import Contender, Score
 from core.ticket import Ticket
@@ -25,7 +25,7 @@ MANY = 0.8
 
 
 class NearestExperiment(Experiment):
-    """Train, and see how many vectors have another nearest token than at the start; the control beside it."""
+    """Train, and count the vectors whose nearest token changed, for the prompt and its control."""
 
     name, button = "nearest", "Train it, and look"
 
@@ -62,7 +62,7 @@ class NearestExperiment(Experiment):
 
 
 class SnapExperiment(Experiment):
-    """The nearest word in place of each vector of the prompt that was trained before, and a random move of the same lengths."""
+    """The nearest word instead of each vector of the prompt trained before, compared with an equally long random move."""
 
     name, button = "snap", "Snap it, and score"
 
@@ -73,8 +73,8 @@ class SnapExperiment(Experiment):
         words, text = snapped(lm, mine)
         yield Finding(text)
         start = run.record.vectors[0]
-        entrants = [mine, words, moved(lm, mine, start), started(lm, mine, start), rivals(task)[0]]
-        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+        entrants = [mine, words, moved(lm, mine, start), started(lm, mine, start), baselines(task)[0]]
+        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
             yield Finding(event.score) if isinstance(event, Scored) and event.final else None
 
     def view(self, settings: Settings, findings: Findings) -> View:
@@ -120,8 +120,8 @@ class WaywardExperiment(Experiment):
         task, mine = run.task, replace(learned_contender(run), name="learned")
         start = run.record.vectors[0]
         itself = replace(started(lm, mine, start), name="the sentence itself")
-        entrants: list[Contender] = [mine, itself, moved(lm, mine, start), rivals(task)[0]]
-        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+        entrants: list[Contender] = [mine, itself, moved(lm, mine, start), baselines(task)[0]]
+        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
             if isinstance(event, Scored) and event.final:
                 yield Finding(event.score)
                 if event.score.name == "learned":

@@ -16,7 +16,7 @@ from core.runs.race import Entry, Lap, Placed, race
 from core.scoring.score import Score, compare
 from core.ticket import Ticket
 
-LAST = 5  # steps whose mean loss stands for where training ended
+LAST = 5  # the mean loss of so many last steps is the final loss
 
 
 class RaceExperiment(Experiment):

@@ -10,7 +10,7 @@ from app.view.lesson import Told, amount, apart, versus
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.record import RunRecord, score_row
-from core.runs.run import Scored, common_rows, contest, rivals
+from core.runs.run import Scored, baselines, common_rows, contest
 from core.scoring.score import Contender, Score
 from core.tasks.task import Task
 from core.ticket import Ticket
@@ -22,12 +22,12 @@ class WrittenExperiment(Experiment):
     name, button = "written", "Ask the model"
 
     def entrants(self, settings: Settings) -> list[Contender]:
-        return [one for one in rivals(self.task(settings)) if settings["part"] == "examples" or not one.examples]
+        return [one for one in baselines(self.task(settings)) if settings["part"] == "examples" or not one.examples]
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         task, entrants = self.task(settings), self.entrants(settings)
         yield Progress(len(entrants))
-        for event in contest(lm, task, entrants, common_rows(task.held_out, rivals(task)), self.lab.book, "held_out"):
+        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
             yield Finding(event.score) if isinstance(event, Scored) and event.final else None
 
     def view(self, settings: Settings, findings: Findings) -> View:

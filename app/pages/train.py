@@ -27,7 +27,7 @@ PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more
 SETTLE = 0.15  # seconds from the last change of a run to its last paint
 LESSONS = {  # below which control, which lesson says more about it
     "method": ("prefix", "prompt or prefix?"),
-    "virtual_tokens": ("sizes", "how many numbers is that?"),
+    "virtual_tokens": ("sizes", "how many parameters is that?"),
     "init": ("starts", "where to start, and what goes wrong"),
 }
 

@@ -211,7 +211,7 @@ class TaskPage:
         lm = self.lab.engine.lm
         problem, shown = "", summary(task)
         try:
-            shown = preview(lm, task) if lm else shown + "<p class='note'>The tokens appear here once the model is there.</p>"
+            shown = preview(lm, task) if lm else shown + "<p class='note'>The tokens appear here when the model is loaded.</p>"
         except LabError as error:
             session.your_task.draft, problem = None, str(error)
         return {
@@ -224,12 +224,12 @@ class TaskPage:
     def _use(self, session: Session) -> Changes:
         task = session.your_task.draft
         if task is None:
-            raise gr.Error("Bring some rows first.", print_exception=False)
+            raise gr.Error("Add some rows first.", print_exception=False)
         link = tables.download(f"{task.name}.task.json", task_to_json(task), "this task as one file", "application/json")
         return {
             self.tabs: gr.Tabs(selected="train"),
             self.message: show.message(""),
-            self.saved: f"<p>In use. Keep it: {link}; bring that file here to load it again.</p>",
+            self.saved: f"<p>In use. Keep it: {link}; upload that file here to load it again.</p>",
         }
 
 
@@ -244,15 +244,15 @@ def read_words(text: Any) -> dict[str, str]:
             continue
         label, sign, word = line.partition(" = ") if " = " in line else line.rpartition("=")
         if not sign or not label.strip() or not word.strip():
-            raise LabError(f"Line {number} of the label words is not like label = word: write one label on each line.")
+            raise LabError(f"Line {number} of the label words is not in the form label = word: write one label per line.")
         words[label.strip()] = word.strip()
     return words
 
 
 WELCOME = (
-    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (fifty teach "
-    "something, two hundred are good), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
-    "chosen by their content, and rows that repeat each other stay on one side. Rows stay on this server for as long as this page is open.</p>"
+    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (50 rows "
+    "work; 200 work better), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
+    "chosen by their content, and rows that repeat each other stay on one side. This server keeps the rows while this page is open.</p>"
 )
 
 
@@ -265,7 +265,7 @@ def summary(task: Task) -> str:
 
 
 def preview(lm: LanguageModel, task: Task) -> str:
-    """The very tokens of the first rows: what the model gets, and what it must produce. LabError where a row can't be used."""
+    """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
     rows = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
     lines = []
     for row in rows:

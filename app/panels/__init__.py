@@ -1,4 +1,4 @@
-"""The panels of the Inspect page, one analysis a file, in the order that they stand on the page."""
+"""The panels of the Inspect page, one per file, in the order of the page."""
 
 from app.panels.attention import AttentionPanel
 from app.panels.between import BetweenPanel

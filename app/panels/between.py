@@ -20,7 +20,7 @@ from core.methods.prefix import array_in_peft_layout
 from core.models.language_model import LanguageModel
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.probes.vectors import put_in
-from core.runs.run import rivals
+from core.runs.run import baselines
 from core.scoring.score import Contender
 from core.ticket import Ticket
 
@@ -82,7 +82,7 @@ class BetweenPanel(Panel):
             if look.start is None:
                 raise LabError("This prompt's start is not known: choose another prompt to walk to.")
             return put_in(lm, mine, "its start", look.start)
-        prompt = next((one for one in rivals(look.task) if WRITTEN + one.name == name), None)
+        prompt = next((one for one in baselines(look.task) if WRITTEN + one.name == name), None)
         if prompt is None:
             raise LabError("There is no such prompt here: choose one from the list.")
         return put_in(lm, mine, prompt.name, written_prefix(lm, prompt.template, mine.prefix.virtual_tokens))

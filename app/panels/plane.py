@@ -15,7 +15,7 @@ from app.view import figures, inspect_figures
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.pca_paths import Slice, view, word_groups
-from core.runs.run import rivals
+from core.runs.run import baselines
 from core.ticket import Ticket
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"
@@ -79,7 +79,7 @@ class PlanePanel(Panel):
         if not look.soft:
             layer, head = min(int(look.settings["layer"]), lm.layers - 1), int(look.settings["head"])
             which = Slice(layer, 0 if look.settings["part"] == 0 else 1, head if 0 <= head < lm.kv_heads else None)
-        words = word_groups(lm, look.task, rivals(look.task)[1:4]) if WORDS in look.settings["extras"] else ()
+        words = word_groups(lm, look.task, baselines(look.task)[1:4]) if WORDS in look.settings["extras"] else ()
         others = {run.name: run.record for run in look.beside}
         yield Progress(1)
         yield Finding(view(lm, self.lab.vocabulary(lm), look.record, look.settings["basis"], which, others, words))

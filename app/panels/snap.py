@@ -15,7 +15,7 @@ from core.inspection.snap import retention
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
 from core.runs.record import score_row
-from core.runs.run import Scored, common_rows, contest, rivals
+from core.runs.run import Scored, baselines, common_rows, contest
 from core.scoring.contenders import drawn_at_random, moved, snapped, started
 from core.scoring.score import Score
 from core.ticket import Ticket
@@ -44,7 +44,7 @@ class SnapPanel(Panel):
         contenders = [mine, words]
         if start is not None:
             contenders += [started(lm, mine, start), *(moved(lm, mine, start, draw) for draw in range(DRAWS))]
-        contenders += [drawn_at_random(lm, mine), *rivals(task, mine.template)]
+        contenders += [drawn_at_random(lm, mine), *baselines(task, mine.template)]
         yield Progress(len(contenders) + 1)
         yield Finding(text)
         for event in contest(lm, task, contenders, common_rows(task.held_out, [mine]), self.lab.book, "held_out"):

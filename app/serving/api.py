@@ -33,7 +33,7 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.record import score_row
-from core.runs.run import Scored, Skipped, common_rows, contest, rivals
+from core.runs.run import Scored, Skipped, baselines, common_rows, contest
 from core.runs.saved_adapter import pack
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.score import Contender, bare, majority, written
@@ -92,7 +92,7 @@ class Handles:
         return kept
 
     def done(self, handle: Any) -> _Kept:
-        """As `get`, for a run that is over. LabError while it is going on, and where it never began."""
+        """As `get`, for a finished run. LabError while it is training, and if it never began."""
         kept = self.get(handle)
         if kept.run.busy:
             raise LabError("This run is still training: wait until it ends.")
@@ -151,7 +151,7 @@ class Api:
         Parameters:
             run: the handle of a run; empty to score prompts in words alone
             task: a built-in task's name, where no run is given (a run is scored on its own task)
-            prompts: up to 12 prompts to score beside it, each with {input} once, where the input goes
+            prompts: up to 12 prompts to score with it, each with {input} once, where the input goes
 
         Returns:
             the scores so far, with 95 % intervals, and at the end all of them (done is true)
@@ -165,7 +165,7 @@ class Api:
         contenders = [
             *([_learned(asked)] if asked else []),
             *(written(rows, prompt) for prompt in _prompts(prompts)),
-            *rivals(rows),
+            *baselines(rows),
         ]
         held_out = common_rows(rows.held_out, contenders)
         if not held_out:
@@ -320,7 +320,7 @@ class Api:
 
 
 def _caller(request: gr.Request) -> str:
-    """Whose turns a call takes: a program's, by Gradio's hash of its connection, from which nobody can tell the hash."""
+    """Whose turns a call takes: a program's, by Gradio's hash of its connection, which can't be reversed."""
     return "api " + hashlib.sha256(str(request.session_hash).encode()).hexdigest()
 
 

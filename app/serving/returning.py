@@ -1,7 +1,7 @@
-"""Who is here, and who was: a session whose page went away waits for half an hour, and whoever holds its token gets it back.
+"""Returning visitors: the session of a closed page is kept for half an hour, and a browser with its token gets it back.
 
-A browser keeps the token: in its tab's own storage, so that a reload goes on where it was, and in the one that outlives the tab,
-so that a page opened later can offer what was left. Gradio's own session hash changes with every load.
+The browser keeps the token in the tab's own storage, so that a reload continues where it was, and in the storage that outlives the
+tab, so that a page opened later can offer the session. Gradio's own session hash changes with every load.
 """
 
 import time
@@ -13,7 +13,7 @@ from app.sessions.lab import Lab
 from app.sessions.session import Session
 
 KEPT_SECONDS = 1800.0
-MOST_KEPT = 60  # sessions without a page; the first that left go first
+MOST_KEPT = 60  # sessions without a page; the oldest are removed first
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Visitors:
         if known is None:
             known = self._known[fresh.token] = _Known(fresh)
         elif known.left is None:
-            self._rest(known.session)  # its old page is gone, though nobody has noticed yet
+            self._rest(known.session)  # its old page is gone, though its connection has not ended yet
         known.left = None
         self._here[page] = known.session.token
         return known.session
@@ -65,7 +65,7 @@ class Visitors:
         self._sweep()
 
     def _rest(self, session: Session) -> None:
-        """Nobody looks at this session: its training waits, whatever else it does ends, and what its page alone held is gone."""
+        """No page shows this session: its training pauses, its other work ends, and files that only its page offered are deleted."""
         session.stream += 1
         session.inspect.offered = None
         if session.shown is None:  # the next page opens as it was built

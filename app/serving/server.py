@@ -1,4 +1,4 @@
-"""The server's edge: what a request may weigh and hold, what a supervisor may ask, what is logged. docs/server.md says why.
+"""The server's edge: request limits, health checks and logs. docs/server.md says why.
 
 Nothing here knows what the page shows. Everything a visitor sends passes `Edge` before Gradio sees it.
 """
@@ -41,7 +41,7 @@ DEEPEST = 64  # lists and tables within each other
 LARGEST_INTEGER = 2**63  # what the answer, written by orjson, could still say
 LEAST_FREE = 512 * 2**20  # bytes of disk that uploads leave alone
 STALE = 3600.0  # seconds until half an upload, whose sender went away, is removed
-UNREAD = 20.0  # seconds that answers wait for somebody who reads them
+UNREAD = 20.0  # seconds that answers wait for a reader
 LOST = 30_000  # milliseconds in which nothing that was sent is acknowledged: then that visitor's network is gone
 STUCK = 120.0  # seconds in one piece of work after which a supervisor should start the server anew
 
@@ -120,7 +120,7 @@ def read_json(body: bytes) -> Any:
 
 
 class Unread:
-    """Answers that nobody came to read are dropped, with what still works on them; Gradio would keep them for ever."""
+    """Drops answers without a reader and ends their work; Gradio would keep both for ever."""
 
     def __init__(self, queue: Any):
         self._queue = queue  # Gradio's
@@ -129,7 +129,7 @@ class Unread:
         self._watch: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Somebody joined: from now on, look whether everybody reads, until nothing waits any more."""
+        """After a join, check regularly for unread answers until none are waiting."""
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._look())
 
@@ -150,7 +150,7 @@ class Unread:
             self._since[session] = time.monotonic()
 
     async def sweep(self, joining: str, now: float) -> None:
-        """Drop what nobody has read for too long. joining: who joins the queue right now, or ""."""
+        """Drop answers that were unread for too long. joining: the session that joins the queue now, or ""."""
         waiting = self._queue.pending_messages_per_session
         self._since = {known: self._since.get(known, now) for known in waiting if known not in self._readers and known != joining}
         for session in [known for known, since in self._since.items() if now - since > UNREAD]:
@@ -251,7 +251,7 @@ class Edge:
         return self.unread
 
 
-FAILED = "Something went wrong on the server; nothing else was touched: please try again."
+FAILED = "Something went wrong on the server. Nothing else was affected: please try again."
 FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 # No X-Frame-Options: Spaces shows the page in a frame.
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
@@ -393,7 +393,7 @@ def start_logs(level: str) -> None:
 
 
 def short(session: str) -> str:
-    """A name for a session in the log, from which nobody can tell which page it is."""
+    """A name for a session in the log that does not reveal which page it is."""
     return hashlib.sha256(session.encode()).hexdigest()[:8]
 
 

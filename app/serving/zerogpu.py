@@ -5,13 +5,13 @@ How `spaces` works, and what follows from it:
 * It takes CUDA's place in this process before torch is used, so this file is imported first. Its stand-in for CUDA works in the
   main thread alone, and ours is another one: here the model stays on the CPU, and a worker moves its own copy to its GPU.
 * A decorated function asks for a GPU in the name of the visitor whose request is in Gradio's context variables. A thread of
-  ours has none, so the engine does a job's pieces in the context of whoever asked for it.
+  ours has none, so the engine runs a job's pieces in the context of the request that started it.
 * It forks this process, or uses the worker of a moment ago again, and sends arguments and results through pipes by pickling. So
   both are plain data (core/training/slices.py), and the function finds the model in a global variable, which the fork has, too.
 * A fork can't take turns: the GPU is asked for slice by slice, each for the seconds that it is expected to take.
 
-Whatever a GPU does not do (a visitor's time is used up, nobody has one free, a worker died) is done here, on the CPU; so is what
-nobody asked for. What Inspect reads of vectors, attention and answers is always done here, and costs no visitor's GPU time.
+Work without a GPU (the visitor's quota is used up, none is free, a worker died) runs here, on the CPU; so does work that no visitor
+asked for. Inspect's readings of vectors, attention and answers always run here and cost no visitor's quota.
 """
 
 import logging

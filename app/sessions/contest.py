@@ -1,4 +1,4 @@
-"""Who takes part in a session's comparison, and what is known of them so far."""
+"""The contenders of a session's comparison, and their scores so far."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,18 +10,18 @@ from core.methods.prefix import Prefix, from_snapshot
 from core.models.language_model import LanguageModel
 from core.runs.record import best_handcrafted
 from core.runs.result import run_files
-from core.runs.run import rivals
+from core.runs.run import baselines
 from core.runs.saved_adapter import to_files
 from core.scoring.score import Contender, Score, written
 from core.tasks.task import Handcrafted, Task
 
 
 def entrants(session: Session) -> list[Contender]:
-    """Everybody who takes part on the session's task: its learned prompts first, then what was added, then what people wrote."""
+    """All contenders on the session's task: its learned prompts first, then added ones, then handcrafted ones."""
     task = session.task
     entered = session.compare.on(task)
     own = [written(task, prompt) for prompt in entered.prompts]
-    return [*(learned_contender(run) for run in learned_runs(session)), *entered.added.values(), *own, *rivals(task)]
+    return [*(learned_contender(run) for run in learned_runs(session)), *entered.added.values(), *own, *baselines(task)]
 
 
 def recorded_scores(session: Session) -> dict[str, Score]:
@@ -71,7 +71,7 @@ def learned_runs(session: Session) -> list[Run]:
 
 
 def prefix_of(run: Run) -> Prefix | None:
-    """What a run learned, ready to stand before an input, or None where there are no vectors."""
+    """A run's learned prompt as a contender, or None if there are no vectors."""
     if run.learned:
         return run.learned.prefix
     vectors = run.record.final_vectors()
@@ -114,7 +114,7 @@ def contender_at(run: Run, step: int) -> Contender:
 
 def best_written(run: Run) -> Contender | None:
     """The handcrafted prompt that did best on the held-out rows of this run; before they are scored, the last one, with examples."""
-    written = [one for one in rivals(run.task) if one.kind == "handcrafted"]
+    written = [one for one in baselines(run.task) if one.kind == "handcrafted"]
     best = best_handcrafted(run.record.scores)
     return next((one for one in written if best and one.name == best["name"]), written[-1] if written else None)
 

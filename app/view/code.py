@@ -75,7 +75,7 @@ def _option(flag: str, value: Any) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """`text` for a shell. Signs that nobody would see are spelled out, in a way that bash and zsh read.
+    """`text` for a shell. Invisible characters are escaped, in a way that bash and zsh read.
 
     >>> print(_quoted("it's"), _quoted("a\\u202eb"))
     'it'"'"'s' $'a\\u202eb'

@@ -1,6 +1,6 @@
 """A run as one HTML file that opens anywhere: recipe, comparison, curves, readings beside their controls, what it can't tell.
 
-Tables and figures are the page's own (app.view.show, app.view.figures); plotly.js stands in the file once. No Gradio, no model.
+Tables and figures are the page's own (app.view.show, app.view.figures); the file contains plotly.js once. No Gradio, no model.
 """
 
 import json
@@ -47,7 +47,7 @@ def report(record: RunRecord) -> str:
     style, script = (ASSETS / "report.css").read_text("utf-8"), (ASSETS / "report.js").read_text("utf-8")
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
-        # Nothing is fetched, whatever stands in the texts: the file is read where there is no network.
+        # Nothing is fetched, whatever the texts contain: the file is also read without a network.
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:\">"
         f"<meta name='color-scheme' content='light dark'><title>{title}</title><style>{style}</style></head>"
         f"<body><main>{''.join(parts)}</main><noscript><p>Plots need JavaScript; all numbers are also in the tables.</p></noscript>"

@@ -1,1 +1,1 @@
-"""Readings of learned vectors, one a file: arrays in, arrays out. Each has its control beside it."""
+"""Readings of learned vectors, one per file: arrays in, arrays out. Each has its control."""

@@ -1,4 +1,4 @@
-"""Snap (discretise): put the nearest vocabulary token in place of each vector, and see what is left of the behaviour."""
+"""Snap (discretise): put the nearest vocabulary token in place of each vector, and measure the share of the gain that is left."""
 
 from dataclasses import dataclass
 
@@ -55,11 +55,11 @@ def retention(none: Bool[np.ndarray, " _"], snapped: Bool[np.ndarray, " _"], sof
     out of `interval`. Where the value is defined, that is at most about one resample in forty. One row can't be resampled: its
     gain may be anything. Raises ValueError where there are no rows or their numbers differ.
 
-    >>> nobody, half, everybody = np.zeros(8, bool), np.arange(8) < 4, np.ones(8, bool)
-    >>> found = retention(nobody, half, everybody)
+    >>> none, half, all_right = np.zeros(8, bool), np.arange(8) < 4, np.ones(8, bool)
+    >>> found = retention(none, half, all_right)
     >>> found.value, found.gain, found.gain_interval
     (0.5, 1.0, (1.0, 1.0))
-    >>> retention(nobody, half, nobody).value is None
+    >>> retention(none, half, none).value is None
     True
     """
     rows = len(none)

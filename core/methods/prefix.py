@@ -1,4 +1,4 @@
-"""The one idea: everything that stands before the input is a prefix, and differs only in how it fills the cache.
+"""The one idea: everything before the input is a prefix, and prefixes differ only in how they fill the cache.
 
 | kind          | what is trained                                         | how it fills the cache          |
 |---------------|---------------------------------------------------------|---------------------------------|
@@ -7,7 +7,7 @@
 | prefix        | `[layers, 2, virtual_tokens, kv_heads, head_dim]`       | it is the cache                 |
 
 A handcrafted prompt is kind none with words in its template: the start that all rows share runs through the model once,
-whoever the contender is. Soft prompts: Lester et al. 2021. K/V prefixes and their MLP: Li & Liang 2021.
+for every contender. Soft prompts: Lester et al. 2021. K/V prefixes and their MLP: Li & Liang 2021.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ from core.tasks.task import Task
 
 
 class Prefix(nn.Module, ABC):
-    """Something to stand before the input. Its parameters are all that training changes, always float32."""
+    """A prefix to the input. Its parameters are all that training changes, always float32."""
 
     kind: str
     virtual_tokens: int
@@ -100,7 +100,7 @@ class KVPrefix(Prefix):
 
     def fill(self, lm: LanguageModel, before: Sequence[int] = (), after: Sequence[int] = ()) -> DynamicCache:
         if before:
-            raise LabError("A K/V prefix stands before every token, BOS included: set the placement to 'before BOS'.")
+            raise LabError("A K/V prefix comes before every token, BOS included: set the placement to 'before BOS'.")
         cache = DynamicCache()
         for index, layer in enumerate(self.keys_values().to(lm.device, lm.dtype)):
             keys, values = layer.transpose(1, 2)[:, None]  # each (1, kv_heads, virtual_tokens, head_dim)

@@ -241,7 +241,7 @@ class LanguageModel:
     def eager(self) -> Iterator[None]:
         """Within: attention is computed step by step, so that its weights can be had; fused kernels give none.
 
-        It holds for whoever runs this model meanwhile, so don't keep it while others take their turns.
+        It affects every caller of this model meanwhile, so leave it before other jobs get their turns.
         """
         before = self.model.config._attn_implementation
         self.model.set_attn_implementation("eager")

@@ -1,7 +1,7 @@
 """Common mistakes with soft prompts, made on purpose: the same model, run with another attention mask or other positions.
 
-Whoever writes the shared-prefill step or a data collator by hand can hide the virtual tokens from the input, hide them from
-each other, or let the input's positions start again at 0. Nothing fails then; the loss says what it costs. The normal path
+Code that prepares masks and positions by hand can hide the virtual tokens from the input, hide them from each other, or let the
+input's positions start again at 0. No error is raised then; the loss shows the cost. The normal path
 (`LanguageModel._forward`) knows nothing of all this.
 """
 
@@ -29,7 +29,7 @@ class Mistaken(LanguageModel):
     """
 
     def __init__(self, lm: LanguageModel, mistake: str, virtual_tokens: int, before: int = 0):
-        """mistake: a key of `MISTAKES`. before: tokens that stand before the virtual ones (BOS), often none.
+        """mistake: a key of `MISTAKES`. before: tokens before the virtual ones (BOS), often none.
 
         Raises LabError for any other mistake.
         """

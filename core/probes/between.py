@@ -44,7 +44,7 @@ def path_between(
 ) -> Iterator[Progress | Along | None]:
     """Scores at evenly spaced places on the line from `a` to `b`: yields how many, then each one; None between batches.
 
-    On the held-out rows that neither was made with. Every place has `a`'s template and placement, the end at `b` too. The
+    On the held-out rows that count for both. Every place has `a`'s template and placement, the end at `b` too. The
     losses in their order are what `inspection.between.barrier` takes. LabError where the two differ in kind or length.
     """
     first, second = _alike(a, b)
@@ -59,14 +59,14 @@ def path_between(
 
 
 def written_prefix(lm: LanguageModel, template: str, count: int) -> Float[np.ndarray, "count d_model"]:
-    """The embeddings of the words that stand before {input} in a handcrafted prompt, float32, as a start or an end of a line.
+    """The embeddings of the words before {input} in a handcrafted prompt, float32, as a start or an end of a line.
 
     They are cut after `count` tokens, or repeated from the first until there are as many. LabError where no words stand there.
     """
     check_template(template)
     ids = lm.tokenise(template.split("{input}")[0].rstrip(" "))  # the space belongs to the input's first token
     if not ids:
-        raise LabError(f"No words stand before {{input}} in {shown(template)}: choose a prompt that begins with some.")
+        raise LabError(f"No words come before {{input}} in {shown(template)}: choose a prompt that begins with some.")
     repeated = [ids[i % len(ids)] for i in range(count)]
     with torch.no_grad():
         embeddings: np.ndarray = lm.float32.embed(torch.tensor(repeated, device=lm.device)).float().cpu().numpy()
@@ -86,7 +86,7 @@ def transplant(
 
     tasks: those of `a` and of `b`. sets: the vectors that are put in together; by default each one alone, then the first two,
     three, … P. First comes `b` as it is, last all of `a`. Rows of a task are scored in the template of that task's own prompt,
-    and only those that neither prompt was made with. control: numbers in the shape of `a`'s that have learned nothing (its start,
+    and only those that count for both prompts. control: numbers in the shape of `a`'s that have learned nothing (its start,
     moved at random by the learned lengths); every set is filled from them too: what they do as well, learning didn't.
     Yields how many results will come, then them; None between batches.
 

@@ -1,4 +1,4 @@
-"""What the model hears in a prompt alone: what it would say next at each position, layer by layer, and how it goes on.
+"""What a prompt alone makes the model say: the next token at each position, layer by layer, and continuations.
 
 The layers are read by the logit lens (nostalgebraist 2020, "interpreting GPT: the logit lens"): a layer's state is put through
 the model's own last norm and output head. Only the last layer was trained to be read so.
@@ -44,7 +44,7 @@ class Lens(Event):
 
 @dataclass(frozen=True)
 class Continuation(Event):
-    """How the model goes on from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0.
+    """How the model continues from the prompt alone, so far. kind: greedy or sampled. number: of the sample, from 0.
 
     tokens: the ids that `text` is made of.
     """
@@ -167,7 +167,7 @@ def _caught(lm: LanguageModel) -> Iterator[list[Tensor]]:
 
 
 def _layers_and_norm(lm: LanguageModel) -> tuple[nn.ModuleList, nn.Module]:
-    """The list of the decoder's layers, and the last norm, which stands beside it."""
+    """The list of the decoder's layers, and the last norm."""
     for module in lm.model.modules():
         parts = dict(module.named_children())
         layers = next((part for part in parts.values() if isinstance(part, nn.ModuleList) and len(part) == lm.layers), None)

@@ -42,7 +42,7 @@ class LayerEffect(Event):
 def hidden(lm: LanguageModel, layers: Collection[int], count: int) -> Iterator[None]:
     """Within: in these layers no token sees the first `count` positions. All else stays, positions included.
 
-    Attention is eager meanwhile. It holds for whoever runs this model, so don't keep it while others take their turns.
+    Attention is eager meanwhile. It affects every caller of this model, so leave it before other jobs get their turns.
     Raises LabError for a model whose attention modules can't be told, or take no mask of numbers.
     """
     modules = _attention_modules(lm)

@@ -114,7 +114,7 @@ def fall_p(falls: Sequence[float], seed: int = 0) -> float:
 
 
 def put_in(lm: LanguageModel, contender: Contender, name: str, values: Float[np.ndarray, "..."]) -> Contender:
-    """`contender` with other numbers in its prompt. Without any virtual token left, nothing stands before the input."""
+    """`contender` with other numbers in its prompt. Without any virtual token left, it is no prompt."""
     left = values.shape[token_axis(values)]
     prefix = from_snapshot(np.ascontiguousarray(values)).to(lm.device) if left else NoPrefix()
     return replace(contender, name=name, kind=prefix.kind, prefix=prefix, examples=0, seconds=0.0, group="")
@@ -206,5 +206,5 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
 
 
 def _validated(lm: LanguageModel, task: Task, contender: Contender, book: Scorebook) -> Generator[None, None, Score]:
-    # A learned prompt was steered by the validation rows, not trained on them, so they count here.
+    # A learned prompt was not trained on the validation rows, so they count here.
     return finish(book.score(lm, replace(contender, excluded=frozenset()), task.validation, task.labels))

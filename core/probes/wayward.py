@@ -1,4 +1,4 @@
-"""Wayward prompts: vectors that do the task while their nearest tokens read as a sentence somebody chose.
+"""Wayward prompts: vectors that do the task while their nearest tokens spell a chosen sentence.
 
 Khashabi et al. 2021 ("Prompt waywardness: the curious case of discretized interpretation of continuous prompts"): a prompt
 is trained while its vectors are pulled to a text that need not have to do with the task. Where its nearest tokens read
@@ -19,7 +19,7 @@ from core.inspection.nearest import nearest
 from core.methods.prefix import SoftPrompt, create
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, Skipped, contest, repeat, rivals
+from core.runs.run import Scorebook, Scored, Skipped, baselines, contest, repeat
 from core.scoring.contenders import moved, started
 from core.scoring.score import Contender, Score, finish
 from core.tasks.task import Task
@@ -91,12 +91,12 @@ def sweep(
         yield runs[-1]
     *pulled, free = runs
     itself = started(lm, free.contender, text_embeddings(lm, sentence).cpu().numpy())
-    everybody = [free.contender, replace(itself, name="the sentence itself"), *rivals(task, recipe.template)]
+    contenders = [free.contender, replace(itself, name="the sentence itself"), *baselines(task, recipe.template)]
     chosen = choose(pulled)
     if chosen:
         begun = create(lm, task, dict(planned)[chosen.start]).snapshot()  # runs of one start differ in their weight alone
-        everybody[:0] = [chosen.contender, moved(lm, chosen.contender, begun)]
-    yield from contest(lm, task, everybody, task.held_out, book, "held_out", free.step)
+        contenders[:0] = [chosen.contender, moved(lm, chosen.contender, begun)]
+    yield from contest(lm, task, contenders, task.held_out, book, "held_out", free.step)
 
 
 def plan(lm: LanguageModel, task: Task, recipe: Recipe, sentence: str, gammas: Sequence[float]) -> list[tuple[Start, Recipe]]:

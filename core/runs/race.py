@@ -103,5 +103,5 @@ def _runner(lm: LanguageModel, task: Task, entry: Entry) -> Training:
 def _score(
     lm: LanguageModel, contender: Contender, *, rows: Sequence[Example], labels: Sequence[str] | None, book: Scorebook | None
 ) -> Generator[None, None, Score]:
-    """Score a batch at a time. book: None for what is run with a mistake, which is nobody else's score."""
+    """Score a batch at a time. book: None for runs with a mistake, whose scores are not shared."""
     return finish(book.score(lm, contender, rows, labels) if book else score_steps(lm, contender, rows, labels))

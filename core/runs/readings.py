@@ -99,13 +99,13 @@ class Vocabulary:
         return nearest(drawn.to(self._lm.device), self._lm.vocabulary, 1, self.lengths)
 
     def nearest_beside_control(self, learned: Float[np.ndarray, "n d_model"], start: Float[np.ndarray, "n d_model"], k: int) -> Nearest:
-        """The k tokens nearest to each vector, then those nearest to its control: the start, moved as far at random."""
+        """The k tokens nearest to each vector, then those nearest to its control: the start, moved equally far at random."""
         both = np.concatenate([learned, array_moved_at_random(start, learned)])
         return nearest(torch.from_numpy(both).to(self._lm.device), self._lm.vocabulary, k, self.lengths)
 
     @property
     def sample_of_keys(self) -> list[int]:
-        """The tokens whose keys and values stand for real words'."""
+        """The tokens whose keys and values represent real words."""
         return self.sample[:: max(1, len(self.sample) // 200)]
 
 
@@ -123,8 +123,8 @@ class SoftReader:
         learned, count = torch.from_numpy(vectors), len(vectors)
         random = [moved_at_random(self.start, learned, draw) for draw in range(draws)]
         # All at once: what takes the time is going through the vocabulary.
-        everybody = torch.cat([learned, *random]).to(self._lm.device)
-        found = nearest(everybody, self._lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
+        everything = torch.cat([learned, *random]).to(self._lm.device)
+        found = nearest(everything, self._lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
         ids, cosine = found.ids.tolist(), found.cosine.tolist()
         return Reading(
             place=self.plane.project(vectors),

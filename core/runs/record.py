@@ -23,7 +23,7 @@ class RunRecord:
     """All that happened in a run. Index 0 of `readings` is the start, index n is after step n.
 
     texts: token id -> its text, for every id named in a reading or the cloud. lines: handcrafted prompts on the validation
-    rows. validation: the learned prompt on them, by step. scores: everybody on the held-out rows. vectors: snapshots by
+    rows. validation: the learned prompt on them, by step. scores: all contenders on the held-out rows. vectors: snapshots by
     step, thinned to 64 MB; not written to a file.
     """
 
@@ -50,7 +50,7 @@ class RunRecord:
     seconds: float = 0.0
     finished: bool = False
     stopped: str = ""
-    loaded: bool = False  # from a file that somebody saved
+    loaded: bool = False  # from a saved file
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
     recorded: dict[str, str] = field(default_factory=dict)  # of a recording: its date, version, libraries and machine
     vectors: dict[int, np.ndarray] = field(default_factory=dict)

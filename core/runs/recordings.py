@@ -28,7 +28,7 @@ RECIPES = FOLDER / "recipes.json"
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded run. told: what it shows, in a few words (the tests hold them against its numbers)."""
+    """One recorded run. told: what it shows, in a few words (tests compare them with its scores)."""
 
     slug: str
     title: str
@@ -67,7 +67,7 @@ def make(lm: LanguageModel, recipe: Recipe) -> RunRecord:
     task = load_task(recipe.task)
     record = new_record(task, recipe)
     book = Scorebook()
-    deque(lines(lm, task, book), maxlen=0)  # as on the page, where they are scored while nobody trains
+    deque(lines(lm, task, book), maxlen=0)  # as on the page, which scores them while the device is idle
     deque(training_job(lm, task, recipe, Vocabulary(lm), book, record, lambda: False), maxlen=0)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     record.recorded = {

@@ -54,7 +54,7 @@ def train(
     Result('Plural': 10 vectors, 20 steps; 41 % of 103 held-out rows right (32–51); best handcrafted 77 % …)
     """
     recipe = recipe or Recipe.from_dict(task.recipe)
-    if recipe.task == default_of("task"):  # nobody named one in the recipe
+    if recipe.task == default_of("task"):  # the recipe does not name one
         recipe = recipe.but(task=task.slug)
     record = new_record(task, recipe)
     with _Bar(recipe, progress is True) as bar:
@@ -122,11 +122,11 @@ class Result:
 
     @property
     def scores(self) -> "Scores":
-        """Everybody's score on the held-out rows, by name: "learned" first."""
+        """The scores of all contenders on the held-out rows, by name: "learned" first."""
         return Scores(self.record.held_out)
 
     def nearest(self, k: int = 3) -> "NearestTokens":
-        """The k vocabulary tokens nearest to each vector by cosine, beside the control: the start, moved as far at random.
+        """The k vocabulary tokens nearest to each vector by cosine, with those of the control: the start, moved equally far at random.
 
         Raises LabError for a K/V prefix, which has no place in the vocabulary, and for a k outside 1 to 1000.
         """
@@ -254,8 +254,8 @@ class NearestTokens(Sequence[NearestRow]):
         kept = sum(row.nearest[0][0] == row.start for row in self.items)
         control = sum(row.control == row.start for row in self.items)
         return (
-            f"{kept} of {len(self)} vectors are still nearest to their start’s token; moved as far at random, {control} would be. "
-            "Where the two are alike, nearest tokens tell where a prompt started, not what it learned."
+            f"{kept} of {len(self)} vectors are still nearest to their start’s token; moved equally far at random, {control} would be. "
+            "If both are alike, nearest tokens show only where training started, not what was learned."
         )
 
     def rows(self) -> list[tuple[str, ...]]:

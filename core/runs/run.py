@@ -1,7 +1,7 @@
-"""One whole run, in small pieces: train, look at validation rows along the way, score everybody on held-out rows once.
+"""One whole run, in small pieces: train, score validation rows along the way, score all contenders on held-out rows once.
 
-A run is an iterator of events. Whoever iterates it decides when the next piece is done (the command line at once, the
-engine when it is this session's turn), so nothing here knows of threads or an interface.
+A run is an iterator of events. The caller decides when the next piece runs (the command line at once, the engine when it is
+this session's turn), so nothing here depends on threads or an interface.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Part = Literal["validation", "held_out"]
 
 @dataclass(frozen=True)
 class Scored(Event):
-    """A score on the validation rows (to steer by) or the held-out rows (to report). step: the learned prompt's, else None.
+    """A score on the validation rows (for the live curve) or the held-out rows (to report). step: the learned prompt's, else None.
 
     final: False for a growing score, with more batches to come.
     """
@@ -120,7 +120,7 @@ class Scorebook:
             finally:
                 with self._lock:
                     going.wanted -= 1
-                    if not going.wanted and self._going.get(key) is going:  # nobody is left who would end it
+                    if not going.wanted and self._going.get(key) is going:  # no caller is left to finish it
                         del self._going[key]
         if found and found.n != done:
             yield _under_name(found, contender)
@@ -144,12 +144,12 @@ class Scorebook:
 
 
 def _under_name(score: Score, contender: Contender) -> Score:
-    """A score as this contender's own, whoever was scored first."""
+    """A shared score under this contender's name."""
     return replace(score, **{name: getattr(contender, name) for name in ("name", "kind", "examples", "seconds", "group")})
 
 
-def rivals(task: Task, template: str = "") -> list[Contender]:
-    """What a learned prompt is held against: no prompt, and the task's handcrafted ones."""
+def baselines(task: Task, template: str = "") -> list[Contender]:
+    """The baselines of a learned prompt: no prompt, and the task's handcrafted ones."""
     nothing = bare(task, template)
     if template and template != task.template:
         nothing = replace(nothing, name="no prompt, own template")
@@ -157,17 +157,17 @@ def rivals(task: Task, template: str = "") -> list[Contender]:
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
-    """Fill `book` with what every run on `task` will ask for: its rivals' scores on validation and held-out rows."""
-    everybody = rivals(task)
-    parts: list[tuple[Part, Sequence[Example]]] = [("validation", task.validation), ("held_out", common_rows(task.held_out, everybody))]
+    """Fill `book` with what every run on `task` will ask for: its baselines' scores on validation and held-out rows."""
+    contenders = baselines(task)
+    parts: list[tuple[Part, Sequence[Example]]] = [("validation", task.validation), ("held_out", common_rows(task.held_out, contenders))]
     for part, rows in parts:
-        for rival in reversed(everybody):
-            for _ in contest(lm, task, [rival], rows, book, part):
+        for baseline in reversed(contenders):
+            for _ in contest(lm, task, [baseline], rows, book, part):
                 yield None
 
 
 def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
-    """The rows that no contender was made with: everybody is scored on these, so that all scores are of the same rows."""
+    """The rows that count for every contender, so that all are scored on the same rows."""
     excluded = frozenset().union(*(contender.excluded for contender in contenders))
     return [example for example in examples if example.key not in excluded]
 
@@ -181,7 +181,7 @@ def contest(
     part: Part,
     step: int | None = None,
 ) -> Iterator[Scored | Skipped]:
-    """Score `contenders` one after another, batch by batch, on the rows of `examples` that none of them was made with.
+    """Score `contenders` one after another, batch by batch, on the rows of `examples` that count for all of them.
 
     A handcrafted prompt that can't be scored is skipped, with its reason; a learned one raises its LabError.
     """
@@ -226,17 +226,17 @@ def run(
     state = state or training.start()
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
-    waiting = rivals(task, recipe.template) if task.validation else []
+    waiting = baselines(task, recipe.template) if task.validation else []
     waiting.reverse()  # the strongest handcrafted prompts stand last, and are the lines to beat
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
             events, state = slices.advance(training, state)
         yield from events
-        for rival in list(waiting):  # what is known already costs nothing: show it at once
-            known = book.get(lm, rival, task.validation, task.labels)
+        for baseline in list(waiting):  # what is known already costs nothing: show it at once
+            known = book.get(lm, baseline, task.validation, task.labels)
             if known:
-                waiting.remove(rival)
+                waiting.remove(baseline)
                 yield Scored("validation", known, known=True)
         if not guess:  # the first scoring is taken to cost a step for every batch of sequences
             sequences = len(task.validation) * (len(task.labels) if task.labels else 1)
@@ -254,11 +254,11 @@ def run(
     learned = training.contender()
     if task.validation:
         yield from _validation(lm, task, learned, book, state.step)
-        for rival in waiting:
-            yield from _validation(lm, task, rival, book, None)
-    everybody = [learned, *rivals(task, recipe.template)]
-    yield from contest(lm, task, everybody, task.held_out, book, "held_out", state.step)
-    yield Scored("held_out", majority(task, common_rows(task.held_out, everybody)))
+        for baseline in waiting:
+            yield from _validation(lm, task, baseline, book, None)
+    contenders = [learned, *baselines(task, recipe.template)]
+    yield from contest(lm, task, contenders, task.held_out, book, "held_out", state.step)
+    yield Scored("held_out", majority(task, common_rows(task.held_out, contenders)))
     yield Finished(state, stepping.seconds, stopped)
 
 

@@ -1,6 +1,6 @@
 """run.json: what happened in a run, beside the prompt that it made. Written here; read back as data that anyone may have changed.
 
-Every value is checked before a `RunRecord` is made of it, so that whoever shows one may trust numbers to be numbers.
+Every value is checked before a `RunRecord` is made of it, so that callers can rely on its types.
 """
 
 import json

@@ -43,7 +43,7 @@ def next_tokens(lm: LanguageModel, contender: Contender, text: str, k: int = 6) 
 
 
 def _ready(lm: LanguageModel, contender: Contender, text: str, most: int) -> tuple[DynamicCache, Int[Tensor, " tokens"]]:
-    """A cache of one row with everything that stands before `text`, and the tokens still to be run."""
+    """A cache of one row with everything before `text`, and the tokens still to be run."""
     if not text.strip():
         raise LabError("There is no text to answer: type one.")
     prompt = tuple(lm.lead) + tuple(lm.tokenise(join(contender.template, text)[0]))

@@ -24,7 +24,7 @@ MOST_EXAMPLES = 32
 def few_shot(task: Task, k: int, seed: int = 0, order: int = 0) -> Contender:
     """A prompt of `k` worked examples drawn from the training rows by `seed`, in the order numbered `order`.
 
-    Label words take turns, so that each is shown as often as can be. The examples stand in the task's own template; where
+    Label words take turns, so that each is shown as often as can be. The examples use the task's own template; where
     that is the bare input, as `input -> answer`. Raises LabError for k outside 1 to 32, or above the number of rows.
     """
     if not 1 <= k <= MOST_EXAMPLES:
@@ -67,7 +67,7 @@ def in_chat(lm: LanguageModel, prompt: Contender) -> Contender:
     turns = [{"role": "user", "content": prompt.template}]
     text = lm.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     lead = lm.tokenizer.decode(lm.lead)
-    if lead and text.startswith(lead):  # it is put first for everybody, so not twice
+    if lead and text.startswith(lead):  # it is already put before every prompt
         text = text[len(lead) :]
     return replace(prompt, name=f"{prompt.name}, as a chat", template=text)
 

@@ -25,9 +25,9 @@ MOST_TOKENS = 16384  # in a batch
 class Contender:
     """A prefix with its template. kind: none, majority, handcrafted, soft or prefix.
 
-    excluded: keys of rows that don't count for it, because it was made with them. offsets: for a calibrated one, the
+    excluded: keys of rows that don't count for it, because they are in its prompt or its training rows. offsets: for a calibrated one, the
     natural log of each label's share where there is nothing to go by; they are taken off. examples, seconds: what it cost:
-    training examples that it was made with, and seconds of training. group: contenders of one group (orders, seeds) are
+    training examples that it shows or was trained on, and seconds of training. group: contenders of one group (orders, seeds) are
     shown as their mean and range.
     """
 
@@ -110,14 +110,14 @@ def bare(task: Task, template: str = "") -> Contender:
 
 
 def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> Contender:
-    """A prompt that a person wrote. Rows of `examples` that stand in it as worked examples don't count for it."""
+    """A handcrafted prompt. Rows of `examples` that it shows as worked examples don't count for it."""
     text = " ".join(template.split()).casefold()
     inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
     return Contender(name, "handcrafted", template, NoPrefix(), excluded=frozenset(example.key for example in inside))
 
 
 def written(task: Task, prompt: Handcrafted) -> Contender:
-    """A handcrafted prompt on `task`: rows that stand in it don't count for it, and how many do is what it cost."""
+    """A handcrafted prompt on `task`: rows that it shows don't count for it; their number is its cost in examples."""
     made = handcrafted(prompt.name, prompt.template, (*task.validation, *task.held_out))
     shown = handcrafted(prompt.name, prompt.template, task.train).excluded
     return replace(made, examples=len(made.excluded) + len(shown))
@@ -162,7 +162,7 @@ class Prepared:
 
     @property
     def positions(self) -> int:
-        """Tokens that stand before every row: virtual ones and shared words."""
+        """Tokens before every row: virtual ones and shared words."""
         return self.prefix.virtual_tokens + len(self.shared)
 
 
@@ -230,7 +230,7 @@ def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()
         size = min(BATCH, max(1, MOST_TOKENS // (longest * labels)))
         numbers, order = order[:size], order[size:]
         rows = [prepared.rows[i] for i in numbers]
-        with torch.inference_mode():  # never across a yield: it would hold for whoever has the next turn in this thread
+        with torch.inference_mode():  # never across a yield: it would affect the next job in this thread
             scored = _label_results(lm, cache, rows, offsets) if rows[0].candidates else _answer_results(lm, cache, rows)
         yield list(zip(numbers, scored, strict=True))
 
@@ -307,7 +307,7 @@ def summarise(contender: Contender, scored: Sequence[Result], positions: int) ->
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     right = sum(result.correct for result in scored)
     labelled = bool(scored[0].shares)
-    # A calibrated contender's probabilities are of label words only: no loss that could stand beside the others'.
+    # A calibrated contender's probabilities are of label words only: its loss is not comparable.
     loss = None if contender.offsets else float(np.mean([result.loss for result in scored]))
     return Score(
         name=contender.name,

@@ -187,7 +187,7 @@ def _checked_words(table: Table, place: int, kind: str, words: Mapping[str, str]
     if not words:
         return {}
     if kind != "labels":
-        raise LabError("Words can stand for labels only: set the kind to labels, or leave the words out.")
+        raise LabError("Words can only replace labels: set the kind to labels, or leave the words out.")
     labels = dict.fromkeys(row[place] for row in table.rows)
     made = {label.strip(): word.strip() for label, word in words.items()}
     unknown = next((label for label in made if label not in labels), None)

@@ -58,7 +58,7 @@ def task_data(data: bytes, name: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(text)
-    except (ValueError, RecursionError):  # JSON Lines, or nothing at all: whoever reads a table will say so
+    except (ValueError, RecursionError):  # JSON Lines or no JSON: the table reader reports it
         return None
     if not isinstance(found, dict) or "train" not in found:
         return None

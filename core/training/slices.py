@@ -26,7 +26,7 @@ from core.training.training import State, StepEvent, Training
 MOST_STEPS = 10  # in a slice: a page moves on, scores along the way, and lets others in between
 WANTED_SECONDS = 5.0  # of a slice
 START_SECONDS = 10.0  # of a worker that is new: the device starts, and the model is moved to it
-MOST_SECONDS = 60  # asked for at once; whoever lends a device refuses much longer times
+MOST_SECONDS = 60  # for one request; lenders refuse much longer times
 LAUNCHES = 0.1  # seconds of a pass that don't depend on how many tokens it has: some thousand small kernels
 SPEED = 5e12  # multiplications and additions a second, well below what GPUs of these years do in float32
 MOST_KNOWN = 4  # runs that are kept tokenised

@@ -21,7 +21,7 @@ def test_the_readmes_lines_train_score_read_and_draw(tmp_path):
     assert lines, "README.md has no Python under the heading From Python"
     done = subprocess.run([sys.executable, "-c", lines[1]], cwd=tmp_path, env=ELSEWHERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "learned" in done.stdout and "moved as far at random" in done.stdout
+    assert "learned" in done.stdout and "moved equally far at random" in done.stdout
     share = re.search(r"; (\d+) % of 103 held-out rows right", done.stdout)
     assert share and int(share[1]) > 30  # the best instruction in words: 27 %
     assert "plotly" in (tmp_path / "pca.html").read_text("utf-8").lower()

@@ -12,7 +12,7 @@ from core.models import weights
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.runs import saved_adapter as storage
-from core.runs.run import repeat, rivals
+from core.runs.run import baselines, repeat
 from core.scoring.contenders import few_shot, in_chat
 from core.scoring.measures import in_words, pairs
 from core.scoring.rows import encode
@@ -112,7 +112,7 @@ def test_where_nothing_can_be_learned_nobody_is_called_better_than_the_majority(
     recipe = Recipe(task=task.slug, steps=20)
     *_, learned = repeat(real, task, recipe, "learned")
     always = majority(task, task.held_out)
-    asked = [learned, *rivals(task)[:3], few_shot(task, 4)]
+    asked = [learned, *baselines(task)[:3], few_shot(task, 4)]
     scores = [always, *(score(real, contender, task.held_out, task.labels) for contender in asked)]
     right = {one.name: {result.input: result.correct for result in one.results} for one in scores}
     told = pairs(always.name, right)

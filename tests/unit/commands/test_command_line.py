@@ -275,7 +275,7 @@ def test_train_says_what_is_wrong(capsys, csv, arguments, sentence):
         (["--columns", "animal,mark", "--split-column", "fold"], "no column 'fold'"),
         (["--columns", "animal,mark", "--split-column", ""], "--split-column is empty"),
         (["--columns", "animal,mark", "--split-column", "mark"], "asked for twice"),
-        (["--columns", "animal,mark", "--words", "0=bad"], "Words can stand for labels only"),
+        (["--columns", "animal,mark", "--words", "0=bad"], "Words can only replace labels"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "bad"], "--words is 'bad': name each label once"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", ""], "--words is ''"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "0=a,0=b"], "name each label once"),

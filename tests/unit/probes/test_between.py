@@ -139,7 +139,7 @@ def test_words_are_cut_or_repeated_to_fit(tiny):
     longer = written_prefix(lm, "one two three {input} four", len(ids) + 1)
     assert np.array_equal(longer, embeddings[[*range(len(ids)), 0]])
     for template in ("{input} is", "  {input}"):
-        with pytest.raises(LabError, match="No words stand before"):
+        with pytest.raises(LabError, match="No words come before"):
             written_prefix(lm, template, 3)
 
 

@@ -12,7 +12,7 @@ from core.inspection.control import moved_at_random
 from core.methods.prefix import SoftPrompt, create
 from core.probes.wayward import GAMMAS, Wayward, choose, look, plan, sweep
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, rivals
+from core.runs.run import Scorebook, Scored, baselines
 from core.scoring.score import Contender, Score
 from core.training.training import StepEvent, text_embeddings
 
@@ -102,7 +102,7 @@ def test_the_chosen_run_its_control_the_free_one_and_the_sentence_meet_the_rival
     chosen = choose([event for event in events if isinstance(event, Wayward)][:-1])
     scores = held_out(events)
     control = f"control 1: {chosen.contender.name} moved at random"
-    assert list(scores) == [chosen.contender.name, control, "never pulled", "the sentence itself", *(r.name for r in rivals(task))]
+    assert list(scores) == [chosen.contender.name, control, "never pulled", "the sentence itself", *(r.name for r in baselines(task))]
     assert len({score.n for score in scores.values()}) == 1
     assert {score.name for score in scores.values() if score.kind == "soft" and score.examples == 0} == {control, "the sentence itself"}
 
@@ -113,7 +113,9 @@ def test_the_control_of_a_run_from_elsewhere_starts_elsewhere(tiny, monkeypatch)
     lm, task, seen = tiny("llama"), answer_task(), []
     monkeypatch.setattr(wayward, "choose", lambda runs: next(run for run in runs if run.start == "elsewhere"))
     keep = wayward.contest
-    monkeypatch.setattr(wayward, "contest", lambda lm, task, everybody, *rest: seen.extend(everybody) or keep(lm, task, everybody, *rest))
+    monkeypatch.setattr(
+        wayward, "contest", lambda lm, task, contenders, *rest: seen.extend(contenders) or keep(lm, task, contenders, *rest)
+    )
     events_of(lm, task)
     far = dict(plan(lm, task, RECIPE, SENTENCE, (0.0, 1.0)))["elsewhere"]
     start = torch.from_numpy(create(lm, task, far).snapshot())

@@ -12,7 +12,7 @@ from core.recipe import Recipe
 from core.runs.pca_paths import Slice, view, word_groups
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
-from core.runs.run import rivals
+from core.runs.run import baselines
 
 SHAPES = {"prompt": (3, 32), "prefix": (2, 2, 3, 2, 8)}
 
@@ -190,10 +190,10 @@ def test_words_are_marked_at_their_embeddings_of_a_soft_prompt_only(lm, vocabula
 
 
 def test_words_to_be_marked_are_those_of_prompts_and_answers(lm):
-    groups = dict(word_groups(lm, label_task(), rivals(label_task())[1:]))
+    groups = dict(word_groups(lm, label_task(), baselines(label_task())[1:]))
     assert list(groups) == ["review", "label words"]
     assert groups["review"] == list(dict.fromkeys(lm.tokenise("Review: \nIt was")))
     assert set(groups["label words"]) == {*lm.tokenise(" bad"), *lm.tokenise(" very good")}
     free = dict(word_groups(lm, answer_task(), []))
     assert set(free["answers"]) == {*lm.tokenise(" yes"), *lm.tokenise(" no")}
-    assert len(word_groups(lm, answer_task(), [replace(rivals(answer_task())[1], template="{input}")])) == 1  # no word, no group
+    assert len(word_groups(lm, answer_task(), [replace(baselines(answer_task())[1], template="{input}")])) == 1  # no word, no group

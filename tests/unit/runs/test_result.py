@@ -90,7 +90,7 @@ def test_nearest_tokens_stand_beside_the_control(soft, prefix):
     record = soft.record
     assert [row.nearest[0][0] for row in found] == [record.texts[ids[0]] for ids in record.readings[-1].ids]
     assert [row.control for row in found] == [record.texts[token] for token in record.readings[-1].control_ids[0]]
-    assert "moved as far at random" in repr(found) and "tell where a prompt started" in repr(found)
+    assert "moved equally far at random" in repr(found) and "show only where training started" in repr(found)
     for k in (0, 1001):
         with pytest.raises(LabError, match="choose a whole number from 1 to 1000"):
             soft.nearest(k)

@@ -10,7 +10,7 @@ from tiny_models import answer_task, label_task, make
 import core.scoring.score as scoring
 from core.methods.prefix import NoPrefix, SoftPrompt
 from core.recipe import Recipe
-from core.runs.run import Finished, Scorebook, Scored, common_rows, rivals, run
+from core.runs.run import Finished, Scorebook, Scored, baselines, common_rows, run
 from core.scoring.score import Contender, bare, score
 from core.tasks.task import Example, Handcrafted
 from core.training import slices
@@ -80,7 +80,7 @@ def test_everybody_is_scored_on_the_held_out_rows_once(lm, task):
     events = events_of(lm, task)
     held_out = scores(events, "held_out")
     names = [event.score.name for event in held_out]
-    assert len(names) == len(set(names)) == 1 + len(rivals(task)) + 1
+    assert len(names) == len(set(names)) == 1 + len(baselines(task)) + 1
     for event in held_out:
         assert [result.input for result in event.score.results] == [row.input for row in task.held_out]
         assert event.score.n == len(task.held_out)
@@ -89,7 +89,7 @@ def test_everybody_is_scored_on_the_held_out_rows_once(lm, task):
 def test_every_line_to_beat_is_drawn_on_the_validation_rows(lm):
     task = answer_task()
     lines = [event for event in scores(events_of(lm, task), "validation") if event.step is None]
-    assert sorted(event.score.name for event in lines) == sorted(rival.name for rival in rivals(task))
+    assert sorted(event.score.name for event in lines) == sorted(baseline.name for baseline in baselines(task))
     for event in lines:
         assert {result.input for result in event.score.results} <= {row.input for row in task.validation}
 
@@ -182,7 +182,7 @@ def test_lines_that_are_known_are_shown_at_once(lm):
     task, book = answer_task(), Scorebook()
     events_of(lm, task, book=book)
     again = events_of(lm, task, book=book)
-    first_steps = again[: 1 + len(rivals(task))]
+    first_steps = again[: 1 + len(baselines(task))]
     assert isinstance(first_steps[0], StepEvent)
     assert all(isinstance(event, Scored) and event.step is None for event in first_steps[1:])
 
@@ -251,8 +251,8 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
             yield latest
 
     monkeypatch.setattr(slices, "score_steps", slow)
-    book, rival = Scorebook(), bare(task)
-    jobs = [book.score(lm, replace(rival, name=name), task.held_out, None) for name in ("one", "two", "three")]
+    book, baseline = Scorebook(), bare(task)
+    jobs = [book.score(lm, replace(baseline, name=name), task.held_out, None) for name in ("one", "two", "three")]
     parts = [[next(job)] for job in jobs]
     assert [part.n for (part,) in parts] == [1, 2, 3], "each does the next batch of the same scoring"
     jobs[0].close()  # its visitor left
@@ -260,7 +260,7 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
         part += job
     assert calls == ["one"]
     assert [part[-1].name for part in parts[1:]] == ["two", "three"]
-    whole = replace(score(lm, rival, task.held_out), name="two")
+    whole = replace(score(lm, baseline, task.held_out), name="two")
     assert parts[1][-1] == whole and replace(parts[2][-1], name="two") == whole
     assert not book._going
 

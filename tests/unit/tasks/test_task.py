@@ -168,7 +168,7 @@ def test_words_stand_for_labels():
         (LABELS, {"yes": "same", "no": "same "}, "Two labels of 'x.csv' become the word 'same'"),
         (LABELS, {"yes": " "}, "label 'yes' of 'x.csv' is given no word"),
         (LABELS, {"maybe": "x"}, "'x.csv' has no label 'maybe': its labels are 'yes, no'"),
-        (ANSWERS, {"eins": "uno"}, "Words can stand for labels only"),
+        (ANSWERS, {"eins": "uno"}, "Words can only replace labels"),
     ],
 )
 def test_bad_words_are_refused(data, words, sentence):
