@@ -3,6 +3,7 @@
 import argparse
 
 from app.commands.options import Outcome, tell
+from core.runs.prompt_names import check_upload
 
 HELP = "put a saved prompt on the Hugging Face Hub, with your own login"
 EXAMPLES = """  hf auth login
@@ -21,6 +22,7 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    check_upload(options.dir, options.repo)
     from core.runs.hub_prompts import push
 
     tell("uploading …")

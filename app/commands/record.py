@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.commands.options import Outcome, add_model, load, tell
 from core.errors import LabError, shown
+from core.runs.recordings import FOLDER, listed
 
 HELP = "make the recorded runs that the page shows, from assets/recordings/recipes.json"
 EXAMPLES = "  python -m app record --dtype float32\n  python -m app record past-tense --out my-recordings"
@@ -17,13 +18,13 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    from core.runs.recordings import FOLDER, listed, make
-
     recipes = {one.slug: one.recipe for one in listed()}
     unknown = [slug for slug in options.slug if slug not in recipes]
     if unknown:
         raise LabError(f"There is no recording {shown(unknown[0])}: choose from {', '.join(recipes)}.")
     lm = load(options)
+    from core.runs.make_recording import make
+
     folder = Path(options.out) if options.out else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {}

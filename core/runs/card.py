@@ -19,6 +19,12 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
 )
 MOST_ROWS = 60
 LONGEST = 200
+REPEAT = """import json
+from core import Recipe, load_model, load_task, train
+
+recipe = Recipe.from_dict(json.load(open("recipe.json"))["recipe"])
+run = train(load_model(recipe.model, dtype=recipe.dtype), load_task(recipe.task), recipe)
+print(run.scores)"""
 LIMITS = """* **Other weights.** A prompt works with exactly the weights that it was trained on: with others of the same name or
   shape, for example quantised ones, it may do much worse. Compare the hash.
 * **What it means.** The nearest words of its vectors mostly show only where training started: the same start, moved equally far in random
@@ -120,7 +126,7 @@ def _loading(config: Mapping[str, Any], told: "_Told", base: "_Told") -> str:
             f"Its scores are of {escaped(origin)}. With Soft Prompt Lab these load as `core.load_model().model`; the Hub’s weights differ "
             "a little, so the scores may, too."
         )
-    lines.append("With Soft Prompt Lab: `python -m app evaluate --task TASK --learned .`, or Load on the Inspect page.")
+    lines.append('With Soft Prompt Lab: `core.runs.hub_prompts.load(".", core.load_model())`, with this folder or its name on the Hub.')
     return "\n\n".join(lines)
 
 
@@ -157,6 +163,8 @@ def _made(told: "_Told", task: "_Told", recipe: "_Told") -> str:
     used = [f"{name} {versions.text(name)}" for name in ("torch", "transformers") if versions.text(name)]
     if used:
         lines.append(f"* With Soft Prompt Lab, {escaped(', '.join(used))}.")
+    if known:
+        lines.append("* To repeat it with Soft Prompt Lab, in this folder:\n\n" + fenced(REPEAT, "python", "  "))
     return "\n".join(lines) or "Not known: it came without a recipe."
 
 

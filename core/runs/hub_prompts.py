@@ -24,7 +24,7 @@ from core.models.language_model import LanguageModel
 from core.models.weights import hub_reachable
 from core.runs import saved_adapter as storage
 from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
-from core.runs.prompt_names import NAME, repository
+from core.runs.prompt_names import check_upload, repository
 from core.runs.run_file import LARGEST_RUN
 from core.runs.saved_adapter import LARGEST_JSON, PICKLE, RUN, Learned, check_config, from_files
 
@@ -103,9 +103,8 @@ def push(folder: str | Path, repo: str, private: bool = False, run: bool = False
 
     run: also run.json, which holds rows of the task. Raises LabError without a login or network, and for whatever the Hub refuses.
     """
+    check_upload(folder, repo)
     files = _of_folder(as_path(folder), run)
-    if not NAME.fullmatch(repo):
-        raise LabError(f"{shown(repo)} is no name on the Hub: write owner/name.")
     if not hub_reachable():
         raise LabError("The Hub can't be reached, so nothing was uploaded: check the network (and that HF_HUB_OFFLINE is not set).")
     api = huggingface_hub.HfApi()
@@ -126,13 +125,10 @@ def push(folder: str | Path, repo: str, private: bool = False, run: bool = False
 
 def _of_folder(folder: Path, run: bool) -> dict[str, bytes]:
     """The files of a saved prompt that are for others to see."""
-    if not folder.is_dir():
-        raise LabError(f"There is no folder {shown(folder)}: name one that was saved here or by PEFT.")
     most: dict[str, int] = {CONFIG: LARGEST_JSON, WEIGHTS: LARGEST_ADAPTER, RECIPE: LARGEST_JSON, CARD: LARGEST_JSON}
     files = storage.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
-    for name in (CONFIG, WEIGHTS):
-        if name not in files:
-            raise LabError(f"{shown(folder)} is not a saved prompt ({name} is missing): name a folder that was saved here or by PEFT.")
+    if WEIGHTS not in files:
+        raise LabError(f"{shown(folder)} is not a saved prompt ({WEIGHTS} is missing): name a folder that was saved here or by PEFT.")
     check_config(files[CONFIG], str(folder))
     files.pop(PICKLE, None)
     return files

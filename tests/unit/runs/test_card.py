@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 
 import pytest
 import yaml
@@ -97,7 +98,17 @@ def test_the_snippet_runs_as_it_stands(tmp_path, kind, monkeypatch, capsys):
     recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=4)
     record = storage.record_of(lm, answer_task(), recipe, 'Say "{input}":\n')
     folder = storage.save(tmp_path / "adapter", storage.to_files(lm, random_prefix(lm, kind, 4), record))
-    (snippet,) = re.findall(r"```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"^```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(folder)
     exec(snippet, {})
     assert capsys.readouterr().out.strip()
+
+
+def test_the_card_says_how_to_repeat_the_run(made, lm, tmp_path, monkeypatch, capsys):
+    folder = made.save(tmp_path / "adapter")
+    (snippet,) = re.findall(r"^  ```python\n(.*?)  ```", (folder / CARD).read_text(), re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("core.models.language_model.load_model", lambda *_, **__: lm)
+    monkeypatch.setattr("core.tasks.load.load_task", lambda _: answer_task())
+    exec(textwrap.dedent(snippet), {})
+    assert capsys.readouterr().out.strip() == repr(made.scores)
