@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from core.errors import LabError
-from core.methods.prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt, in_peft_layout, keys_values_of
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix, prefix_of
+from core.runs.saved_adapter import peft_config
 from core.scoring.rows import Row
 from core.scoring.score import Prepared, answer_loss
 from core.tasks.task import Example
 
-CASES = (("soft", 16, 20, 20), ("prefix", 16, 20, 10))  # method, batch, input tokens, virtual tokens
+CASES = (("prompt", 16, 20, 20), ("prefix", 16, 20, 10))  # method, batch, input tokens, virtual tokens
 ROUNDS = 7
 
 
@@ -37,11 +39,7 @@ def _case(lm: LanguageModel, method: str, batch: int, tokens: int, virtual: int,
     ordinary = lm.ordinary_tokens
     ids = ordinary[torch.randint(len(ordinary), (batch, tokens), generator=generator)]  # (batch, tokens)
     start = ordinary[torch.randint(len(ordinary), (virtual,), generator=generator)]
-    prefix: Prefix
-    if method == "soft":
-        prefix = SoftPrompt(lm.embed(start.to(lm.device)).float()).to(lm.device)
-    else:
-        prefix = KVPrefix(keys_values_of(lm, start.tolist())).to(lm.device)
+    prefix = prefix_of(METHODS[method], METHODS[method].of_tokens(lm, start.tolist())).to(lm.device)
     model = peft_model(lm, prefix)
     theirs = next(parameter for parameter in model.parameters() if parameter.requires_grad)
     (ours,) = prefix.parameters()
@@ -68,7 +66,8 @@ def _case(lm: LanguageModel, method: str, batch: int, tokens: int, virtual: int,
             if name == "peft":
                 their_grad = theirs.grad
     assert their_grad is not None and ours.grad is not None
-    error = (in_peft_layout(ours.grad) - their_grad).norm() / their_grad.norm()
+    our_grad = torch.from_numpy(prefix.method.to_rows(ours.grad.cpu().numpy()))
+    error = (our_grad - their_grad.cpu()).norm() / their_grad.norm().cpu()
     peft_seconds, own_seconds = (statistics.median(seconds[name]) for name in ("peft", "ours"))
     lm.model.zero_grad()
     _unwrap(lm)
@@ -89,25 +88,12 @@ def peft_model(lm: LanguageModel, prefix: Prefix) -> Any:
     """PEFT's own model around the same frozen base, given the same vectors as `prefix`. Only for tests and the benchmark."""
     import peft
 
-    if isinstance(prefix, NoPrefix):
+    if not prefix.virtual_tokens:
         raise LabError("PEFT has no model without a prompt: give a soft prompt or a K/V prefix.")
-    values = in_peft_layout(torch.from_numpy(prefix.snapshot()))
-    config: Any
-    if isinstance(prefix, KVPrefix):
-        config = peft.PrefixTuningConfig(
-            task_type="CAUSAL_LM",
-            num_virtual_tokens=prefix.virtual_tokens,
-            token_dim=lm.kv_heads * lm.head_dim,
-            num_attention_heads=lm.kv_heads,
-            num_layers=lm.layers,
-            encoder_hidden_size=lm.d_model,
-        )
-    else:
-        config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=prefix.virtual_tokens)
-    model = peft.get_peft_model(lm.model, config)
+    model = peft.get_peft_model(lm.model, peft.get_peft_config(peft_config(lm, prefix)))
     weight = model.prompt_encoder["default"].embedding.weight
     with torch.no_grad():
-        weight.copy_(values)
+        weight.copy_(torch.from_numpy(prefix.method.to_rows(prefix.snapshot())))
     return model
 
 

@@ -1,22 +1,109 @@
 """Everything that a run depends on, in one frozen dataclass.
 
-The field list below is the only place where a default, a bound, a choice or a help text lives: the page's controls, the
-command line, links and saved files are all read from it.
+The field list below is the only place where a default, a bound, a choice or a help text lives. The page's controls, the command
+line, links, the API and saved files ask `SETTINGS` for all that they need to know of a field.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from core.display import html_table
 from core.errors import LabError, shown
+from core.methods import METHODS
+
+OF_METHOD = frozenset().union(*(method.settings for method in METHODS.values()))  # settings that only some methods have
+Place = Literal["task", "server", "panel", "more"]  # the task picker, the server's own choice, in sight, under "more"
 
 
-def _setting(default: Any, help: str, *, label: str = "", **bounds: Any) -> Any:
-    """A field with what people need to know of it. Bounds: low, high (inclusive), above (exclusive), or choices.
+@dataclass(frozen=True)
+class Setting:
+    """What there is to know of a recipe's field.
 
-    by_method: the defaults of a field left at None.
+    Bounds are low and high (inclusive), above (exclusive), or choices, with words for people. place: where the page shows it;
+    row: in which row of the panel. only_with: another field and the value it must have for this one to matter. beside: another
+    field, without which a method has no use for this one.
     """
-    return field(default=default, metadata={"help": help, "label": label, **bounds})
+
+    name: str
+    default: Any
+    help: str
+    label: str
+    kind: type
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    place: Place = "more"
+    row: int = 0
+    only_with: tuple[str, Any] | None = None
+    beside: str = ""
+
+    @property
+    def flag(self) -> str:
+        """The option of the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    def default_for(self, method: str) -> Any:
+        """The default, where a method has its own: that one. An unknown method has none of its own."""
+        return METHODS[method].defaults.get(self.name, self.default) if method in METHODS else self.default
+
+    def applies(self, values: Mapping[str, Any], labelled: bool = True) -> bool:
+        """Whether the field matters beside these `values` of the others. labelled: the task's outputs are labels."""
+        method = METHODS.get(values["method"])
+        if method is None or any(name in OF_METHOD and name not in method.settings for name in (self.name, self.beside)):
+            return False
+        if self.only_with:
+            other, wanted = self.only_with
+            if values[other] != wanted:
+                return False
+        return not self.choices or len(self.choices_for(values["method"], labelled)) > 1
+
+    def choices_for(self, method: str, labelled: bool = True) -> tuple[str, ...]:
+        """The choices that `method` has on such a task."""
+        if self.name == "init" and method in METHODS:
+            return METHODS[method].starts
+        if self.name == "loss" and not labelled:
+            return ("vocabulary",)
+        return self.choices
+
+    def word(self, choice: str) -> str:
+        """A choice, for people."""
+        return self.words.get(choice, choice)
+
+    def read(self, text: str) -> Any:
+        """The value that `text` is, of a link or a command line. Text that is no number is returned as it is: `check` names it."""
+        try:
+            return self.kind(text)
+        except ValueError:
+            return text
+
+    def check(self, value: Any) -> None:
+        """LabError unless `value` is of the field's type and within its bounds."""
+        if self.kind is str:
+            if not isinstance(value, str):
+                raise LabError(f"{self.label} is {shown(value)}: give a text.")
+            if self.choices and value not in self.choices:
+                raise LabError(f"{self.label} is {shown(value)}: choose one of {', '.join(self.choices)}.")
+            return
+        low, high = self.low if self.above is None else self.above, self.high
+        assert low is not None and high is not None
+        number = isinstance(value, int) or (self.kind is float and isinstance(value, float))
+        inside = number and not isinstance(value, bool) and low <= value <= high  # NaN and infinity are outside, too
+        if not inside or (self.above is not None and value <= low):
+            what = "a whole number" if self.kind is int else "a number"
+            reach = f"above {low:g} and up to {high:g}" if self.above is not None else f"from {_plain(low)} to {_plain(high)}"
+            raise LabError(f"{self.label} is {shown(value)[1:-1]}: choose {what} {reach}.")
+
+
+def _plain(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
+def _setting(default: Any, help: str, label: str, *, kind: type | None = None, **more: Any) -> Any:
+    """A dataclass field with its `Setting`. kind: where the default is the method's (None), so its type does not say it."""
+    return field(default=default, metadata={"help": help, "label": label, "kind": kind or type(default), **more})
 
 
 @dataclass(frozen=True)
@@ -30,78 +117,98 @@ class Recipe:
     core.errors.LabError: virtual tokens is 0: choose a whole number from 1 to 200.
     """
 
-    task: str = _setting("capitals", "a built-in task, or a file of rows", label="task")
-    model: str = _setting("", "a Hub id or a local folder; empty: the default model", label="model")
+    task: str = _setting("capitals", "a built-in task, or a file of rows", "task", place="task")
+    model: str = _setting("", "a Hub id or a local folder; empty: the default model", "model", place="server")
     method: str = _setting(
-        "prompt", "train input vectors (prompt) or keys and values in every layer (prefix)", label="method", choices=("prompt", "prefix")
+        "prompt",
+        "train " + ", ".join(f"{method.about} ({name})" for name, method in METHODS.items()),
+        "method",
+        choices=tuple(METHODS),
+        words={name: method.label for name, method in METHODS.items()},
+        place="panel",
+        row=1,
     )
-    virtual_tokens: int = _setting(10, "number of learned positions", label="virtual tokens", low=1, high=200)
+    virtual_tokens: int = _setting(10, "number of learned positions", "virtual tokens", low=1, high=200, place="panel", row=2)
     init: str = _setting(
         "vocab",
         "start from random numbers, sampled vocabulary, a text, or the task's label words",
-        label="start from",
+        "start from",
         choices=("random", "vocab", "text", "labels"),
+        words={"vocab": "sampled vocabulary", "random": "random numbers", "text": "a text", "labels": "label words"},
+        place="panel",
+        row=3,
     )
-    init_text: str = _setting("", "the text to start from, repeated or cut to fit", label="start text")
+    init_text: str = _setting(
+        "", "the text to start from, repeated or cut to fit", "start text", place="panel", row=4, only_with=("init", "text")
+    )
     init_scale: float = _setting(
-        1.0, "spread of a random start, in multiples of the real vectors' own", label="random scale", above=0.0, high=100.0
+        1.0, "spread of a random start, in multiples of the real vectors' own", "random scale", above=0.0, high=100.0
     )
-    mlp: int = _setting(0, "hidden size of the MLP that makes a K/V prefix; 0: no MLP", label="MLP size", low=0, high=4096)
-    learning_rate: float | None = _setting(
-        None, "Adam's step size", label="learning rate", above=0.0, high=10.0, by_method={"prompt": 0.03, "prefix": 0.01}
+    mlp: int = _setting(
+        None, "hidden size of the MLP that makes the vectors; 0: train them directly", "MLP size", kind=int, low=0, high=4096
     )
-    steps: int = _setting(60, "number of batches to train on", label="steps", low=1, high=10_000)
-    batch_size: int = _setting(16, "rows in a batch", label="batch size", low=1, high=256)
-    warmup: int = _setting(5, "steps over which the rate rises from 0", label="warm-up", low=0, high=10_000)
+    learning_rate: float = _setting(None, "Adam's step size", "learning rate", kind=float, above=0.0, high=10.0, place="panel", row=5)
+    steps: int = _setting(60, "number of batches to train on", "steps", low=1, high=10_000, place="panel", row=2)
+    batch_size: int = _setting(16, "rows in a batch", "batch size", low=1, high=256)
+    warmup: int = _setting(5, "steps over which the rate rises from 0", "warm-up", low=0, high=10_000)
     schedule: str = _setting(
-        "constant", "course of the learning rate after the warm-up", label="schedule", choices=("constant", "linear", "cosine")
+        "constant", "course of the learning rate after the warm-up", "schedule", choices=("constant", "linear", "cosine")
     )
-    clip: float = _setting(0.0, "largest norm of the gradient; 0: no limit", label="gradient clip", low=0.0, high=1e6)
-    weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", label="weight decay", low=0.0, high=10.0)
-    pull_text: str = _setting("", "a text that the vectors are pulled to during training", label="pull to")
-    pull: float = _setting(
-        0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", label="pull", low=0.0, high=1e6
-    )
+    clip: float = _setting(0.0, "largest norm of the gradient; 0: no limit", "gradient clip", low=0.0, high=1e6)
+    weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", "weight decay", low=0.0, high=10.0)
+    pull_text: str = _setting("", "a text that the vectors are pulled to during training", "pull to", beside="pull")
+    pull: float = _setting(0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", "pull", low=0.0, high=1e6)
     loss: str = _setting(
         "vocabulary",
         "predict the answer among all tokens, or among the label words only",
-        label="loss over",
+        "loss over",
         choices=("vocabulary", "labels"),
+        words={"vocabulary": "all tokens", "labels": "label words"},
     )
-    template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", label="template")
+    template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", "template")
     placement: str = _setting(
-        "before", "vectors before the model's BOS token (as in PEFT) or after it", label="placement", choices=("before", "after")
+        "before", "vectors before the model's BOS token (as in PEFT) or after it", "placement", choices=("before", "after")
     )
-    seed: int = _setting(0, "fixes the random start and row order", label="seed", low=0, high=2**31 - 1)
-    order_seed: int = _setting(-1, "fixes the row order alone; -1: use the seed", label="order seed", low=-1, high=2**31 - 1)
+    seed: int = _setting(0, "fixes the random start and row order", "seed", low=0, high=2**31 - 1, place="panel", row=5)
+    order_seed: int = _setting(-1, "fixes the row order alone; -1: use the seed", "order seed", low=-1, high=2**31 - 1)
     dtype: str = _setting(
         "auto",
         "number format of training; scores are always float32",
-        label="dtype",
+        "dtype",
         choices=("auto", "fast", "float32", "bfloat16", "float16"),
+        place="server",
     )
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            value = getattr(self, spec.name)
+        for setting in SETTINGS.values():
+            value = getattr(self, setting.name)
             if value is None:
-                value = default_of(spec.name, self.method)
-                object.__setattr__(self, spec.name, value)
-            check(spec.name, value)
+                value = setting.default_for(self.method)
+                object.__setattr__(self, setting.name, value)
+            setting.check(value)
         if self.template:
             check_template(self.template)
         if self.init == "text" and not self.init_text.strip():
-            raise LabError("A start from a text needs a text: give the start text, or choose another start.")
-        if self.method == "prompt" and self.mlp:
-            raise LabError("The MLP belongs to K/V prefixes: set it to 0, or the method to prefix.")
-        if self.method == "prefix" and self.init == "labels":
-            raise LabError("A K/V prefix can't start from label words: choose random, vocab or text.")
-        if self.method == "prefix" and self.placement == "after":
-            raise LabError("A K/V prefix comes before every token, BOS included: set the placement to before.")
-        if self.pull and self.method == "prefix":
-            raise LabError("Only a soft prompt's vectors can be pulled to a text: set the pull to 0, or the method to prompt.")
+            raise LabError("The start text is empty: give one, or choose another start.")
         if self.pull and not self.pull_text.strip():
-            raise LabError("A pull needs a text: give one to pull to, or set the pull to 0.")
+            raise LabError("A pull needs a text to pull to: give one, or set the pull to 0.")
+        self._check_method()
+
+    def _check_method(self) -> None:
+        method = METHODS[self.method]
+        if self.init not in method.starts:
+            start, others = SETTINGS["init"].word(self.init), ", ".join(method.starts)
+            raise LabError(f"A {method.label} can't start from {start}: choose one of {others}.")
+        if method.defaults["mlp"] and not self.mlp:
+            raise LabError(f"A {method.label} needs an MLP: set the MLP size to 1 or more, or choose another method.")
+        for setting in SETTINGS.values():
+            value, default = getattr(self, setting.name), setting.default_for(self.method)
+            if setting.name in OF_METHOD and setting.name not in method.settings and value != default:
+                having = " or ".join(other.label for other in METHODS.values() if setting.name in other.settings)
+                raise LabError(
+                    f"{setting.label} is {shown(value)[1:-1]}, and a {method.label} has no such setting: "
+                    f"set it to {shown(default)[1:-1] or 'nothing'}, or choose {having} as the method."
+                )
 
     def _changed(self) -> dict[str, Any]:
         """What differs from the defaults (of this method)."""
@@ -111,8 +218,8 @@ class Recipe:
         return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self._changed().items())})"
 
     def _repr_html_(self) -> str:
-        rows = [(name, str(value), self.__dataclass_fields__[name].metadata["help"]) for name, value in asdict(self).items() if value != ""]
-        return html_table(("setting", "value", "what it is"), rows)
+        rows = [(name, str(value), SETTINGS[name].help) for name, value in asdict(self).items() if value != ""]
+        return html_table(("setting", "value", "meaning"), rows)
 
     @property
     def rows_seed(self) -> int:
@@ -123,13 +230,14 @@ class Recipe:
         return asdict(self)
 
     def but(self, **changes: Any) -> "Recipe":
-        """A copy with `changes`, checked like any other. Another method brings its own rate where this one has its default.
+        """A copy with `changes`, checked like any other. Another method brings its own defaults where this one has its own.
 
         >>> Recipe().but(method="prefix").learning_rate
         0.01
         """
-        if changes.get("method", self.method) != self.method and self.learning_rate == default_of("learning_rate", self.method):
-            changes = {"learning_rate": None, **changes}
+        if changes.get("method", self.method) != self.method:
+            own = {name: None for name, value in METHODS[self.method].defaults.items() if getattr(self, name) == value}
+            changes = {**own, **changes}
         return replace(self, **changes)
 
     @classmethod
@@ -137,40 +245,15 @@ class Recipe:
         """A recipe from a saved one. Unknown fields are ignored (a newer version wrote them); bad values raise LabError."""
         if not isinstance(data, dict):
             raise LabError("The recipe is not a table of settings: take one that this program has written.")
-        return cls(**{spec.name: data[spec.name] for spec in fields(cls) if spec.name in data})
+        return cls(**{name: data[name] for name in SETTINGS if name in data})
+
+
+SETTINGS: dict[str, Setting] = {spec.name: Setting(spec.name, spec.default, **spec.metadata) for spec in fields(Recipe)}
 
 
 def default_of(name: str, method: str = "prompt") -> Any:
     """A field's default, for `method`."""
-    spec = Recipe.__dataclass_fields__[name]
-    return spec.metadata["by_method"].get(method) if "by_method" in spec.metadata else spec.default
-
-
-def check(name: str, value: Any) -> None:
-    """LabError unless `value` is of the type and within the bounds of the field `name`."""
-    spec = Recipe.__dataclass_fields__[name]
-    bounds = spec.metadata
-    label = bounds["label"]
-    kind = float if "by_method" in bounds else type(spec.default)
-    if kind is str:
-        if not isinstance(value, str):
-            raise LabError(f"{label} is {shown(value)}: give a text.")
-        if "choices" in bounds and value not in bounds["choices"]:
-            raise LabError(f"{label} is {shown(value)}: choose one of {', '.join(bounds['choices'])}.")
-        return
-    low, high = bounds.get("low", bounds.get("above")), bounds["high"]
-    number = isinstance(value, int) or (kind is float and isinstance(value, float))
-    inside = number and not isinstance(value, bool) and low <= value <= high  # NaN and infinity are outside, too
-    if not inside or ("above" in bounds and value <= low):
-        what = "a whole number" if kind is int else "a number"
-        reach = (
-            f"above {low:g} and up to {high:g}"
-            if "above" in bounds
-            else f"from {low:g} to {high:g}"
-            if kind is float
-            else f"from {low} to {high}"
-        )
-        raise LabError(f"{label} is {shown(value)[1:-1]}: choose {what} {reach}.")
+    return SETTINGS[name].default_for(method)
 
 
 def check_template(template: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.inspection.attention import Shares
-from core.methods.prefix import NoPrefix
+from core.prefix import no_prefix
 from core.probes.attention import Attention
 from core.probes.hears import Lens
 from core.probes.vectors import Effect
@@ -51,7 +51,7 @@ def a_view(steps=(0, 2, 5), vectors=3, basis="path"):
 
 
 def a_wayward(gamma, start, right, kept, distance=1.0, text="a b"):
-    contender = Contender(f"{start} {gamma}", "soft", "{input}", NoPrefix())
+    contender = Contender(f"{start} {gamma}", "prompt", "{input}", no_prefix())
     return Wayward(float(gamma), start, text, ("a", "b"), kept, kept, distance, percent(right), 5, contender)
 
 

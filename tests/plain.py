@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from core.methods.prefix import KVPrefix, NoPrefix, Prefix, SoftPrompt
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix
 from core.scoring.rows import Row
 
 
@@ -30,15 +30,14 @@ def plain_logits(lm: LanguageModel, prefix: Prefix, ids: Tensor, mask: Tensor) -
     ids, mask = ids.to(lm.device), mask.to(lm.device)
     count = prefix.virtual_tokens
     mask = torch.cat([torch.ones(rows, count, dtype=torch.long, device=lm.device), mask], dim=1)
-    if isinstance(prefix, NoPrefix):
+    if prefix.method.name == "none":
         return lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    if isinstance(prefix, SoftPrompt):
+    if prefix.method.name == "prompt":
         words = lm.model.get_input_embeddings()(ids)
-        inputs = torch.cat([prefix.vectors.repeat(rows, 1, 1), words], dim=1)
+        inputs = torch.cat([prefix.array().repeat(rows, 1, 1), words], dim=1)
         return lm.model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).logits[:, count:]
-    assert isinstance(prefix, KVPrefix)
     cache = DynamicCache()
-    for index, layer in enumerate(prefix.keys_values()):  # (2, virtual_tokens, kv_heads, head_dim)
+    for index, layer in enumerate(prefix.array()):  # (2, virtual_tokens, kv_heads, head_dim)
         keys, values = (half.permute(1, 0, 2).repeat(rows, 1, 1, 1) for half in layer)
         cache.update(keys, values, index)
     positions = torch.arange(count, count + tokens, device=lm.device).repeat(rows, 1)

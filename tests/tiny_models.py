@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
     Gemma3TextConfig,
@@ -16,8 +17,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from core.methods.prefix import KVPrefix, Prefix, SoftPrompt
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix, prefix_of
 from core.tasks.task import Example, Handcrafted, Task
 
 ARCHITECTURES = ("gpt2", "llama", "neox", "qwen3", "gemma3")
@@ -80,12 +82,21 @@ def make(arch: str = "llama", bos: bool = False, **changes: object) -> LanguageM
     return LanguageModel(model, words, f"tiny-{arch}")
 
 
-def random_prefix(lm: LanguageModel, kind: str, count: int, seed: int = 0) -> Prefix:
-    """A soft prompt or K/V prefix of random numbers about as large as the model's own."""
-    generator = torch.Generator().manual_seed(seed)
-    if kind == "soft":
-        return SoftPrompt(torch.randn(count, lm.d_model, generator=generator) * lm.vocabulary.std().cpu()).to(lm.device)
-    return KVPrefix(torch.randn(lm.layers, 2, count, lm.kv_heads, lm.head_dim, generator=generator)).to(lm.device)
+def soft_prompt(vectors: Tensor) -> Prefix:
+    """A soft prompt of these vectors, (virtual_tokens, d_model)."""
+    return prefix_of(METHODS["prompt"], vectors)
+
+
+def kv_prefix(values: Tensor) -> Prefix:
+    """A K/V prefix of these keys and values, (layers, 2, virtual_tokens, kv_heads, head_dim)."""
+    return prefix_of(METHODS["prefix"], values)
+
+
+def random_prefix(lm: LanguageModel, method: str, count: int, seed: int = 0) -> Prefix:
+    """A prefix of random numbers about as large as the model's own."""
+    spread = lm.vocabulary.std().cpu() if METHODS[method].in_embedding_space else 1.0
+    shape = METHODS[method].shape(lm.shape, count)
+    return prefix_of(METHODS[method], torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * spread).to(lm.device)
 
 
 EXAMPLES = (  # inputs and answers of different lengths

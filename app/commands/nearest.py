@@ -25,14 +25,13 @@ def run(options: argparse.Namespace) -> Outcome:
     check_prompt(options.prompt)
     lm = load(options)
     from core.inspection.nearest import nearest
-    from core.methods.prefix import SoftPrompt
     from core.runs.hub_prompts import load as load_prompt
 
     learned = load_prompt(options.prompt, lm)
-    if not isinstance(learned.prefix, SoftPrompt):
+    if not learned.prefix.method.in_embedding_space:
         raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
     tell_warnings(options.prompt, learned)
-    found = nearest(learned.prefix.vectors.detach(), lm.vocabulary, options.k)
+    found = nearest(learned.prefix.array().detach(), lm.vocabulary, options.k)
     tokens, lines = [], []
     for position, (ids, cosines, distances) in enumerate(zip(found.ids.tolist(), found.cosine.tolist(), found.l2.tolist(), strict=True)):
         row = [

@@ -3,12 +3,12 @@
 import argparse
 import signal
 import threading
-from dataclasses import fields
 from typing import Any
 
 from app.commands.options import Outcome, add_model, contender_row, load, table, tell, tell_skipped
 from app.commands.rows import TASKS, add_rows, load_task
-from core.recipe import Recipe, check
+from core.methods import METHODS
+from core.recipe import SETTINGS, Recipe, Setting
 
 HELP = "train a prompt and score it beside handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt
@@ -20,49 +20,37 @@ Ctrl-C ends training, then scores and saves what was learned by then (exit code 
 
 
 def add(made: argparse.ArgumentParser) -> None:
-    for spec in fields(Recipe):
-        if spec.name not in ("model", "dtype"):
-            _add_setting(made, spec)
+    for setting in SETTINGS.values():
+        if setting.place != "server":  # --model and --dtype are options of every command
+            _add_setting(made, setting)
     made.add_argument("--test", metavar="FILE", help="a table of rows to hold out, in place of those that the task holds out")
     made.add_argument("--out", metavar="DIR", help="save it here: a PEFT adapter with our recipe, a model card, and what `report` needs")
     add_rows(made)
     add_model(made)
 
 
-def _add_setting(made: argparse.ArgumentParser, spec: Any) -> None:
-    flag = "--" + spec.name.replace("_", "-")
-    by_method = spec.metadata.get("by_method")
-    kind = float if by_method else type(spec.default)
-    default = ", ".join(f"{value} for {method}" for method, value in by_method.items()) if by_method else str(spec.default)
+def _add_setting(made: argparse.ArgumentParser, setting: Setting) -> None:
+    own = {method.defaults[setting.name]: method.name for method in METHODS.values() if setting.name in method.defaults}
+    default = ", ".join(f"{value} for {method}" for value, method in own.items()) if len(own) > 1 else str(next(iter(own), setting.default))
     default = f" (default {default})" if default else ""
-    extra: dict[str, Any] = {"choices": spec.metadata["choices"]} if "choices" in spec.metadata else {"type": _number(kind)}
-    required = spec.name == "task"
+    required = setting.place == "task"
+    extra: dict[str, Any] = (
+        {"choices": setting.choices} if setting.choices else {"type": setting.read, "metavar": setting.kind.__name__.upper()}
+    )
     made.add_argument(
-        *((flag, "--lr") if spec.name == "learning_rate" else (flag,)),
-        dest=spec.name,
+        *((setting.flag, "--lr") if setting.name == "learning_rate" else (setting.flag,)),
+        dest=setting.name,
         default=None,
         required=required,
-        help=TASKS if required else spec.metadata["help"].replace("%", "%%") + default,
-        metavar=None if "choices" in spec.metadata else kind.__name__.upper(),
+        help=TASKS if required else setting.help.replace("%", "%%") + default,
         **extra,
     )
 
 
-def _number(kind: type) -> Any:
-    def read(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            return text  # the recipe's own check names the field, the value and the bounds
-
-    return read
-
-
 def run(options: argparse.Namespace) -> Outcome:
-    given = {spec.name: getattr(options, spec.name, None) for spec in fields(Recipe)}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name, None) is not None}
     for name, value in given.items():
-        check(name, value)
+        SETTINGS[name].check(value)
     task = load_task(options)  # before the model: a bad file is told at once
     recipe = Recipe.from_dict({**task.recipe, **given})
     lm = load(options)

@@ -1,52 +1,84 @@
 """Controls made from the recipe's fields: default, bounds, choices and help are read from core.recipe, never written here."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
 from core import LabError, Recipe
-from core.recipe import default_of
+from core.methods import METHODS
+from core.recipe import SETTINGS, Setting
 from core.tasks.task import Task
 
-IN_SIGHT = (("method",), ("virtual_tokens", "steps"), ("init",), ("init_text",), ("learning_rate", "seed"))  # rows of the panel
-HIDDEN = ("task", "model", "dtype")  # the page's own choices, or the server's
-SETTINGS = tuple(spec.name for spec in fields(Recipe) if spec.name not in HIDDEN)
-WORDS = {
-    "prompt": "soft prompt",
-    "prefix": "K/V prefix",
-    "vocab": "sampled vocabulary",
-    "random": "random numbers",
-    "text": "a text",
-    "labels": "label words",
-    "vocabulary": "all tokens",
-}
+ON_PAGE = {name: setting for name, setting in SETTINGS.items() if setting.place in ("panel", "more")}
 
 
-def control(name: str) -> Any:
+def panel_rows() -> list[list[Setting]]:
+    """The settings that are in sight, a list for each row of the panel."""
+    in_sight = sorted((setting for setting in ON_PAGE.values() if setting.place == "panel"), key=lambda setting: setting.row)
+    return [list(row) for _, row in groupby(in_sight, key=lambda setting: setting.row)]
+
+
+def choices(setting: Setting, method: str, labelled: bool = True) -> list[tuple[str, str]]:
+    """(word, value) of each choice that this method has."""
+    return [(setting.word(choice), choice) for choice in setting.choices_for(method, labelled)]
+
+
+def control(setting: Setting) -> Any:
     """The Gradio component for one field. Numbers have no bounds in the component: the recipe's own sentence is clearer."""
-    spec = Recipe.__dataclass_fields__[name]
-    facts, default = spec.metadata, default_of(name)
-    common = {"label": facts["label"], "info": facts["help"], "elem_id": f"set-{name}", "min_width": 120}
-    if "choices" in facts:
-        choices = [(WORDS.get(choice, choice), choice) for choice in facts["choices"]]
-        kind = gr.Radio if len(choices) <= 2 else gr.Dropdown
-        return kind(choices=choices, value=default, **common)
-    if isinstance(default, str):
-        return gr.Textbox(value=default, max_length=2000, visible=name != "init_text", **common)
+    usual = Recipe()
+    default, common = (
+        getattr(usual, setting.name),
+        {
+            "label": setting.label,
+            "info": setting.help,
+            "elem_id": f"set-{setting.name}",
+            "min_width": 120,
+        },
+    )
+    if setting.choices:
+        offered = choices(setting, usual.method)
+        kind = gr.Radio if len(offered) <= 2 else gr.Dropdown
+        return kind(choices=offered, value=default, **common)
+    if setting.kind is str:
+        shown = setting.only_with is None or setting.applies(usual.to_dict())
+        return gr.Textbox(value=default, max_length=2000, visible=shown, **common)
     return gr.Number(value=default, **common)
 
 
 def recipe_from(values: dict[str, Any], task: Task) -> Recipe:
-    """A recipe from what the controls hold. LabError, naming the control, for a value that can't be used."""
+    """A recipe from what the controls hold. LabError, naming the control, for a value that can't be used.
+
+    Settings that don't apply beside the others count as not given.
+    """
     clean: dict[str, Any] = {"task": task.slug}
     for name, value in values.items():
-        whole = isinstance(default_of(name), int)
-        if value is None and not isinstance(default_of(name), str):
-            raise LabError(f"{Recipe.__dataclass_fields__[name].metadata['label']} is empty: give a number.")
-        clean[name] = int(value) if whole and isinstance(value, float) and value.is_integer() else value
-    if clean.get("init") != "text":
-        clean["init_text"] = ""
-    if clean.get("method") == "prompt":
-        clean["mlp"] = 0
+        setting = SETTINGS[name]
+        if value is None and setting.kind is not str:
+            raise LabError(f"{setting.label} is empty: give a number.")
+        clean[name] = int(value) if setting.kind is int and isinstance(value, float) and value.is_integer() else value
+    if clean.get("method") in METHODS:
+        usual = Recipe(method=clean["method"]).to_dict()
+        clean |= {name: usual[name] for name in values if not SETTINGS[name].applies(usual | clean)}
     return Recipe.from_dict(clean)
+
+
+def showing(name: str, values: Mapping[str, Any]) -> Any:
+    """The update of one control on a page that shows `values`: its value, the choices of their method, whether it applies."""
+    setting = SETTINGS[name]
+    offered = {"choices": choices(setting, values["method"])} if setting.choices else {}
+    return gr.update(value=values[name], visible=setting.applies(values), **offered)
+
+
+def applying(values: Mapping[str, Any]) -> dict[str, Any]:
+    """By name, an update of each control that shows it only where it applies."""
+    return {name: gr.update(visible=setting.applies(values)) for name, setting in ON_PAGE.items()}
+
+
+def for_method(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`applying` after the method was changed: fields take the method's own defaults, and a choice that it lacks goes."""
+    method = METHODS[values["method"]]
+    init = values["init"] if values["init"] in method.starts else SETTINGS["init"].default
+    changed = {**values, **method.defaults, "init": init}
+    return applying(changed) | {name: showing(name, changed) for name in (*method.defaults, "init")}

@@ -12,6 +12,7 @@ from app.sessions.contest import learned_contender
 from app.view import figures, inspect_figures, show
 from app.view.lesson import Told, versus
 from core.events import Event, Finding, Progress
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
 from core.runs.record import score_row
@@ -48,7 +49,7 @@ class NearestExperiment(Experiment):
         last = record.readings[-1]
         changed = sum(ids[0] != was for ids, was in zip(last.ids, first, strict=True))
         control = sum(now != was for now, was in zip(last.control_ids[0], first, strict=True))
-        learned = next(score for score in record.held_out.values() if score.kind == "soft")
+        learned = next(score for score in record.held_out.values() if score.kind in METHODS)
         values = {
             "changed": str(changed),
             "control": str(control),

@@ -10,8 +10,8 @@ from app.view import learn_figures, show
 from app.view.lesson import CHANCE, Told, apart, versus
 from core import Recipe
 from core.events import Event
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
-from core.models.sizes import prefix_parameters, prompt_parameters, shape_of
 from core.runs.race import Entry, Lap, Placed, race
 from core.scoring.score import Score, compare
 from core.ticket import Ticket
@@ -102,7 +102,5 @@ def outcome(settings: Settings, scores: dict[str, Score]) -> str:
 
 def matched(lm: LanguageModel, first: Recipe, other: Recipe) -> int:
     """How many virtual tokens of `other`'s method have about as many parameters as `first` trains: at least one, at most 200."""
-    shape = shape_of(lm)
-    count = {"prompt": prompt_parameters, "prefix": prefix_parameters}
-    wanted = count[first.method](shape, first.virtual_tokens)
-    return min(200, max(1, round(wanted / count[other.method](shape, 1))))
+    wanted = METHODS[first.method].parameter_count(lm.shape, first.virtual_tokens)
+    return min(200, max(1, round(wanted / METHODS[other.method].parameter_count(lm.shape, 1))))

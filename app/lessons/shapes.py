@@ -9,10 +9,11 @@ from app.panels.look import View
 from app.view import learn_figures, show
 from app.view.lesson import Told
 from core.events import Event, Finding, Progress
-from core.methods.prefix import create
 from core.models.language_model import LanguageModel
-from core.models.sizes import Shape, shape_of, spectrum
+from core.models.sizes import Shape
+from core.spectrum import spectrum
 from core.ticket import Ticket
+from core.training.start import create
 
 RANK, ADAPTER = 8, 64  # usual ones
 ABOUT = 1.5  # times as much, or as little, still counts as about the same
@@ -25,7 +26,7 @@ class CountExperiment(Experiment):
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield Progress(3)
-        yield Finding((lm.name.rsplit("/", 1)[-1], shape_of(lm)))
+        yield Finding((lm.name.rsplit("/", 1)[-1], lm.shape))
         for method in ("prompt", "prefix"):
             count = create(lm, self.task(settings), self.recipe(settings, method=method)).parameter_count()
             yield Finding((method, count))
@@ -71,7 +72,7 @@ class SpectrumExperiment(Experiment):
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield Progress(1)
-        yield Finding((lm.name.rsplit("/", 1)[-1], shape_of(lm)))
+        yield Finding((lm.name.rsplit("/", 1)[-1], lm.shape))
 
     def view(self, settings: Settings, findings: Findings) -> View:
         if not findings.complete:

@@ -8,6 +8,7 @@ from app.panels.look import View
 from app.view import figures, show
 from app.view.lesson import Told, amount, apart, versus
 from core.events import Event, Finding, Progress
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.runs.record import RunRecord, score_row
 from core.runs.run import Scored, baselines, common_rows, contest
@@ -93,7 +94,7 @@ class TrainExperiment(Experiment):
 def scores_of(record: RunRecord) -> tuple[Score, Score, Score]:
     """Scores on held-out rows: the learned prompt, the best handcrafted one (picked after seeing these scores), no prompt."""
     scores = list(record.held_out.values())
-    learned = next(score for score in scores if score.kind in ("soft", "prefix"))
+    learned = next(score for score in scores if score.kind in METHODS)
     nothing = next(score for score in scores if score.kind == "none")
     return learned, best([score for score in scores if score.kind == "handcrafted"]) or nothing, nothing
 

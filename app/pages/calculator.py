@@ -8,7 +8,8 @@ from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
 from app.sessions.lab import Lab
 from app.view import learn_figures, show
 from core import LabError
-from core.models.sizes import Shape, shape_of, spectrum
+from core.models.sizes import Shape
+from core.spectrum import spectrum
 
 LOADED = "the loaded model"
 PRESETS = {
@@ -68,7 +69,7 @@ class Calculator:
         """The fields of a preset, and its counts."""
         shape = PRESETS.get(name) if isinstance(name, str) else None
         if name == LOADED and self.lab.engine.lm is not None:
-            shape = shape_of(self.lab.engine.lm)
+            shape = self.lab.engine.lm.shape
         if shape is None:
             return {self.message: show.message("The model is still loading: choose another, or wait for it.")}
         chosen = {**dict(zip(FIELDS, values, strict=True)), **{name: getattr(shape, name) for name in SHAPE}}

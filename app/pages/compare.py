@@ -210,7 +210,7 @@ class ComparePage:
             run = run_named(session, name)
             learned, start = learned_contender(run), run.record.vectors.get(0) if run.record.start_known else None
             made = [moved(lm, learned, start)] if start is not None else []
-            return [snapped(lm, learned)[0], drawn_at_random(lm, learned), *made] if learned.kind == "soft" else made
+            return [snapped(lm, learned)[0], drawn_at_random(lm, learned), *made] if learned.prefix.method.in_embedding_space else made
 
         async for changes in self._score(session, make, keep=True):
             yield changes

@@ -13,7 +13,7 @@ from app.pages.train import TrainPage
 from app.panels import PANELS
 from app.panels.findings import Shelf
 from app.panels.panel import SLOTS, Panel
-from app.sessions.contest import adapter_files, learned_contender, prefix_of
+from app.sessions.contest import adapter_files, learned_contender, prefix_of_run
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.playing import play
@@ -216,7 +216,7 @@ class InspectPage:
 
     async def _save(self, session: Session) -> AsyncIterator[Changes]:
         run = session.shown
-        if run is None or prefix_of(run) is None or run.busy:
+        if run is None or prefix_of_run(run) is None or run.busy:
             yield {self.message: show.message("There is nothing to save yet: finish or stop a run.")}
             return
 
@@ -228,7 +228,7 @@ class InspectPage:
 
     async def _vectors(self, session: Session) -> AsyncIterator[Changes]:
         """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
-        runs = [run for run in self.runs(session) if prefix_of(run) is not None and not run.busy]
+        runs = [run for run in self.runs(session) if prefix_of_run(run) is not None and not run.busy]
         if not runs:
             yield {self.message: show.message("There are no vectors to save yet: finish a run, or load a prompt.")}
             return

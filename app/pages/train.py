@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app.components.controls import IN_SIGHT, SETTINGS, WORDS, control, recipe_from
+from app.components.controls import ON_PAGE, applying, control, for_method, panel_rows, recipe_from, showing
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
 from app.sessions.following import following
 from app.sessions.lab import Lab
@@ -16,7 +17,6 @@ from app.sessions.run import Run, recorded_run
 from app.sessions.session import Session
 from app.view import code, figures, show, tables
 from core import LabError, load_task
-from core.recipe import default_of
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
 from core.tasks.built_in import slugs
@@ -50,13 +50,13 @@ class TrainPage:
                     self.pause = gr.Button("Pause", elem_id="pause", min_width=70, interactive=False)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=60, interactive=False)
                 self.controls: dict[str, Any] = {}
-                for names in IN_SIGHT:
+                for row in panel_rows():
                     with gr.Row(elem_classes="settings"):
-                        self.controls |= {name: control(name) for name in names}
-                    if names[0] in LESSONS:
-                        html(show.lesson_link(*LESSONS[names[0]]))
+                        self.controls |= {setting.name: control(setting) for setting in row}
+                    if row[0].name in LESSONS:
+                        html(show.lesson_link(*LESSONS[row[0].name]))
                 with gr.Accordion("more", open=False, elem_id="more"):
-                    self.controls |= {name: control(name) for name in SETTINGS if name not in self.controls}
+                    self.controls |= {name: control(setting) for name, setting in ON_PAGE.items() if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
                 self.headline = html(elem_id="headline")
@@ -128,7 +128,7 @@ class TrainPage:
         record, step = run.record, session.step_of(run)
         return {
             self.curves: drawn(figures.curves(record, step if session.step is not None else None)),
-            self.plane: drawn(figures.plane(record, step, session.chosen, control=record.kind == "soft", live=run.busy)),
+            self.plane: drawn(figures.plane(record, step, session.chosen, control=record.method.in_embedding_space, live=run.busy)),
             self.chips: show.chips(record, step, session.chosen),
             self.samples: show.samples(record, step),
         }
@@ -187,9 +187,9 @@ class TrainPage:
         self.scrubber.input(self._scrub, [session, self.scrubber], self.followed, trigger_mode="always_last", **QUIET)
         self.play.click(self._play, [session], self.outputs, **QUIET)
         self.get_task.click(self._give_task, [session], [self.task_file], **QUIET)
-        method, init = self.controls["method"], self.controls["init"]
-        init.input(lambda start: gr.update(visible=start == "text"), [init], [self.controls["init_text"]], **QUIET)
-        method.input(self._pick_method, [method], [self.controls["learning_rate"], init], **QUIET)
+        controls = list(self.controls.values())
+        for name, updates in (("init", applying), ("method", for_method)):
+            self.controls[name].input(partial(self._update_controls, updates), controls, controls, **QUIET)
 
     async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[Changes]:
         try:
@@ -300,7 +300,7 @@ class TrainPage:
 
     def set_up(self, session: Session, settings: dict[str, Any]) -> Changes:
         """Changes of `set_up_outputs` for the session's task and for settings by their names; other controls stay as they are."""
-        controls = {control: self._setting(name, settings) for name, control in self.controls.items() if name in settings}
+        controls = {control: showing(name, settings) for name, control in self.controls.items() if name in settings}
         return {**self._task_changes(session), **controls}
 
     def take_task(self, session: Session, read: Callable[[], Task]) -> Changes:
@@ -331,23 +331,9 @@ class TrainPage:
         brought = own if own and own.slug == slug else session.task
         return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else brought)
 
-    def _pick_method(self, method: str) -> Changes:
-        return {
-            self.controls["learning_rate"]: gr.update(value=default_of("learning_rate", method)),
-            self.controls["init"]: gr.update(choices=_starts(method), value="vocab"),
-        }
-
-    @staticmethod
-    def _setting(name: str, settings: dict[str, Any]) -> Any:
-        """A control's update, as the choices of a method and of a start leave it."""
-        value = settings[name]
-        if name == "init":
-            return gr.update(choices=_starts(settings["method"]), value=value)
-        return gr.update(value=value, visible=settings["init"] == "text") if name == "init_text" else gr.update(value=value)
-
-
-def _starts(method: str) -> list[tuple[str, str]]:
-    return [(WORDS[start], start) for start in ("random", "vocab", "text", *(("labels",) if method == "prompt" else ()))]
+    def _update_controls(self, updates: Callable[[dict[str, Any]], dict[str, Any]], *values: Any) -> Changes:
+        """Changes that `updates` makes of what the controls hold."""
+        return {self.controls[name]: update for name, update in updates(dict(zip(self.controls, values, strict=True))).items()}
 
 
 def task_choices() -> list[tuple[str, str]]:

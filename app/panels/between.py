@@ -8,7 +8,7 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View, fingerprint
 from app.panels.panel import Panel
-from app.sessions.contest import contender_at, prefix_of
+from app.sessions.contest import contender_at, prefix_of_run
 from app.sessions.run import Run
 from app.sessions.session import Session
 from app.view import inspect_figures, show
@@ -16,7 +16,6 @@ from core import LabError
 from core.events import Event, Finding, Progress
 from core.inspection.between import barrier, cosines
 from core.inspection.control import array_moved_at_random
-from core.methods.prefix import array_in_peft_layout
 from core.models.language_model import LanguageModel
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.probes.vectors import put_in
@@ -43,8 +42,10 @@ class BetweenPanel(Panel):
         }
 
     def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
-        others = [run.name for run in session.runs if run not in runs[:1] and prefix_of(run) is not None and not run.busy]
-        written = [WRITTEN + prompt.name for prompt in runs[0].task.handcrafted] if runs and runs[0].record.kind == "soft" else []
+        others = [run.name for run in session.runs if run not in runs[:1] and prefix_of_run(run) is not None and not run.busy]
+        written = (
+            [WRITTEN + prompt.name for prompt in runs[0].task.handcrafted] if runs and runs[0].record.method.in_embedding_space else []
+        )
         choices = [START, *others, *written]
         now = self.settings(session)["other"]
         return {"other": gr.update(choices=choices, value=now if now in choices else START)}
@@ -105,7 +106,7 @@ class BetweenPanel(Panel):
 
 
 def _run(look: Look) -> Run | None:
-    return next((run for run in look.session.runs if run.name == look.settings["other"] and prefix_of(run) is not None), None)
+    return next((run for run in look.session.runs if run.name == look.settings["other"] and prefix_of_run(run) is not None), None)
 
 
 def _contender(run: Run) -> Contender:
@@ -114,7 +115,7 @@ def _contender(run: Run) -> Contender:
 
 def _same_kind(look: Look) -> list[Run]:
     """This run first, then the session's others of its kind that are done."""
-    runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of(run) is not None and not run.busy]
+    runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of_run(run) is not None and not run.busy]
     return [look.run, *(run for run in runs if run is not look.run)]
 
 
@@ -123,7 +124,7 @@ def _alike(lm: LanguageModel, look: Look) -> Iterator[Event | None]:
     for run in _same_kind(look):
         end = run.record.final_vectors()
         if end is not None:
-            groups.append((run.name, array_in_peft_layout(end)))
+            groups.append((run.name, run.record.method.to_rows(end)))
     yield Progress(1)
     mean = lm.vocabulary.mean(dim=0).cpu().numpy() if look.soft else None
     alike = cosines([values for _, values in groups], mean)

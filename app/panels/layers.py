@@ -23,7 +23,7 @@ class LayersPanel(Panel):
     def job(self, lm: LanguageModel, look: Look, ticket: Ticket) -> Iterator[Event | None]:
         mine = look.learned
         values = mine.prefix.snapshot()
-        if values.ndim == 5:
+        if not look.soft:
             yield Progress(lm.layers + 1)
             real = self.lab.vocabulary(lm).keys_values(values.shape[2]).numpy()
             yield Finding(against(values, real))

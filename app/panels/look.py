@@ -47,7 +47,7 @@ class Look:
 
     @property
     def soft(self) -> bool:
-        return self.record.kind == "soft"
+        return self.record.method.in_embedding_space
 
     @property
     def learned(self) -> Contender:

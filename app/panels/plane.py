@@ -43,10 +43,10 @@ class PlanePanel(Panel):
     def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
         record = runs[0].record if runs else None
         layer = self.look(session, runs[0], runs).settings["layer"] if runs else 0
-        prefix = record is not None and record.kind == "prefix"
+        prefix = record is not None and not record.method.in_embedding_space
         layers = record.base.get("layers", 30) if record else 30
         vectors = record.vectors.get(0) if record else None
-        heads = vectors.shape[3] if vectors is not None and vectors.ndim == 5 else 0
+        heads = vectors.shape[3] if prefix and vectors is not None else 0
         return {
             "layer": gr.update(visible=prefix, maximum=max(layers - 1, 1), value=layer),
             "part": gr.update(visible=prefix),

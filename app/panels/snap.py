@@ -12,6 +12,7 @@ from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from core.events import Event, Finding, Progress
 from core.inspection.snap import retention
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
 from core.runs.record import score_row
@@ -68,7 +69,7 @@ class SnapPanel(Panel):
 
 def kept(scores: dict[str, Score]) -> str:
     """The share of the gain over no prompt that the snapped words keep, as a sentence."""
-    soft = next((score for score in scores.values() if score.kind == "soft"), None)
+    soft = next((score for score in scores.values() if score.kind in METHODS), None)
     words = next((score for score in scores.values() if score.name.startswith("snapped")), None)
     none = next((score for score in scores.values() if score.kind == "none"), None)
     if not (soft and words and none):

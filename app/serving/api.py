@@ -13,14 +13,14 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import gradio as gr
 import numpy as np
 
-from app.components.controls import SETTINGS
+from app.components.controls import ON_PAGE
 from app.serving.returning import KEPT_SECONDS
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
 from app.sessions.following import following
@@ -30,6 +30,7 @@ from app.sessions.session import MOST_RUNS, Session
 from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.record import score_row
@@ -133,7 +134,7 @@ class Api:
         return [_about(load_task(slug)) for slug in slugs()]
 
     async def train(self, request: gr.Request, task: Any, rows: Any, *values: Any) -> AsyncIterator[dict]:
-        given = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
+        given = {name: value for name, value in zip(ON_PAGE, values, strict=True) if value is not None}
         task = await asyncio.to_thread(_task, task, rows)
         recipe = _recipe(task, given)
         caller = _caller(request)
@@ -195,7 +196,7 @@ class Api:
         """
         asked = self.handles.done(run).run
         most = _whole(k, "k", 1, MOST_NEAREST)
-        if asked.record.kind != "soft":
+        if not asked.record.method.in_embedding_space:
             raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
@@ -357,7 +358,7 @@ def _recipe(task: Task, given: dict[str, Any]) -> Recipe:
     for name, value in given.items():
         if isinstance(value, str) and len(value) > MOST_TEXT:
             raise LabError(f"{name} has {len(value):,} characters, more than {MOST_TEXT:,}: shorten it.")
-    known = {name: value for name, value in task.recipe.items() if name in SETTINGS}
+    known = {name: value for name, value in task.recipe.items() if name in ON_PAGE}
     return Recipe.from_dict({**known, **given, "task": task.slug})
 
 
@@ -449,14 +450,12 @@ def _describe_train(train: Any) -> None:
         "rows: rows of your own in its place: CSV, TSV or JSON Lines with the columns input and output, or text and label; lines "
         "like `France -> Paris`; or a task file; up to 200,000 characters",
     ]
-    for spec in fields(Recipe):
-        if spec.name in SETTINGS:
-            facts = spec.metadata
-            by_method = facts.get("by_method")
-            kind = Literal[facts["choices"]] if "choices" in facts else float if by_method else type(spec.default)
-            default = " or ".join(f"{value} ({method})" for method, value in by_method.items()) if by_method else repr(spec.default)
-            lines.append(f"{spec.name}: {facts['help']}; left out: the task's own, or {default}")
-            parameters.append(inspect.Parameter(spec.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
+    for name, setting in ON_PAGE.items():
+        kind = Literal[setting.choices] if setting.choices else setting.kind
+        own = {method.defaults[name]: method.name for method in METHODS.values() if name in method.defaults}
+        default = " or ".join(f"{value} ({method})" for value, method in own.items()) if own else repr(setting.default)
+        lines.append(f"{name}: {setting.help}; left out: the task's own, or {default}")
+        parameters.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
     train.__func__.__signature__ = inspect.Signature(
         [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict]
     )

@@ -6,8 +6,9 @@ from typing import Any
 from app.sessions.run import Run, recorded_run
 from app.sessions.session import Session
 from core import LabError
-from core.methods.prefix import Prefix, from_snapshot
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix, prefix_of
 from core.runs.record import best_handcrafted
 from core.runs.result import run_files
 from core.runs.run import baselines
@@ -39,7 +40,7 @@ def _scores_of(run: Run) -> dict[str, Score]:
     """What a run ended with, the learned prompt under the run's name."""
     scores = {}
     for score in dict(run.record.held_out).values():
-        if score.kind in ("soft", "prefix"):  # a score says what is the same every time, the record how long it took
+        if score.kind in METHODS:  # a score says what is the same every time, the record how long it took
             score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
         scores[score.name] = score
     return scores
@@ -67,20 +68,20 @@ def seeds_of(run: Run) -> str:
 def learned_runs(session: Session) -> list[Run]:
     """The session's runs with vectors that fit its task, newest first."""
     fitting = [run for run in session.runs if run.learned or run.task == session.task]
-    return [run for run in reversed(fitting) if prefix_of(run) is not None and not run.busy]
+    return [run for run in reversed(fitting) if prefix_of_run(run) is not None and not run.busy]
 
 
-def prefix_of(run: Run) -> Prefix | None:
+def prefix_of_run(run: Run) -> Prefix | None:
     """A run's learned prompt as a contender, or None if there are no vectors."""
     if run.learned:
         return run.learned.prefix
     vectors = run.record.final_vectors()
-    return None if vectors is None else from_snapshot(vectors)
+    return None if vectors is None else prefix_of(run.record.method, vectors)
 
 
 def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
     """What a run learned, as the files of a PEFT adapter folder with its recipe, card and record. LabError where there is nothing to save."""
-    prefix = prefix_of(run)
+    prefix = prefix_of_run(run)
     if prefix is None or run.busy:
         raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
     if run.learned:
@@ -93,7 +94,7 @@ def learned_contender(run: Run) -> Contender:
     """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
     if run.learned:
         return run.learned.contender(run.name)
-    prefix = prefix_of(run)
+    prefix = prefix_of_run(run)
     assert prefix is not None
     template = run.recipe.template or run.task.template
     made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
@@ -103,13 +104,13 @@ def learned_contender(run: Run) -> Contender:
 def contender_at(run: Run, step: int) -> Contender:
     """A run's prompt as it was after `step` steps, or at the last step before it that was kept. LabError where none was."""
     last = len(run.record.readings) - 1
-    if run.learned or (step >= last and prefix_of(run) is not None):
+    if run.learned or (step >= last and prefix_of_run(run) is not None):
         return learned_contender(run)
     kept = [known for known in run.record.vectors if 0 <= known <= step]
     if not kept:
         raise LabError("The vectors of this step were not kept (a recording holds only the last ones): go to the last step, or train live.")
     whole = learned_contender(run)
-    return replace(whole, prefix=from_snapshot(run.record.vectors[max(kept)]), seconds=0.0)
+    return replace(whole, prefix=prefix_of(run.record.method, run.record.vectors[max(kept)]), seconds=0.0)
 
 
 def best_written(run: Run) -> Contender | None:
@@ -133,7 +134,7 @@ def grid_columns(session: Session) -> list[Score]:
             continue
         seen.add(score.group)
         columns.append(score)
-    return sorted(columns, key=lambda score: (score.kind not in ("soft", "prefix"), -score.accuracy))[:14]
+    return sorted(columns, key=lambda score: (score.kind not in METHODS, -score.accuracy))[:14]
 
 
 def prompt_named(session: Session, name: Any) -> Handcrafted:

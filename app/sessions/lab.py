@@ -54,8 +54,7 @@ class Lab:
         recipe = recipe.but(model=self.model, dtype=self.dtype)
         record = new_record(task, recipe)
         session.train.started += 1
-        kind = "K/V prefix" if recipe.method == "prefix" else "soft prompt"
-        name = f"run {session.train.started}: {task.name}, {kind} ×{recipe.virtual_tokens}, seed {recipe.seed}"
+        name = f"run {session.train.started}: {task.name}, {record.method.label} ×{recipe.virtual_tokens}, seed {recipe.seed}"
         run = Run(name, record, task, recipe, previous=session.shown)
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:

@@ -3,16 +3,14 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
-from app.components.controls import SETTINGS
 from app.sessions.run import Run
 from app.view.show import safe
 from core import Recipe
 from core.models.language_model import pick_device
 from core.models.weights import DEFAULT_MODEL
-from core.recipe import default_of
+from core.recipe import SETTINGS
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
 
@@ -60,8 +58,9 @@ def command(task: Task, recipe: Recipe, device: str = "") -> str:
 
 def _differing(recipe: Recipe, brought: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that have to be said: where they aren't what is `brought`, or else the default."""
-    usual = {spec.name: brought.get(spec.name, default_of(spec.name, recipe.method)) for spec in fields(Recipe)}
-    return {name: getattr(recipe, name) for name in SETTINGS if getattr(recipe, name) != usual[name]}
+    given = {name: setting for name, setting in SETTINGS.items() if setting.place in ("panel", "more")}
+    usual = {name: brought.get(name, setting.default_for(recipe.method)) for name, setting in given.items()}
+    return {name: getattr(recipe, name) for name in given if getattr(recipe, name) != usual[name]}
 
 
 def _model(recipe: Recipe, device: str) -> dict[str, str]:

@@ -125,7 +125,7 @@ def plane(
     count = path.shape[1]
     every = 3 if live else 1
     texts = [plain(token(record.texts.get(i, ""))) for i in record.cloud_ids[::every]]
-    kind = "real words" if record.kind == "soft" else "real words' values"
+    kind = "real words" if record.method.in_embedding_space else "real words' values"
     traces = [points(record.cloud[::every], flat, texts, {"size": 4 if flat else 2, "color": PLAIN, "opacity": 0.35}, kind)]
     others = [i for i in range(count) if i != chosen]
     traces.append(path_lines(path[:, others], flat, 1.2, 0.8 if chosen is None else 0.2))
@@ -153,7 +153,7 @@ def plane(
         scene = {**dict(zip(("xaxis", "yaxis", "zaxis"), axes, strict=False)), "uirevision": "keep"}
         layout = framed(height=480, scene=scene, margin={"l": 0, "r": 0, "t": 0, "b": 0})
     note = (
-        f"PCA of the {'vocabulary' if record.kind == 'soft' else 'real values'}. Hollow: the start; filled: step {step}. "
+        f"PCA of the {'vocabulary' if record.method.in_embedding_space else 'real values'}. Hollow: the start; filled: step {step}. "
         f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so vectors that look close need not be."
     )
     return {"title": _moved(record, step), "note": note, "data": traces, "layout": layout}
@@ -161,10 +161,10 @@ def plane(
 
 def _moved(record: RunRecord, step: int) -> str:
     """How far the vectors have come, against how far real words lie apart."""
-    who = "The vectors" if record.kind == "soft" else "The prefix's values (middle layer)"
+    who = "The vectors" if record.method.in_embedding_space else "The prefix's values (middle layer)"
     moved = record.readings[step].moved
     if step == 0 or not len(moved):
-        return f"{who} among real words{'' if record.kind == 'soft' else chr(39)}: where they start"
+        return f"{who} among real words{'' if record.method.in_embedding_space else chr(39)}: where they start"
     told = f"{who} have moved by {moved.min():.1f} to {moved.max():.1f}"
     return f"{told}; neighbouring words are {np.median(record.usual.l2):.1f} apart" if record.usual else told
 

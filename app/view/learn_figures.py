@@ -5,8 +5,10 @@ from typing import Any
 
 from app.view.figures import framed, plain, thinned
 from app.view.show import HANDCRAFTED, LEARNED, interval, percent, safe
-from core.models.sizes import Shape, Size, prefix_parameters, prompt_parameters
+from core.methods import METHODS
+from core.models.sizes import Shape
 from core.runs.race import Lap, Placed
+from core.spectrum import Size
 
 INKS = (LEARNED, *HANDCRAFTED)
 
@@ -88,7 +90,7 @@ def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
     trace = {
         "type": "bar", "orientation": "h", "x": [size.parameters for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
         "text": [f"{size.parameters:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
-        "hovertext": [plain(f"{size.method}: {size.sum}") for size in shown],
+        "hovertext": [plain(f"{size.method}: {size.counted}") for size in shown],
     }  # fmt: skip
     layout = framed(
         height=90 + 46 * len(shown),
@@ -110,7 +112,7 @@ def sizes_table(sizes: Sequence[Size]) -> str:
     full = max(sizes[-1].parameters, 1)
     rows = "".join(
         f"<tr><th scope='row'>{safe(size.method)}</th><td class='num'>{size.parameters:,}</td><td class='num'>{share(size.parameters / full)}</td>"
-        f"<td>{safe(size.sum)}</td><td class='dim'>{safe(size.paper)}</td></tr>"
+        f"<td>{safe(size.counted)}</td><td class='dim'>{safe(size.paper)}</td></tr>"
         for size in sizes
     )
     heads = "".join(
@@ -203,8 +205,9 @@ def _block(x: int, y: int, width: int, kind: str, label: str, hint: str) -> str:
 def textbook(shape: Shape, tokens: Sequence[int]) -> str:
     """Soft prompts and prefixes of several lengths, as textbooks list them."""
     heads = "".join(f"<th scope='col' class='num'>{count}</th>" for count in tokens)
-    lines = (("soft prompt", prompt_parameters), ("K/V prefix", prefix_parameters))
+    lines = [method for method in METHODS.values() if not method.defaults["mlp"]]
     rows = "".join(
-        f"<tr><th scope='row'>{name}</th>{''.join(f'<td class=num>{count(shape, n):,}</td>' for n in tokens)}</tr>" for name, count in lines
+        f"<tr><th scope='row'>{one.label}</th>{''.join(f'<td class=num>{one.parameter_count(shape, n):,}</td>' for n in tokens)}</tr>"
+        for one in lines
     )
     return f"<div class='wide'><table class='said csv'><caption>By the number of virtual tokens</caption><thead><tr><th scope='col'>virtual tokens</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"

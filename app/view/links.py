@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from app.components.controls import SETTINGS
-from core import LabError, Recipe
+from core import LabError
 from core.errors import shown
-from core.recipe import check, default_of
+from core.methods import METHODS
+from core.recipe import SETTINGS as FIELDS
 from core.tasks.built_in import slugs
 from core.tasks.load import task_from_json
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
+SETTINGS = {name: field for name, field in FIELDS.items() if field.place in ("panel", "more")}  # what a link may set
 OWN = "own"  # in place of a task's name, and of its content behind the #
 LONGEST_FRAGMENT = 12_000  # characters: programs that pass links on cut longer ones
 LARGEST_UNPACKED = 2**20  # bytes
@@ -69,14 +70,14 @@ class Link:
 def usual(task: Task, method: str = "") -> dict[str, Any]:
     """The values of the controls on `task` before any change: the recipe's defaults, and what the task brings.
 
-    method: "" for the task's own. Another one has its own learning rate.
+    method: "" for the task's own. Another one brings its own defaults.
     """
     own = {name: value for name, value in task.recipe.items() if name in SETTINGS}
-    usual_method = own.get("method", default_of("method"))
+    usual_method = own.get("method", SETTINGS["method"].default)
     method = method or usual_method
     if method != usual_method:
-        own.pop("learning_rate", None)
-    return {name: default_of(name, method) for name in SETTINGS} | own | {"method": method}
+        own = {name: value for name, value in own.items() if name not in METHODS[method].defaults}
+    return {name: field.default_for(method) for name, field in SETTINGS.items()} | own | {"method": method}
 
 
 def settings(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | No
         query.append(("method", values["method"]))
     for name in SETTINGS:
         if name != "method" and values[name] != known[name]:
-            check(name, values[name])
+            SETTINGS[name].check(values[name])
             query.append((name, str(values[name])))
     query += [("page", page)] if page not in ("", "train") else []
     query += [(name, str(place)) for name, place in (("token", token), ("step", step)) if place is not None]
@@ -146,14 +147,8 @@ def sentence(problems: Sequence[str]) -> str:
 
 
 def _setting(name: str, text: str) -> Any:
-    kind = float if "by_method" in Recipe.__dataclass_fields__[name].metadata else type(default_of(name))
-    value: Any = text
-    if kind is not str:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = text  # the recipe's own check names the field, the value and the bounds
-    check(name, value)
+    value = SETTINGS[name].read(text)
+    SETTINGS[name].check(value)
     return value
 
 

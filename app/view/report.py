@@ -14,7 +14,8 @@ from app.view import figures, show
 from app.view.show import percent, safe, token
 from core.files import ASSETS
 from core.inspection.nearest import share_less_alike, share_shorter
-from core.recipe import Recipe
+from core.methods import METHODS
+from core.recipe import SETTINGS
 from core.runs.record import RunRecord
 from core.runs.run_file import without_nan
 
@@ -32,7 +33,7 @@ CAVEATS = (
 
 def report(record: RunRecord) -> str:
     """The whole file, as text. Whatever the record says is shown as text."""
-    title = figures.plain(f"{record.task['name']}: a {'soft prompt' if record.kind == 'soft' else 'K/V prefix'}")
+    title = figures.plain(f"{record.task['name']}: a {record.method.label}")
     scored = bool(record.scores)
     parts = [
         f"<header><p class='kind'>Soft Prompt Lab · report of a run</p><h1>{_finding(record)}</h1><p class='dim'>{safe(show.recipe_line(record))}</p></header>",
@@ -59,8 +60,7 @@ def _finding(record: RunRecord) -> str:
     if record.scores or record.validation:
         return show.headline(record)
     count = record.recipe["virtual_tokens"]
-    what = f"a K/V prefix of {count}" if record.kind == "prefix" else f"a soft prompt of {count} vectors"
-    return f"<b>{safe(record.task['name'])}:</b> {what} from a file, not scored here"
+    return f"<b>{safe(record.task['name'])}:</b> a {record.method.label} of {count} virtual tokens from a file, not scored here"
 
 
 def _section(name: str, title: str, body: str) -> str:
@@ -86,7 +86,7 @@ def _figure(figure: dict[str, Any], name: str) -> str:
 
 def _comparison(record: RunRecord) -> str:
     written = record.task["handcrafted"]
-    rows = [{**row, "seconds": record.seconds} if row["kind"] in ("soft", "prefix") else row for row in record.scores]
+    rows = [{**row, "seconds": record.seconds} if row["kind"] in METHODS else row for row in record.scores]
     table = show.bars(rows, f"Right answers on the {record.task['held_out']} held-out rows, scored once", written, full=True)
     return f"<div class='wide'>{table}</div>{show.skipped(record)}{_difference(record)}"
 
@@ -105,7 +105,7 @@ def _difference(record: RunRecord) -> str:
 
 def _nearest(record: RunRecord) -> str:
     """Every vector's nearest tokens at the end, beside its start's and the controls', as a table."""
-    if record.kind == "prefix":
+    if not record.method.in_embedding_space:
         return show.chips(record, 0, None)
     reading, start, usual = record.readings[-1], record.readings[0], record.usual
     far = share_less_alike(np.array([row[0] for row in reading.cosine]), usual.cosine) if usual else None
@@ -145,14 +145,14 @@ def _word(record: RunRecord, one: int) -> str:
 
 
 def _plane(record: RunRecord) -> dict[str, Any]:
-    figure = figures.plane(record, len(record.readings) - 1, control=record.kind == "soft" and record.start_known)
+    figure = figures.plane(record, len(record.readings) - 1, control=record.method.in_embedding_space and record.start_known)
     shown = percent(sum(record.explained[:2]))
     moved = [float(distance) for distance in record.readings[-1].moved]
     if record.start_known and len(record.readings) > 1:
         figure["title"] = f"Vectors moved by {min(moved):.2f} to {max(moved):.2f}; this plane shows {shown} of the variance of real words"
     paths = "" if record.step and len(record.readings) == record.step + 1 else " The path between was not kept."
     figure["note"] = (
-        f"PCA of {'the vocabulary' if record.kind == 'soft' else 'the values of real words in the middle layer'} (grey). Hollow: the start; filled: "
+        f"PCA of {'the vocabulary' if record.method.in_embedding_space else 'the values of real words in the middle layer'} (grey). Hollow: the start; filled: "
         f"the end; violet crosses: the start moved equally far at random. Points that look close may be far apart.{paths if record.start_known else ''}"
     )
     return figure
@@ -171,8 +171,8 @@ def _recipe(record: RunRecord) -> str:
     ]
     head = "".join(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(value)}</td><td></td></tr>" for name, value in facts if value)
     rows = "".join(
-        f"<tr><th scope='row'>{safe(spec.metadata['label'] or name)}</th><td>{safe(record.recipe[name])}</td><td class='dim'>{safe(spec.metadata['help'])}</td></tr>"
-        for name, spec in Recipe.__dataclass_fields__.items()
+        f"<tr><th scope='row'>{safe(setting.label)}</th><td>{safe(record.recipe[name])}</td><td class='dim'>{safe(setting.help)}</td></tr>"
+        for name, setting in SETTINGS.items()
         if record.recipe.get(name) not in ("", None)
     )
     return f"<div class='wide'><table class='facts'><tbody>{head}{rows}</tbody></table></div>"

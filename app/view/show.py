@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.view.glossary import explained
+from core.methods import METHODS
 from core.recipe import Recipe
 from core.runs.record import RunRecord, best_handcrafted
 from core.runs.recordings import Recording
@@ -81,7 +82,7 @@ def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[s
             found[row["name"]] = HANDCRAFTED[order.index(row["name"]) % len(HANDCRAFTED)]
         else:
             special = next((ink for start, ink in SPECIAL.items() if row["name"].startswith(start)), LEARNED)
-            found[row["name"]] = special if row["kind"] in ("soft", "prefix") else PLAIN
+            found[row["name"]] = special if row["kind"] in METHODS else PLAIN
     return found
 
 
@@ -106,7 +107,7 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
         low, high = (100 * end for end in row["interval"])
         share = 100 * row["accuracy"]
         growing = "" if row.get("final", True) else '<span class="dim"> …</span>'
-        strong = " strong" if row["kind"] in ("soft", "prefix") else ""
+        strong = " strong" if row["kind"] in METHODS else ""
         fewer = f' <span class="dim">of {row["n"]}</span>' if row["n"] != most else ""
         first = row.get("first_choice")
         hint = f' title="the right answer is the first choice of all tokens: {percent(first)}"' if first is not None else ""
@@ -135,10 +136,10 @@ def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str]
 def headline(record: RunRecord) -> str:
     """One sentence with the results of this run so far."""
     name = safe(record.task["name"])
-    learned = next((row for row in record.scores if row["kind"] in ("soft", "prefix")), None)
+    learned = next((row for row in record.scores if row["kind"] in METHODS), None)
     written = best_handcrafted(record.scores)
     vectors = record.recipe["virtual_tokens"]
-    what = f"a K/V prefix of {vectors} gets" if record.kind == "prefix" else f"{vectors} learned vectors get"
+    what = f"{record.method.described(vectors)} get"
     if learned and written and record.difference:
         gap, p = record.difference["difference"], record.difference["p"]
         verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned['n']} rows"
@@ -166,18 +167,16 @@ def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> 
         ("no prompt", next((row for row in rows if row["kind"] == "none"), None)),
         ("the best instruction", best_handcrafted([row for row in written if not row.get("examples")])),
         ("the best with examples", best_handcrafted([row for row in written if row.get("examples")])),
-        (f"{record.recipe['virtual_tokens']} learned vectors", next((row for row in rows if row["kind"] in ("soft", "prefix")), None)),
+        (record.method.described(record.recipe["virtual_tokens"]), next((row for row in rows if row["kind"] in METHODS), None)),
     ]
-    if record.kind == "prefix":
-        shown[-1] = (f"a K/V prefix of {record.recipe['virtual_tokens']}", shown[-1][1])
     colour = colours(rows, record.task["handcrafted"])
     known = [(told, row) for told, row in shown if row]
-    if not any(row["kind"] in ("soft", "prefix") for _, row in known):
+    if not any(row["kind"] in METHODS for _, row in known):
         return ""
     rungs = []
     for told, row in known:
         low, high = (100 * end for end in row["interval"])
-        mine = row["kind"] in ("soft", "prefix")
+        mine = row["kind"] in METHODS
         rungs.append(
             f'<li class="rung{" mine" if mine else ""}" style="--c:{colour[row["name"]]}"><strong>{percent(row["accuracy"])}</strong>'
             f'<span class="told">{told}</span><div class="bar"><b style="width:{100 * row["accuracy"]:.1f}%"></b>'
@@ -189,7 +188,7 @@ def ladder(rows: Sequence[Mapping[str, Any]], task: Task, record: RunRecord) -> 
 
 def _as_it_reads(row: Mapping[str, Any], task: Task, record: RunRecord) -> str:
     """The text before and after an input, on one line; a learned prompt as squares."""
-    mine = row["kind"] in ("soft", "prefix")
+    mine = row["kind"] in METHODS
     template = next((prompt.template for prompt in task.handcrafted if prompt.name == row["name"]), "")
     template = template or record.recipe["template"] or task.template
     before, _, after = template.partition("{input}")
@@ -283,7 +282,7 @@ def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: 
 
 def chips(record: RunRecord, step: int, chosen: int | None) -> str:
     """The nearest token of every vector at a step with the control's, and what they show."""
-    if record.kind == "prefix":
+    if not record.method.in_embedding_space:
         return (
             '<p class="note">A K/V prefix is keys and values inside every layer, not vectors among the word embeddings: it has no nearest tokens. '
             "The plot shows its values in the middle layer among those of real words.</p>"
@@ -320,13 +319,12 @@ def numbers(count: int, chosen: int | None) -> str:
 def recipe_line(record: RunRecord) -> str:
     """A run's recipe in one line of plain text, for the caption of a figure that leaves the page."""
     recipe, base = record.recipe, record.base
-    method = "K/V prefix" if record.kind == "prefix" else "soft prompt"
     start = {"vocab": "sampled vocabulary", "text": f"the text “{cut(recipe['init_text'], 80)}”", "labels": "label words"}.get(
         recipe["init"], recipe["init"]
     )
     name = str(base.get("name", recipe["model"])).rsplit("/", 1)[-1]
     return (
-        f"{record.task['name']}: {method}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "
+        f"{record.task['name']}: {record.method.label}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "
         f"{recipe['steps']} steps of {recipe['batch_size']} rows, seed {recipe['seed']}; {name}, weights {str(base.get('weights', ''))[:8]}"
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.view.show import colours, cut, percent, safe, token
+from core.methods import METHODS
 from core.runs.record import score_row
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
 from core.scoring.score import Result, Score, compare
@@ -69,7 +70,7 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     """Inputs of the grid's rows: those of `label` ("" for all), those that only learned contenders get right, most disputed first."""
     right: dict[str, dict[str, bool]] = {}
     answers: dict[str, str] = {}
-    trained = [score for score in scores if score.kind in ("soft", "prefix")]
+    trained = [score for score in scores if score.kind in METHODS]
     learned = {score.name for score in trained if score.examples and not score.name.startswith("control")}
     others = {score.name for score in scores} - {score.name for score in trained}  # controls are neither
     for score in scores:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from core.inspection.variants import token_axis
-
 
 def interpolate(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."], shares: Sequence[float]) -> list[Float[np.ndarray, "..."]]:
     """(1 - t) a + t b for each t of `shares`; 0 is a and 1 is b, exactly. ValueError for arrays of different shapes.
@@ -18,17 +16,18 @@ def interpolate(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."], shares
     return [np.float32(1 - t) * a + np.float32(t) * b for t in shares]
 
 
-def patch(into: Float[np.ndarray, "..."], source: Float[np.ndarray, "..."], which: Sequence[int]) -> Float[np.ndarray, "..."]:
+def patch(
+    into: Float[np.ndarray, "..."], source: Float[np.ndarray, "..."], which: Sequence[int], axis: int = 0
+) -> Float[np.ndarray, "..."]:
     """`into` with the virtual tokens numbered `which` taken from `source`, at the same places.
 
-    Both are vectors (P, d_model), or both keys and values (layers, 2, P, kv_heads, head_dim). ValueError for different
+    Both are vectors (P, d_model), or both keys and values (layers, 2, P, kv_heads, head_dim), where axis is 2. ValueError for different
     shapes, or a number that isn't from 0 to P - 1.
 
     >>> patch(np.float32([[1], [2], [3]]), np.float32([[7], [8], [9]]), [0, 2]).tolist()
     [[7.0], [2.0], [9.0]]
     """
     _check_shapes(into, source)
-    axis = token_axis(into)
     count = into.shape[axis]
     if not all(0 <= i < count for i in which):
         raise ValueError(f"There are {count} vectors: number them from 0 to {count - 1}.")

@@ -26,22 +26,14 @@ class Variant:
     values: Float[np.ndarray, "..."]
 
 
-def token_axis(values: Float[np.ndarray, "..."]) -> int:
-    """The axis of the virtual tokens: 0 of vectors, 2 of keys and values. ValueError for arrays that are neither."""
-    if values.ndim not in (2, 5):
-        raise ValueError(f"An array of {values.ndim} axes is no prompt: give (P, d_model) or (layers, 2, P, kv_heads, head_dim).")
-    return 0 if values.ndim == 2 else 2
-
-
-def available(values: Float[np.ndarray, "..."], start: Float[np.ndarray, "..."] | None = None) -> tuple[str, ...]:
-    """The KINDS that can be made of this prompt.
+def available(values: Float[np.ndarray, "..."], start: Float[np.ndarray, "..."] | None = None, axis: int = 0) -> tuple[str, ...]:
+    """The KINDS that can be made of this prompt. axis: of the virtual tokens, 0 for vectors, 2 for keys and values.
 
     Keys and values of every layer are no token's embedding, so neither a random nor the nearest token can stand in for them.
 
     >>> available(np.zeros((2, 4), dtype=np.float32))
     ('leave out', 'mean', 'random token', 'snap', 'only', 'scale', 'swap')
     """
-    axis = token_axis(values)
     missing = {
         "start": start is None,
         "random token": axis > 0,
@@ -59,8 +51,9 @@ def variants(
     mean: Float[np.ndarray, " d_model"] | None = None,
     words: Float[np.ndarray, "vectors d_model"] | None = None,
     chosen: int | None = None,
+    axis: int = 0,
 ) -> list[Variant]:
-    """Every changed prompt of one kind. values: (P, d_model) or (layers, 2, P, kv_heads, head_dim).
+    """Every changed prompt of one kind. values: (P, d_model), or (layers, 2, P, kv_heads, head_dim) where axis is 2.
 
     leave out: without vector i; what stood behind it moves one position forward. The keys of a K/V prefix keep the rotation
     that they have.
@@ -79,7 +72,6 @@ def variants(
     >>> [variant.values.tolist() for variant in variants(np.array([[1.0], [2.0]], dtype=np.float32), "leave out")]
     [[[2.0]], [[1.0]]]
     """
-    axis = token_axis(values)
     count = values.shape[axis]
     if what not in KINDS:
         raise ValueError(f"{what!r} is no kind of change: choose one of {', '.join(KINDS)}.")

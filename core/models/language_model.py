@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from transformers.cache_utils import DynamicLayer
 from core.display import described
 from core.errors import LabError, shown
 from core.models import weights
+from core.models.sizes import Shape
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -118,6 +119,12 @@ class LanguageModel:
     def dtype(self) -> torch.dtype:
         return self.model.dtype
 
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the model, as it really computes."""
+        heads = int(self.model.config.get_text_config().num_attention_heads)
+        return Shape(self.d_model, self.layers, heads, self.kv_heads, self.head_dim, self.model.num_parameters())
+
     def __repr__(self) -> str:
         return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device_name}, {self.dtype_name})"
 
@@ -165,6 +172,10 @@ class LanguageModel:
         """What the embedding *module* returns (some models scale in it, so its weight is not the vocabulary)."""
         return self.model.get_input_embeddings()(ids)
 
+    def embed_ids(self, ids: Sequence[int]) -> Float[Tensor, "tokens d_model"]:
+        """The embeddings of these token ids, float32."""
+        return self.embed(torch.tensor(list(ids), dtype=torch.long, device=self.device)).float()
+
     @cached_property
     def vocabulary(self) -> Float[Tensor, "vocab d_model"]:
         """Every token's input embedding, float32. Rows that no token has (padding of the matrix) are left out."""
@@ -180,6 +191,11 @@ class LanguageModel:
         """Ids of the vocabulary without special tokens, on the CPU."""
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
         return torch.tensor([i for i in range(self.vocab_size) if i not in special])
+
+    def sample_tokens(self, count: int, generator: torch.Generator) -> list[int]:
+        """`count` ordinary token ids, drawn uniformly with replacement."""
+        picks = torch.randint(len(self.ordinary_tokens), (count,), generator=generator)
+        return self.ordinary_tokens[picks].tolist()
 
     def token_text(self, token: int) -> str:
         """A token as text. A leading space is kept; a piece of a character shows as U+FFFD."""
@@ -209,6 +225,20 @@ class LanguageModel:
             with self._head_only_at(nowhere, nowhere):
                 self._forward(cache, inputs_embeds=rows.to(self.dtype)[None])
         return cache
+
+    def cache_of(self, array: Float[Tensor, "layers 2 tokens kv_heads head_dim"]) -> DynamicCache:
+        """A cache of batch 1 that holds these keys (index 0) and values (index 1)."""
+        cache = DynamicCache()
+        for index, layer in enumerate(array.to(self.device, self.dtype)):
+            keys, values = layer.transpose(1, 2)[:, None]  # each (1, kv_heads, tokens, head_dim)
+            cache.update(keys, values, index)
+        return cache
+
+    def keys_values(self, ids: Sequence[int]) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
+        """The keys and values that real tokens leave in the cache: a prefix made of them is that text."""
+        with torch.no_grad():
+            cache = self.prefill(self.embed_ids(ids))
+        return torch.stack([torch.cat([layer.keys, layer.values]) for layer in cache.layers]).transpose(2, 3).float()
 
     def logits_at(
         self,

@@ -13,8 +13,8 @@ from transformers import DynamicCache
 from core.errors import LabError
 from core.events import Event
 from core.inspection.attention import Shares, mean, petrov_residual, shares
-from core.methods.prefix import Prefix
 from core.models.language_model import LanguageModel, expand
+from core.prefix import Prefix
 from core.scoring.score import Contender, Prepared, prepare
 from core.tasks.task import Example
 

@@ -11,7 +11,7 @@ from core.errors import LabError, shown
 from core.events import Event, Progress
 from core.inspection.between import interpolate, patch
 from core.models.language_model import LanguageModel
-from core.probes.vectors import numbers_of, put_in
+from core.probes.vectors import array_of, put_in
 from core.recipe import check_template
 from core.runs.run import Scorebook, common_rows
 from core.scoring.score import Contender, Score, finish
@@ -106,7 +106,7 @@ def transplant(
     excluded = a.excluded | b.excluded
     homes = [(task, replace(home, excluded=excluded)) for task, home in ((tasks[1], b), (tasks[0], a))]
     for which, name in plan:
-        values = patch(into, fillings[name], which)
+        values = patch(into, fillings[name], which, b.prefix.method.token_axis)
         scores = []
         for task, home in homes:
             contender = put_in(lm, home, f"{b.name} with {len(which)} of {a.name}", values)
@@ -116,9 +116,9 @@ def transplant(
 
 def _alike(a: Contender, b: Contender) -> tuple[np.ndarray, np.ndarray]:
     """Both prompts' numbers. LabError where they can't be mixed."""
-    first, second = numbers_of(a), numbers_of(b)
-    if first.ndim != second.ndim:
-        kinds = [f"{shown(c.name)} is a {'soft prompt' if v.ndim == 2 else 'K/V prefix'}" for c, v in ((a, first), (b, second))]
+    first, second = array_of(a), array_of(b)
+    if a.prefix.method.in_embedding_space != b.prefix.method.in_embedding_space:
+        kinds = [f"{shown(contender.name)} is a {contender.prefix.method.label}" for contender in (a, b)]
         raise LabError(f"{kinds[0]}, {kinds[1]}: choose two of one kind.")
     lengths = a.prefix.virtual_tokens, b.prefix.virtual_tokens
     if lengths[0] != lengths[1]:

@@ -133,7 +133,7 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
 def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, DynamicCache]:
     """The states before every layer and after the last, the positions' names, which are learned, and the filled cache of batch 1."""
     words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))
-    soft = contender.prefix.kind == "soft"
+    soft = contender.prefix.method.in_embedding_space
     lead = list(lm.lead)
     neutral = not words and not soft
     words = lm.tokenise(NEUTRAL) if neutral else words

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from core.errors import LabError, shown
 from core.events import Event, Progress
-from core.methods.prefix import KVPrefix
 from core.models.language_model import LanguageModel
 from core.probes.attention import draw
 from core.probes.vectors import Effect, effect, put_in
@@ -100,7 +99,7 @@ def leave_layers_out(
     """
     lm = lm.float32
     prefix = learned.prefix
-    if not isinstance(prefix, KVPrefix):
+    if prefix.method.in_embedding_space or not prefix.virtual_tokens:
         raise LabError(f"{shown(learned.name)} has no keys and values of each layer: choose a K/V prefix.")
     values = prefix.snapshot()
     if start is not None and start.shape != values.shape:

@@ -14,12 +14,14 @@ from core.errors import LabError
 from core.events import Event, Progress
 from core.inspection.control import array_moved_at_random
 from core.inspection.meet import Matched, match
-from core.methods.prefix import array_in_peft_layout, create
+from core.methods import METHODS
+from core.methods.contract import Method
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.run import Scorebook, Scored, Skipped, Trained, contest, repeat
 from core.scoring.score import Contender, Score
 from core.tasks.task import Task
+from core.training.start import create
 from core.training.training import StepEvent
 
 MOST = 8  # other starts, and other orders
@@ -80,12 +82,13 @@ def meet(
         if isinstance(scored, Scored) and scored.final:
             scores[scored.score.name] = scored.score
         yield scored
-    mean = lm.vocabulary.mean(dim=0).cpu().numpy() if recipe.method == "prompt" else None
+    method = METHODS[recipe.method]
+    mean = lm.vocabulary.mean(dim=0).cpu().numpy() if method.in_embedding_space else None
     ends = {name: contender.prefix.snapshot() for name, contender in learned.items()}
     # Each with a draw of its own: two starts moved in the same random directions would be alike by that.
     moved = {name: array_moved_at_random(begun[name], ends[name], draw) for draw, name in enumerate(planned)}
     for a, b in combinations(planned, 2):
-        found = _match(ends[a], ends[b], mean)
+        found = _match(method, ends[a], ends[b], mean)
         said = list(zip(scores[a].results, scores[b].results, strict=True))
         yield Meeting(
             a=a,
@@ -94,8 +97,8 @@ def meet(
             same_order=planned[a].rows_seed == planned[b].rows_seed,
             same_place=float(found.same_place.mean()),
             matched=float(found.cosine.mean()),
-            starts=float(_match(begun[a], begun[b], mean).cosine.mean()),
-            control=float(_match(moved[a], moved[b], mean).cosine.mean()),
+            starts=float(_match(method, begun[a], begun[b], mean).cosine.mean()),
+            control=float(_match(method, moved[a], moved[b], mean).cosine.mean()),
             agreement=float(np.mean([x.said == y.said for x, y in said])),
             both_right=float(np.mean([x.correct and y.correct for x, y in said])),
             both_wrong=float(np.mean([not x.correct and not y.correct for x, y in said])),
@@ -125,6 +128,5 @@ def _following(seed: int, count: int) -> list[int]:
     return [(seed + 1 + number) % 2**31 for number in range(count)]
 
 
-def _match(a: np.ndarray, b: np.ndarray, mean: np.ndarray | None) -> Matched:
-    rows = [array_in_peft_layout(values) for values in (a, b)]  # (virtual_tokens, d) each
-    return match(rows[0], rows[1], mean)
+def _match(method: Method, a: np.ndarray, b: np.ndarray, mean: np.ndarray | None) -> Matched:
+    return match(method.to_rows(a), method.to_rows(b), mean)  # (virtual_tokens, d) each

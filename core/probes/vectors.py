@@ -11,9 +11,10 @@ from scipy import stats
 from core.errors import LabError, shown
 from core.events import Event, Progress
 from core.inspection.snap import snap
-from core.inspection.variants import available, token_axis, variants
-from core.methods.prefix import NoPrefix, from_snapshot
+from core.inspection.variants import available, variants
+from core.methods.contract import Method
 from core.models.language_model import LanguageModel
+from core.prefix import no_prefix, prefix_of
 from core.runs.run import Scorebook
 from core.scoring.measures import bootstrap_mean, holm
 from core.scoring.score import Contender, Result, Score, finish
@@ -114,13 +115,14 @@ def fall_p(falls: Sequence[float], seed: int = 0) -> float:
 
 
 def put_in(lm: LanguageModel, contender: Contender, name: str, values: Float[np.ndarray, "..."]) -> Contender:
-    """`contender` with other numbers in its prompt. Without any virtual token left, it is no prompt."""
-    left = values.shape[token_axis(values)]
-    prefix = from_snapshot(np.ascontiguousarray(values)).to(lm.device) if left else NoPrefix()
+    """`contender` with another array in its prompt. Without any virtual token left, it is no prompt."""
+    method = contender.prefix.method
+    left = values.shape[method.token_axis]
+    prefix = prefix_of(method, np.ascontiguousarray(values)).to(lm.device) if left else no_prefix()
     return replace(contender, name=name, kind=prefix.kind, prefix=prefix, examples=0, seconds=0.0, group="")
 
 
-def numbers_of(contender: Contender) -> Float[np.ndarray, "..."]:
+def array_of(contender: Contender) -> Float[np.ndarray, "..."]:
     """A learned prompt's snapshot. LabError where the contender has no virtual token."""
     if not contender.prefix.virtual_tokens:
         raise LabError(f"{shown(contender.name)} has no learned vectors to change: choose a soft prompt or a K/V prefix.")
@@ -144,14 +146,15 @@ def what_each_does(
 
     Raises LabError for a change that this prompt doesn't have, or a vector that isn't there.
     """
-    values = numbers_of(learned)
-    kinds = available(values, start)
+    values = array_of(learned)
+    method = learned.prefix.method
+    kinds = available(values, start, method.token_axis)
     if what not in kinds:
         raise LabError(f"{shown(what)} can't be done to {shown(learned.name)}: choose one of {', '.join(kinds)}.")
     if chosen is not None and not 0 <= chosen < learned.prefix.virtual_tokens:
         raise LabError(f"There is no vector {chosen}: choose one from 0 to {learned.prefix.virtual_tokens - 1}.")
-    mean, words = _stand_ins(lm.float32, values, what)
-    changed = variants(values, what, start=start, mean=mean, words=words, chosen=chosen)
+    mean, words = _replacements(lm.float32, method, values, what)
+    changed = variants(values, what, start=start, mean=mean, words=words, chosen=chosen, axis=method.token_axis)
     yield Progress(1 + len(changed))
     whole = yield from finish(book.score(lm, learned, task.held_out, task.labels))
     yield effect(whole, whole, vectors=tuple(range(learned.prefix.virtual_tokens)))
@@ -161,9 +164,9 @@ def what_each_does(
         yield effect(whole, score, what, variant.vectors, variant.amount)
 
 
-def _stand_ins(lm: LanguageModel, values: np.ndarray, what: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _replacements(lm: LanguageModel, method: Method, values: np.ndarray, what: str) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The mean embedding, and a token's embedding for each vector, where this change of a soft prompt needs them."""
-    if what == "mean" and values.ndim == 2:
+    if what == "mean" and method.in_embedding_space:
         return lm.vocabulary.mean(dim=0).cpu().numpy(), None
     if what == "snap":
         return None, snap(torch.from_numpy(values).to(lm.device), lm.vocabulary)[1].cpu().numpy()
@@ -182,7 +185,7 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
 
     Raises LabError for a contender without vectors, or a task without validation rows.
     """
-    values = numbers_of(learned)
+    values = array_of(learned)
     if not task.validation:
         raise LabError("The task has no validation rows to choose a vector on: give it more rows.")
     removed = variants(values, "leave out")

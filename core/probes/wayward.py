@@ -16,13 +16,14 @@ from torch import Tensor
 from core.errors import LabError
 from core.events import Event, Progress
 from core.inspection.nearest import nearest
-from core.methods.prefix import SoftPrompt, create
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.run import Scorebook, Scored, Skipped, baselines, contest, repeat
 from core.scoring.contenders import moved, started
 from core.scoring.score import Contender, Score, finish
 from core.tasks.task import Task
+from core.training.start import create
 from core.training.training import StepEvent, mean_squared_distance, text_embeddings
 
 GAMMAS = (0.0, 1.0, 10.0, 100.0)  # from not pulled at all to held fast
@@ -101,7 +102,7 @@ def sweep(
 
 def plan(lm: LanguageModel, task: Task, recipe: Recipe, sentence: str, gammas: Sequence[float]) -> list[tuple[Start, Recipe]]:
     """The runs of `sweep` in their order: where each starts, and its whole recipe. Raises what `sweep` raises."""
-    if recipe.method != "prompt":
+    if not METHODS[recipe.method].in_embedding_space:
         raise LabError("Only a soft prompt's vectors can be pulled to a sentence: a K/V prefix has no nearest tokens; train a soft prompt.")
     if not task.validation:
         raise LabError(f"The task {task.name!r} has no validation rows to choose by: give it more rows.")
@@ -126,8 +127,7 @@ def _name(start: Start, gamma: float) -> str:
 
 def look(lm: LanguageModel, contender: Contender, ids: Sequence[int], gamma: float, start: Start, score: Score, step: int) -> Wayward:
     """Hold a soft prompt against the tokens `ids` of a sentence, one for each of its vectors. The rest is passed on."""
-    assert isinstance(contender.prefix, SoftPrompt)
-    vectors: Float[Tensor, "vectors d_model"] = contender.prefix.vectors.detach().to(lm.device)
+    vectors: Float[Tensor, "vectors d_model"] = contender.prefix.array().detach().to(lm.device)
     found = nearest(vectors, lm.vocabulary, k=1)
     said: list[int] = found.ids[:, 0].tolist()
     wanted = torch.tensor(ids, device=lm.device)

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from core.methods import METHODS, method_name
+
 CARD, CONFIG, WEIGHTS, RECIPE = "README.md", "adapter_config.json", "adapter_model.safetensors", "recipe.json"
 SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
     *("method", "virtual_tokens", "init", "init_text", "mlp", "learning_rate", "steps", "batch_size", "warmup", "schedule", "loss"),
@@ -99,7 +101,7 @@ def _scores(rows: Sequence["_Told"]) -> str:
         if not row.text("name") or accuracy is None or len(interval) != 2 or n is None:
             continue
         loss, positions = row.number("loss"), row.number("positions")
-        strong = "**" if row.text("kind") in ("soft", "prefix") else ""
+        strong = "**" if method_name(row.text("kind")) in METHODS else ""
         lines.append(
             f"| {escaped(row.text('name'))} | {escaped(row.text('kind'))} | {strong}{100 * accuracy:.0f} %{strong} "
             f"| {100 * interval[0]:.0f}–{100 * interval[1]:.0f} % | {n:.0f} | {'–' if loss is None else f'{loss:.2f}'} "

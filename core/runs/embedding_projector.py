@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from core.errors import LabError
-from core.methods.prefix import array_in_peft_layout
 from core.models.language_model import LanguageModel
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord
@@ -22,21 +21,21 @@ def projector_files(lm: LanguageModel, vocabulary: Vocabulary, runs: Mapping[str
     """
     rows: list[np.ndarray] = []
     labels = ["kind\trun\tvector\tnearest"]
-    kind = next(iter(runs.values())).kind if runs else ""
+    method = next(iter(runs.values())).method if runs else None
     for name, record in runs.items():
         end = record.final_vectors()
-        if end is None or record.kind != kind:
+        if end is None or record.method is not method:
             continue
         start = record.vectors.get(0) if record.start_known else None
         for part, values, reading in (("start", start, record.readings[0]), ("learned", end, record.readings[-1])):
             if values is not None:
-                table = array_in_peft_layout(values)  # (P, width)
+                table = record.method.to_rows(values)  # (P, width)
                 rows.extend(table)
                 near = [record.texts[ids[0]] for ids in reading.ids] or [""] * len(table)
                 labels += [f"{part}\t{_cell(name)}\t{i + 1}\t{_cell(word)}" for i, word in enumerate(near)]
     if not rows:
         raise LabError("There are no vectors to write: train a prompt to its end, or load one.")
-    if kind == "soft":
+    if method and method.in_embedding_space:
         words = lm.vocabulary[torch.tensor(vocabulary.sample, device=lm.device)].cpu().numpy()
         rows.extend(words)
         labels += [f"word\t\t\t{_cell(lm.token_text(token))}" for token in vocabulary.sample]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from core.errors import LabError
 from core.inspection.control import array_moved_at_random
 from core.inspection.plane import Plane, explained_by, fit, random_walk
+from core.methods.contract import Method
 from core.models.language_model import LanguageModel
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord
@@ -34,12 +35,9 @@ class Slice:
     part: int = 1
     head: int | None = None
 
-    def of(self, values: np.ndarray) -> Float[np.ndarray, "virtual_tokens d"]:
-        """One vector for each virtual token, of a snapshot `(P, d_model)` or `(layers, 2, P, kv_heads, head_dim)`."""
-        if values.ndim == 2:
-            return values
-        chosen = values[self.layer, self.part]  # (P, kv_heads, head_dim)
-        return chosen.reshape(len(chosen), -1) if self.head is None else chosen[:, self.head]
+    def of(self, method: Method, array: np.ndarray) -> Float[np.ndarray, "virtual_tokens d"]:
+        """One vector for each virtual token, of an array of this method."""
+        return method.part(array, self.layer, self.part, self.head)
 
 
 @dataclass(frozen=True)
@@ -102,18 +100,19 @@ def view(
     last = max(record.step, 1)
     if not kept or kept[-1] < last:
         kept, snapshots = [*kept, last], [*snapshots, end]
-    path = np.stack([which.of(values) for values in snapshots])  # (points, P, d)
-    cloud, ids = _cloud(lm, vocabulary, path.shape[1], which, soft=end.ndim == 2)
+    method = record.method
+    path = np.stack([which.of(method, values) for values in snapshots])  # (points, P, d)
+    cloud, ids = _cloud(lm, vocabulary, path.shape[1], which, method)
     fitting = {name: other for name, other in others.items() if other.kind == record.kind and other.final_vectors() is not None}
     ends = [_ends(other, which) for other in fitting.values()]
-    plane = _plane(vocabulary, basis, path, cloud, ends, soft=end.ndim == 2)
+    plane = _plane(vocabulary, basis, path, cloud, ends, method)
     walk = random_walk(path)
     control = np.stack([array_moved_at_random(path[0], now) for now in path])
     marks = [
         Marks("run", name, _project(plane, pair[1]), tuple(str(i + 1) for i in range(len(pair[1]))))
         for name, pair in zip(fitting, ends, strict=True)
     ]
-    if end.ndim == 2:
+    if method.in_embedding_space:
         for name, tokens in words:
             rows = lm.vocabulary[torch.tensor(list(tokens), device=lm.device)].cpu().numpy()
             marks.append(Marks("words", name, _project(plane, rows), tuple(lm.token_text(token) for token in tokens)))
@@ -142,17 +141,17 @@ def word_groups(lm: LanguageModel, task: Task, handcrafted: Sequence[Contender])
     return [(name, ids) for name, ids in [*groups, ("label words" if task.labels else "answers", labels)] if ids]
 
 
-def _cloud(lm: LanguageModel, vocabulary: Vocabulary, positions: int, which: Slice, soft: bool) -> tuple[np.ndarray, list[int]]:
-    if soft:
+def _cloud(lm: LanguageModel, vocabulary: Vocabulary, positions: int, which: Slice, method: Method) -> tuple[np.ndarray, list[int]]:
+    if method.in_embedding_space:
         ids = list(vocabulary.sample)
         return lm.vocabulary[torch.tensor(ids, device=lm.device)].cpu().numpy(), ids
     real = vocabulary.keys_values(positions).numpy()
-    return which.of(real), list(vocabulary.sample_of_keys)
+    return which.of(method, real), list(vocabulary.sample_of_keys)
 
 
-def _plane(vocabulary: Vocabulary, basis: Basis, path: np.ndarray, cloud: np.ndarray, ends: list[np.ndarray], soft: bool) -> Plane:
+def _plane(vocabulary: Vocabulary, basis: Basis, path: np.ndarray, cloud: np.ndarray, ends: list[np.ndarray], method: Method) -> Plane:
     if basis == "vocabulary":
-        return vocabulary.plane if soft else fit(cloud)
+        return vocabulary.plane if method.in_embedding_space else fit(cloud)
     chosen = [path] if basis == "path" else [path[[0, -1]], *ends]  # prompts of different lengths, too
     return fit(np.concatenate([vectors.reshape(-1, path.shape[2]) for vectors in chosen]))
 
@@ -160,7 +159,7 @@ def _plane(vocabulary: Vocabulary, basis: Basis, path: np.ndarray, cloud: np.nda
 def _ends(record: RunRecord, which: Slice) -> Float[np.ndarray, "2 virtual_tokens d"]:
     end = record.final_vectors()
     assert end is not None
-    return np.stack([which.of(record.vectors.get(0, end)), which.of(end)])
+    return np.stack([which.of(record.method, record.vectors.get(0, end)), which.of(record.method, end)])
 
 
 def _project(plane: Plane, vectors: np.ndarray) -> Float[np.ndarray, "*n 3"]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from core.inspection.control import array_moved_at_random, moved_at_random
 from core.inspection.nearest import Nearest, Neighbours, nearest, neighbours
 from core.inspection.plane import Plane, fit
-from core.methods.prefix import keys_values_of
+from core.methods.contract import Method
 from core.models.language_model import LanguageModel, has_bfloat16
 from core.scoring.contenders import like_vocabulary
 
@@ -75,7 +75,7 @@ class Vocabulary:
         if positions not in self._keys_values:
             ids = self.sample_of_keys
             rows = [ids[i : i + positions] for i in range(0, len(ids), positions)]
-            self._keys_values[positions] = torch.cat([keys_values_of(self._lm, row).cpu() for row in rows], dim=2)
+            self._keys_values[positions] = torch.cat([self._lm.keys_values(row).cpu() for row in rows], dim=2)
         return self._keys_values[positions]
 
     @cached_property
@@ -109,8 +109,8 @@ class Vocabulary:
         return self.sample[:: max(1, len(self.sample) // 200)]
 
 
-class SoftReader:
-    """Reads a soft prompt's vectors against the vocabulary."""
+class VectorReader:
+    """Reads vectors in the embedding space against the vocabulary."""
 
     def __init__(self, lm: LanguageModel, vocabulary: Vocabulary, start: Float[np.ndarray, "virtual_tokens d_model"]):
         self._lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
@@ -148,22 +148,25 @@ class KVReader:
         self,
         lm: LanguageModel,
         vocabulary: Vocabulary,
+        method: Method,
         start: Float[np.ndarray, "layers 2 virtual_tokens kv_heads head_dim"],
         layer: int | None = None,
         part: int = 1,
     ):
         """layer: default the middle one. part: 0 keys (after rotation), 1 values."""
         self.layer, self.part = lm.layers // 2 if layer is None else layer, part
-        self.start = start
+        self.method, self.start = method, start
         self.cloud_ids: Sequence[int] = vocabulary.sample_of_keys
-        real = vocabulary.keys_values(start.shape[2])[self.layer, part].flatten(1).numpy()  # (tokens, kv_heads * head_dim)
+        real = self._chosen(vocabulary.keys_values(start.shape[method.token_axis]).numpy())  # (tokens, kv_heads * head_dim)
         self.plane = fit(real)
         self.cloud = self.plane.project(real)
 
+    def _chosen(self, array: np.ndarray) -> np.ndarray:
+        return self.method.part(array, self.layer, self.part)
+
     def read(self, vectors: np.ndarray, draws: int = 1) -> Reading:
         """vectors: (layers, 2, virtual_tokens, kv_heads, head_dim)."""
-        chosen = vectors[self.layer, self.part].reshape(vectors.shape[2], -1)
-        start = self.start[self.layer, self.part].reshape(vectors.shape[2], -1)
+        chosen, start = self._chosen(vectors), self._chosen(self.start)
         return Reading(
             place=self.plane.project(chosen),
             control_place=self.plane.project(array_moved_at_random(start, chosen)),
@@ -179,9 +182,9 @@ class KVReader:
         )
 
 
-Reader = SoftReader | KVReader
+Reader = VectorReader | KVReader
 
 
-def reader_of(lm: LanguageModel, vocabulary: Vocabulary, start: np.ndarray) -> Reader:
-    """The reader for what `start` is: vectors, or keys and values."""
-    return SoftReader(lm, vocabulary, start) if start.ndim == 2 else KVReader(lm, vocabulary, start)
+def reader_of(lm: LanguageModel, vocabulary: Vocabulary, method: Method, start: np.ndarray) -> Reader:
+    """The reader for arrays of `method`, of which `start` is the one that training began from."""
+    return VectorReader(lm, vocabulary, start) if method.in_embedding_space else KVReader(lm, vocabulary, method, start)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from core.inspection.nearest import Neighbours
+from core.methods import METHODS, method_name
+from core.methods.contract import Method
 from core.recipe import Recipe
 from core.runs.readings import Reading
 from core.scoring.score import Result, Score
@@ -56,6 +58,11 @@ class RunRecord:
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
 
     @property
+    def method(self) -> Method:
+        """What was trained."""
+        return METHODS[self.kind]
+
+    @property
     def step(self) -> int:
         """Steps done so far."""
         return len(self.losses)
@@ -73,7 +80,7 @@ class RunRecord:
         data["usual"] = {k: _compact(_thinned(v)) for k, v in asdict(self.usual).items()} if self.usual else None
         end = self.final_vectors()
         ends = {0: self.vectors.get(0), -1: end}
-        data["vectors"] = {step: _packed(values) for step, values in ends.items() if values is not None and values.ndim == 2}
+        data["vectors"] = {step: _packed(values) for step, values in ends.items() if values is not None and self.method.in_embedding_space}
         data["losses"] = _compact(np.asarray(self.losses))
         pairs = {(r.input, r.output): None for score in self.held_out.values() for r in score.results}
         data["rows"] = list(pairs)
@@ -97,6 +104,9 @@ class RunRecord:
         data["usual"] = Neighbours(**{k: np.asarray(v, np.float32) for k, v in usual.items()}) if usual else None
         data["vectors"] = {int(step): _unpacked(values) for step, values in data["vectors"].items()}
         data["texts"] = {int(token): words for token, words in data["texts"].items()}
+        data["kind"] = method_name(data["kind"])
+        for row in (*data["lines"], *data["validation"], *data["scores"]):
+            row["kind"] = method_name(row["kind"])
         pairs = data.pop("rows")
         known = {row["name"]: row for row in data["scores"]}
         data["held_out"] = {
@@ -159,7 +169,7 @@ def new_record(task: Task, recipe: Recipe) -> RunRecord:
             "handcrafted": [prompt.name for prompt in task.handcrafted],
         },
         base={},
-        kind="soft" if recipe.method == "prompt" else "prefix",
+        kind=recipe.method,
     )
 
 

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.methods.prefix import Prefix, create
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix
 from core.recipe import Recipe
 from core.runs.readings import DRAWS, Reader, Reading, Vocabulary, reader_of
 from core.runs.record import RunRecord, new_record
 from core.runs.saved_adapter import Learned
 from core.tasks.task import Task
 from core.training.memory import MOST_SNAPSHOT_BYTES
+from core.training.start import create
 
 
 def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: Vocabulary) -> RunRecord:
@@ -21,15 +22,14 @@ def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: V
     one reading is its own start, and `start_known` is False.
     """
     prefix = learned.prefix
-    method = "prompt" if prefix.kind == "soft" else "prefix"
-    recipe = learned.recipe or Recipe(method=method, virtual_tokens=prefix.virtual_tokens)
+    recipe = learned.recipe or Recipe(method=prefix.kind, virtual_tokens=prefix.virtual_tokens)
     record = new_record(task, recipe)
     record.loaded, record.finished = True, True
     vectors = prefix.snapshot()
     same = not learned.warnings and recipe.task == task.slug and recipe.virtual_tokens == prefix.virtual_tokens
-    record.start_known = same and recipe.method == method
+    record.start_known = same and recipe.method == prefix.kind
     start = create(lm, task, recipe).snapshot() if record.start_known else vectors
-    reader = reader_of(lm, vocabulary, start)
+    reader = reader_of(lm, vocabulary, prefix.method, start)
     begin_record(lm, record, prefix, reader, vocabulary, start)
     if record.start_known:
         add_reading(lm, record, reader, 1, vectors, 1)
@@ -44,7 +44,7 @@ def begin_record(lm: LanguageModel, record: RunRecord, prefix: Prefix, reader: R
     record.kind, record.parameters = prefix.kind, prefix.parameter_count()
     record.cloud, record.cloud_ids = reader.cloud, list(reader.cloud_ids)
     record.explained = [float(share) for share in reader.plane.explained]
-    if prefix.kind == "soft":
+    if prefix.method.in_embedding_space:
         count = prefix.virtual_tokens
         record.usual = vocabulary.usual
         record.gaussian_ids, cosine = vocabulary.gaussian.ids[:count, 0].tolist(), vocabulary.gaussian.cosine[:count, 0]

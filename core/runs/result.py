@@ -19,8 +19,8 @@ from core.display import html_table, text_table
 from core.errors import LabError
 from core.events import Event
 from core.inspection.nearest import nearest
-from core.methods.prefix import SoftPrompt, from_snapshot
 from core.models.language_model import LanguageModel
+from core.prefix import prefix_of
 from core.recipe import Recipe, default_of
 from core.runs import saved_adapter as storage
 from core.runs.readings import Vocabulary
@@ -103,7 +103,7 @@ class Result:
         """The trained prompt, ready to be scored (`core.score`) on any rows. The rows that it was trained on don't count for it."""
         vectors = self.record.final_vectors()
         assert vectors is not None  # a Result exists only after a step
-        prefix = from_snapshot(vectors).to(self.lm.device)
+        prefix = prefix_of(self.record.method, vectors).to(self.lm.device)
         template = template_of(self.task, self.recipe.template)
         made = Contender("learned", prefix.kind, template, prefix, self.recipe.placement, self.task.seen)
         return replace(made, examples=len(self.task.train), seconds=self.record.seconds)
@@ -131,11 +131,11 @@ class Result:
         Raises LabError for a K/V prefix, which has no place in the vocabulary, and for a k outside 1 to 1000.
         """
         prefix = self.learned.prefix
-        if not isinstance(prefix, SoftPrompt):
+        if not prefix.method.in_embedding_space:
             raise LabError("A K/V prefix has no place in the vocabulary: nearest tokens exist for soft prompts only.")
         if not 1 <= k <= 1000:
             raise LabError(f"k is {k}: choose a whole number from 1 to 1000.")
-        found = nearest(prefix.vectors.detach(), self.lm.vocabulary, k)
+        found = nearest(prefix.array().detach(), self.lm.vocabulary, k)
         first, last = self.record.readings[0], self.record.readings[-1]
         text = self.lm.token_text
         return NearestTokens(
@@ -183,13 +183,12 @@ def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) 
         raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
     scores = [score_row(score, samples=False) for score in list(record.held_out.values())]
     told = storage.record_of(lm, task, recipe, template_of(task, recipe.template), seconds=record.seconds, steps=record.step, scores=scores)
-    return {**storage.to_files(lm, from_snapshot(vectors), told), **run_file(record)}
+    return {**storage.to_files(lm, prefix_of(record.method, vectors), told), **run_file(record)}
 
 
 def _told(result: Result) -> str:
     record, recipe = result.record, result.recipe
-    kind = "vectors" if record.kind == "soft" else "K/V positions"
-    words = f"{record.task['name']!r}: {recipe.virtual_tokens} {kind}, {record.step} steps"
+    words = f"{record.task['name']!r}: {record.method.described(recipe.virtual_tokens)}, {record.step} steps"
     score = record.held_out.get("learned")
     if score is None:
         return f"{words}; not scored"

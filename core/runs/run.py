@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from core.errors import LabError
 from core.events import Event
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.scoring.score import Contender, Score, bare, majority, written
@@ -95,7 +96,7 @@ class Scorebook:
     def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
         numbers = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
-        made = (contender.template, contender.placement, contender.offsets, contender.kind in ("soft", "prefix"), numbers)
+        made = (contender.template, contender.placement, contender.offsets, contender.kind in METHODS, numbers)
         return id(lm.float32), made, hash(rows), len(rows), tuple(labels or ())
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:

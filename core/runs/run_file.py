@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import LabError, shown
+from core.methods import EARLIER_NAMES, METHODS
 from core.recipe import Recipe
 from core.runs.record import RunRecord
 from core.runs.saved_adapter import RUN, unpack
 
 LARGEST_RUN = 48 * 2**20
 MOST_READ = 60_000  # vectors in all readings: with more of them, only the first and the last step's are written
-KINDS = ("soft", "prefix", "none", "handcrafted", "majority")
+KINDS = (*METHODS, *EARLIER_NAMES, "none", "handcrafted", "majority")
 Check = Callable[[Any], bool]
 
 
@@ -143,7 +144,7 @@ FIELDS: dict[str, Check] = {
         "slug": _text, "name": _text, "labels": _or_none(_list(_text)), "held_out": _whole, "handcrafted": _list(_text),
     }),
     "base": _map(_text, _plain),
-    "kind": lambda kind: kind in ("soft", "prefix"),
+    "kind": lambda kind: kind in (*METHODS, *EARLIER_NAMES),
     "parameters": _whole,
     "losses": _list(_or_none(_number)),
     "readings": lambda value: _list(_reading)(value) and bool(value),
@@ -178,7 +179,7 @@ def _checked(value: Any) -> dict[str, Any]:
     for name, check in FIELDS.items():
         if name not in value or not check(value[name]):
             raise ValueError(name)
-    empty: dict[str, Any] = json.loads(RunRecord({}, {}, {}, "soft").to_json())
+    empty: dict[str, Any] = json.loads(RunRecord({}, {}, {}, "prompt").to_json())
     return empty | {name: value[name] for name in FIELDS}
 
 
@@ -189,14 +190,16 @@ def _check_shapes(record: RunRecord) -> None:
     named = {token for token in (*record.cloud_ids, *record.gaussian_ids)}
     for reading in record.readings:
         words: list[Any] = [reading.ids, reading.cosine, reading.by_l2, reading.distance]
-        wanted = {count} if record.kind == "soft" else {0}
+        wanted = {count} if record.method.in_embedding_space else {0}
         draws: list[Any] = [*reading.control_ids, *reading.control_cosine]
         if any(len(getattr(reading, name)) != count for name in per_vector) or {len(part) for part in words} != wanted:
             raise ValueError("readings")
         if reading.place.shape != (count, 3) or reading.control_place.shape != (count, 3) or any(len(draw) != count for draw in draws):
             raise ValueError("readings")
         pairs: list[Any] = [*zip(reading.ids, reading.cosine, strict=True), *zip(reading.control_ids, reading.control_cosine, strict=True)]
-        if any(len(ids) != len(cosines) or not ids for ids, cosines in pairs) or (record.kind == "soft" and not reading.control_ids):
+        if any(len(ids) != len(cosines) or not ids for ids, cosines in pairs) or (
+            record.method.in_embedding_space and not reading.control_ids
+        ):
             raise ValueError("readings")
         named |= {token for row in (*reading.ids, *reading.control_ids, reading.by_l2) for token in row}
     if not named <= record.texts.keys():

@@ -21,15 +21,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 import transformers
 from torch import Tensor
 
 from core.errors import LabError, as_path, shown
-from core.methods.prefix import KVPrefix, Prefix, SoftPrompt, in_peft_layout
+from core.methods import METHODS
+from core.methods.contract import Method
 from core.models import weights
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix, prefix_of
 from core.recipe import Recipe
 from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS, card
 from core.scoring.score import Contender
@@ -140,33 +143,28 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
 def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> dict[str, bytes]:
     """The files of an adapter folder: PEFT's two, recipe.json and the card. LabError, by name, for what PEFT's layout can't express."""
     check_savable(lm, record.get("placement", "before"))
-    if prefix.kind not in ("soft", "prefix"):
+    if not prefix.virtual_tokens:
         raise LabError("Only a learned prompt can be saved: train one first.")
-    tensor = in_peft_layout(torch.from_numpy(prefix.snapshot()))
-    if prefix.kind == "soft":
-        heads, width = lm.model.config.get_text_config().num_attention_heads, lm.d_model
-    else:
-        heads, width = lm.kv_heads, lm.kv_heads * lm.head_dim
-    config: dict[str, Any] = {
-        "peft_type": "PROMPT_TUNING" if prefix.kind == "soft" else "PREFIX_TUNING",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": lm.name,
-        "inference_mode": True,
-        "num_virtual_tokens": prefix.virtual_tokens,
-        "token_dim": width,
-        "num_attention_heads": heads,
-        "num_layers": lm.layers,
-        "num_transformer_submodules": 1,
-    }
-    if prefix.kind == "soft":
-        config |= {"prompt_tuning_init": "RANDOM", "prompt_tuning_init_text": None, "tokenizer_name_or_path": None}
-    else:
-        config |= {"encoder_hidden_size": lm.d_model, "prefix_projection": False}
+    config = {**peft_config(lm, prefix), "inference_mode": True}
+    rows = torch.from_numpy(np.ascontiguousarray(prefix.method.to_rows(prefix.snapshot())))
     return {
         CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
-        WEIGHTS: safetensors.torch.save({TENSOR: tensor.contiguous()}, metadata={"format": "pt"}),
+        WEIGHTS: safetensors.torch.save({TENSOR: rows}, metadata={"format": "pt"}),
         RECIPE: json.dumps(dict(record), indent=2, ensure_ascii=False).encode(),
         CARD: card(config, record).encode("utf-8", "replace"),
+    }
+
+
+def peft_config(lm: LanguageModel, prefix: Prefix) -> dict[str, Any]:
+    """PEFT's configuration for this prefix on this model, as adapter_config.json holds it."""
+    return {
+        "peft_type": prefix.method.peft_type,
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": lm.name,
+        "num_virtual_tokens": prefix.virtual_tokens,
+        "num_layers": lm.layers,
+        "num_transformer_submodules": 1,
+        **prefix.method.peft_config(lm.shape),
     }
 
 
@@ -258,7 +256,8 @@ def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
 
 def largest_files(lm: LanguageModel) -> dict[str, int]:
     """The files that a prompt for `lm` is read from, and their largest sizes in bytes: what is larger is never fetched, read, unpacked."""
-    most = 8 + LARGEST_HEADER + 4 * MOST_TOKENS * max(lm.d_model, lm.layers * 2 * lm.kv_heads * lm.head_dim)
+    widest = max(math.prod(method.shape(lm.shape, 1)) for method in METHODS.values())
+    most = 8 + LARGEST_HEADER + 4 * MOST_TOKENS * widest
     return {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: most}
 
 
@@ -318,16 +317,10 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
         raise LabError(f"{shown(name)} is not a learned prompt ({missing[0]} is missing): give a folder or zip saved here or by PEFT.")
     kind = check_config(files[CONFIG], name)
     tensor = _tensor(files[WEIGHTS], name)
-    count = tensor.shape[0]
-    if kind == "PROMPT_TUNING":
-        _fits(name, "vectors", tuple(tensor.shape), (count, lm.d_model), lm)
-        prefix: Prefix = SoftPrompt(tensor)
-    else:
-        _fits(name, "prefix", tuple(tensor.shape), (count, lm.layers * 2 * lm.kv_heads * lm.head_dim), lm)
-        values = tensor.view(count, lm.layers, 2, lm.kv_heads, lm.head_dim).permute(1, 2, 0, 3, 4)
-        prefix = KVPrefix(values)
     record = _json(files[RECIPE], RECIPE) if RECIPE in files else {}
-    _belongs(name, record, kind, count)
+    method = _method(name, record, kind, len(tensor))
+    _check_fit(name, tuple(tensor.shape), method, lm)
+    array = method.from_rows(tensor.numpy(), lm.shape)
     warnings = []
     known = record.get("base", {}).get("weights") if isinstance(record.get("base", {}), dict) else None
     if not record:
@@ -339,7 +332,7 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
         raise LabError(f"{shown(name)} has a template of {len(saved):,} characters: at most {LONGEST_TEMPLATE:,} can be used.")
     chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
     placement = "after" if record.get("placement") == "after" else "before"
-    return Learned(prefix.to(lm.device), chosen, placement, record, tuple(warnings))
+    return Learned(prefix_of(method, array).to(lm.device), chosen, placement, record, tuple(warnings))
 
 
 def check_config(data: bytes | None, name: str) -> str:
@@ -348,7 +341,7 @@ def check_config(data: bytes | None, name: str) -> str:
         raise LabError(f"{shown(name)} is not a learned prompt ({CONFIG} is missing): give a folder or zip saved here or by PEFT.")
     config = _json(data, CONFIG)
     kind = config.get("peft_type")
-    if kind not in ("PROMPT_TUNING", "PREFIX_TUNING"):
+    if kind not in [method.peft_type for method in METHODS.values()]:
         what, why = OTHERS.get(str(kind), (shown(kind), ""))
         why = f" ({why})" if why else ""
         raise LabError(f"{shown(name)} is a {what} adapter{why}: only prompt tuning and prefix tuning can be loaded here.")
@@ -378,12 +371,15 @@ def _shallow(value: Any, levels: int) -> bool:
     return levels > 0 and all(_shallow(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
 
 
-def _belongs(name: str, record: Mapping[str, Any], kind: str, count: int) -> None:
-    """LabError where recipe.json tells of another prompt than the one in the weights, or of no recipe at all."""
-    if "recipe" in record:
-        recipe = Recipe.from_dict(record["recipe"])
-        if (recipe.method == "prompt") != (kind == "PROMPT_TUNING") or recipe.virtual_tokens != count:
-            raise LabError(f"{shown(name)} has a recipe.json of another prompt (its method or its virtual tokens differ): leave it out.")
+def _method(name: str, record: Mapping[str, Any], peft_type: str, count: int) -> Method:
+    """The method that recipe.json says, or the first one of this PEFT type. LabError where it tells of another prompt than the weights."""
+    if "recipe" not in record:
+        return next(method for method in METHODS.values() if method.peft_type == peft_type)
+    recipe = Recipe.from_dict(record["recipe"])
+    method = METHODS[recipe.method]
+    if method.peft_type != peft_type or recipe.virtual_tokens != count:
+        raise LabError(f"{shown(name)} has a recipe.json of another prompt (its method or its virtual tokens differ): leave it out.")
+    return method
 
 
 def _tensor(data: bytes, name: str) -> Tensor:
@@ -426,10 +422,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _fits(name: str, what: str, shape: tuple[int, ...], wanted: tuple[int, ...], lm: LanguageModel) -> None:
-    if shape != wanted:
+def _check_fit(name: str, shape: tuple[int, ...], method: Method, lm: LanguageModel) -> None:
+    """LabError unless rows of this shape are a prompt for `lm`."""
+    wanted = [shape[0], math.prod(method.shape(lm.shape, 1))]
+    if list(shape) != wanted:
         raise LabError(
-            f"{shown(name)} fits another model: its {what} has the shape {list(shape)}, {shown(lm.name)} needs [{wanted[0]}, {wanted[1]}]."
+            f"{shown(name)} fits another model: its {method.label} has the shape {list(shape)}, {shown(lm.name)} needs {wanted}."
         )
     if not 1 <= shape[0] <= MOST_TOKENS:
         raise LabError(f"{shown(name)} has {shape[0]} virtual tokens: at most {MOST_TOKENS} can be loaded.")

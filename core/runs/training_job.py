@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.events import Event
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary, reader_of
@@ -40,7 +41,7 @@ def training_job(
         check(training)
     state = training.start()
     start = training.show(state).snapshot()
-    reader = reader_of(lm, vocabulary, start)
+    reader = reader_of(lm, vocabulary, training.prefix.method, start)
     begin_record(lm, record, training.prefix, reader, vocabulary, start)
     yield Ready()
     for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
@@ -56,7 +57,7 @@ def training_job(
             replace_last_reading(lm, record, reader, record.vectors[-1])
             best = best_handcrafted(record.scores)
             if best:
-                learned = next(score for score in record.held_out.values() if score.kind in ("soft", "prefix"))
+                learned = next(score for score in record.held_out.values() if score.kind in METHODS)
                 record.difference = asdict(compare(learned, record.held_out[best["name"]]))
             record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
         yield event

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from core.errors import LabError, shown
 from core.inspection.control import array_moved_at_random
 from core.inspection.snap import snap
-from core.methods.prefix import NoPrefix, Prefix, SoftPrompt, from_snapshot
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix, no_prefix, prefix_of
 from core.scoring.rows import join
 from core.scoring.score import Contender, candidate_scores, prepare
 from core.tasks.task import Example, Task
@@ -39,7 +40,7 @@ def few_shot(task: Task, k: int, seed: int = 0, order: int = 0) -> Contender:
         f"{name}, order {order + 1}",
         "handcrafted",
         gap.join([*blocks, around]),
-        NoPrefix(),
+        no_prefix(),
         examples=k,
         group=name,
     )
@@ -96,29 +97,27 @@ def calibrated(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -
 
 def snapped(lm: LanguageModel, learned: Contender) -> tuple[Contender, str]:
     """A soft prompt with the nearest token's embedding in place of each vector, and what those tokens read."""
-    assert isinstance(learned.prefix, SoftPrompt)
-    ids, words = snap(learned.prefix.vectors.detach().to(lm.device), lm.vocabulary)
+    ids, words = snap(learned.prefix.array().detach().to(lm.device), lm.vocabulary)
     text = lm.tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False)
-    return _untrained(learned, f"snapped: {learned.name}", SoftPrompt(words).to(lm.device)), text
+    return _untrained(learned, f"snapped: {learned.name}", prefix_of(METHODS["prompt"], words).to(lm.device)), text
 
 
 def started(lm: LanguageModel, learned: Contender, start: np.ndarray) -> Contender:
     """The start of a run, untrained."""
-    return _untrained(learned, f"the start of {learned.name}", from_snapshot(start).to(lm.device))
+    return _untrained(learned, f"the start of {learned.name}", prefix_of(learned.prefix.method, start).to(lm.device))
 
 
 def moved(lm: LanguageModel, learned: Contender, start: np.ndarray, draw: int = 0) -> Contender:
     """The control of first choice: the start of a run, moved by the learned lengths in random directions."""
     values = array_moved_at_random(start, learned.prefix.snapshot(), draw)
     name = f"control {draw + 1}: {learned.name} moved at random"
-    return _untrained(learned, name, from_snapshot(values).to(lm.device))
+    return _untrained(learned, name, prefix_of(learned.prefix.method, values).to(lm.device))
 
 
 def drawn_at_random(lm: LanguageModel, learned: Contender, seed: int = 0) -> Contender:
     """Vectors drawn from a Gaussian with the vocabulary's own mean and covariance, as many as `learned` has."""
-    assert isinstance(learned.prefix, SoftPrompt)
     values = like_vocabulary(lm.vocabulary.cpu().numpy(), learned.prefix.virtual_tokens, seed)
-    return _untrained(learned, f"control: random vectors for {learned.name}", SoftPrompt(torch.from_numpy(values)).to(lm.device))
+    return _untrained(learned, f"control: random vectors for {learned.name}", prefix_of(METHODS["prompt"], values).to(lm.device))
 
 
 def like_vocabulary(vocabulary: Float[np.ndarray, "vocab d_model"], count: int, seed: int = 0) -> Float[np.ndarray, "count d_model"]:

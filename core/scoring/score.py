@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from core.errors import LabError
-from core.methods.prefix import NoPrefix, Prefix
 from core.models.language_model import LanguageModel, expand, pick
+from core.prefix import Prefix, no_prefix
 from core.scoring.measures import bootstrap_difference, mcnemar, wilson
 from core.scoring.rows import Row, check_window, collate, encode, share_start
 from core.tasks.task import Example, Handcrafted, Task, template_of
@@ -106,14 +106,14 @@ class Score:
 
 def bare(task: Task, template: str = "") -> Contender:
     """No prompt: the bare template and nothing before it."""
-    return Contender("no prompt", "none", template_of(task, template), NoPrefix())
+    return Contender("no prompt", "none", template_of(task, template), no_prefix())
 
 
 def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> Contender:
     """A handcrafted prompt. Rows of `examples` that it shows as worked examples don't count for it."""
     text = " ".join(template.split()).casefold()
     inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
-    return Contender(name, "handcrafted", template, NoPrefix(), excluded=frozenset(example.key for example in inside))
+    return Contender(name, "handcrafted", template, no_prefix(), excluded=frozenset(example.key for example in inside))
 
 
 def written(task: Task, prompt: Handcrafted) -> Contender:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from core.errors import LabError, shown
-from core.recipe import Recipe, check, check_template
+from core.recipe import SETTINGS, Recipe, check_template
 from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
 from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
 from core.tasks.task import Example, Handcrafted, Task, stem_of
@@ -17,7 +17,6 @@ TAKEN = ("learned", "no prompt", "always ", "mine ", "run ", "loaded ", "control
 MOST_NOTES = 100
 LONGEST_NAME = 200
 LONGEST_TEXT = 4000  # of a template, a handcrafted prompt, a description
-OWN_SETTINGS = {"task", "model", "dtype"}  # of a recipe: the person who runs it chooses these
 FIELDS = {
     *("slug", "name", "kind", "template", "labels", "teaches", "recipe", "handcrafted", "train", "validation", "held_out", "notes"),
 }
@@ -208,9 +207,9 @@ def _recipe(value: Any, file: str) -> dict[str, Any]:
         raise LabError(f"recipe in {file} is no table of settings: write settings and values, or leave it out.")
     try:
         for name, setting in value.items():
-            if name in OWN_SETTINGS or name not in Recipe.__dataclass_fields__:
+            if name not in SETTINGS or SETTINGS[name].place in ("task", "server"):
                 raise LabError(f"it can't hold {shown(name)}.")
-            check(name, setting)
+            SETTINGS[name].check(setting)
         Recipe.from_dict(value)
     except LabError as error:
         raise LabError(f"The recipe in {file} can't be used: {error}") from error

@@ -2,12 +2,14 @@
 
 import contextlib
 import ctypes
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from core.errors import LabError
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.training.training import Training
@@ -71,7 +73,8 @@ def estimate(
             answers += rows * labels * (answer_tokens - 1)
 
     before = recipe.virtual_tokens + shared_tokens
-    once = before if recipe.method == "prompt" else shared_tokens  # positions that run through the model, batch 1
+    method = METHODS[recipe.method]
+    once = method.positions_run(recipe.virtual_tokens) + shared_tokens  # positions that run through the model, batch 1
     tokens = once + sum(many * length for many, length, _ in passes)
     # Norms work in float32 whatever the model's dtype.
     activations = tokens * lm.layers * (4 * lm.d_model * FLOAT + (4 * inner + 3 * width) * item)
@@ -81,11 +84,8 @@ def estimate(
         seen = sum(many * length * (before + past + length) for many, length, past in passes)
         cached += seen * lm.layers * heads * (FLOAT if item == FLOAT else FLOAT + item)  # the softmax is float32, then cast
 
-    numbers = recipe.virtual_tokens * (lm.d_model if recipe.method == "prompt" else lm.layers * 2 * kv_width)
-    trained = numbers
-    if recipe.mlp:
-        out = lm.layers * 2 * kv_width
-        trained = recipe.virtual_tokens * lm.d_model + recipe.mlp * (lm.d_model + 1) + out * (recipe.mlp + 1)
+    stored = math.prod(method.shape(lm.shape, recipe.virtual_tokens))
+    trained = method.parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp)
     vocabulary = lm.model.get_input_embeddings().num_embeddings
     return Estimate(
         {
@@ -93,7 +93,7 @@ def estimate(
             "activations": activations,
             "keys and values": cached,
             "logits": answers * vocabulary * LOGITS * FLOAT,
-            "snapshots": min(MOST_SNAPSHOT_BYTES, recipe.steps * numbers * FLOAT),
+            "snapshots": min(MOST_SNAPSHOT_BYTES, recipe.steps * stored * FLOAT),
         }
     )
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from core.methods.prefix import NoPrefix, from_snapshot
+from core.methods import ALL
 from core.models.language_model import LanguageModel
+from core.prefix import prefix_of
 from core.recipe import Recipe
 from core.scoring.rows import Row
 from core.scoring.score import BATCH, Contender, Score, score
@@ -56,9 +57,10 @@ class TrainingSlice:
 
 @dataclass(frozen=True, eq=False)
 class ScoringSlice:
-    """A contender's score on `examples`. made: the contender's fields without its prefix, whose numbers are `values`."""
+    """A contender's score on `examples`. made: the contender's fields without its prefix, of which `values` is the array."""
 
     made: dict[str, Any]
+    method: str
     values: np.ndarray
     examples: tuple[Example, ...]
     labels: tuple[str, ...] | None
@@ -66,7 +68,7 @@ class ScoringSlice:
 
     def do(self, lm: LanguageModel) -> Score:
         """The whole score. LabError where a row can't be used."""
-        prefix = from_snapshot(self.values).to(lm.device) if self.values.size else NoPrefix()
+        prefix = prefix_of(ALL[self.method], self.values).to(lm.device)
         return score(lm, Contender(prefix=prefix, **self.made), self.examples, self.labels)
 
 
@@ -94,9 +96,11 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     seconds = _pass_seconds(lm, characters * len(labels or "-") // 2) + LAUNCHES * len(examples) / BATCH
     made = {field.name: getattr(contender, field.name) for field in fields(Contender) if field.name != "prefix"}
     labels = tuple(labels) if labels else None
-    found: Score = lm.elsewhere(ScoringSlice(made, contender.prefix.snapshot(), tuple(examples), labels, _asked(seconds)))
+    prefix = contender.prefix
+    work = ScoringSlice(made, prefix.kind, prefix.snapshot(), tuple(examples), labels, _asked(seconds))
+    found: Score = lm.elsewhere(work)
     # What crosses is what an MLP makes, not the MLP.
-    yield replace(found, parameters=contender.prefix.parameter_count())
+    yield replace(found, parameters=prefix.parameter_count())
 
 
 def _training(lm: LanguageModel, task: Task, recipe: Recipe) -> Training:

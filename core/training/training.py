@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,15 +17,17 @@ from torch import Tensor
 
 from core.errors import LabError
 from core.events import Event, Step
-from core.methods.prefix import Prefix, SoftPrompt, create
 from core.models.language_model import LanguageModel
+from core.prefix import Prefix
 from core.recipe import Recipe
 from core.scoring.rows import Row, check_window, encode
 from core.scoring.score import Contender, Prepared, answer_loss, label_loss, prepare
 from core.tasks.task import Task, template_of
+from core.training.start import create
 
 MOST_TOKENS = 8192  # in one step: gradients keep about 1.5 MB a token on the default model
 WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
+MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's, by the optimiser's own names
 LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by the draw of a batch alone
 
 
@@ -111,8 +113,7 @@ class Training:
 
     def start(self) -> State:
         """The state before the first step."""
-        parameters = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
-        return State(0, parameters, parameters)
+        return State(0, self._parameters(), self._parameters())
 
     def show(self, state: State, best: bool = False) -> Prefix:
         """Put a state's parameters (the last good ones, where the run diverged) into the prefix and return it."""
@@ -140,45 +141,48 @@ class Training:
         optimiser = torch.optim.AdamW(named.values(), lr=rate_at(self.recipe, state.step), weight_decay=self.recipe.weight_decay)
         for name, parameter in named.items():
             if f"{name}.exp_avg" in state.tensors:
-                moments = {key: state.tensors[f"{name}.{key}"].to(parameter.device).clone() for key in ("exp_avg", "exp_avg_sq")}
+                moments = {key: state.tensors[f"{name}.{key}"].to(parameter.device).clone() for key in MOMENTS}
                 optimiser.state[parameter] = {"step": torch.tensor(float(state.step)), **moments}
         return optimiser
 
     def _step(self, optimiser: torch.optim.AdamW, state: State) -> tuple[StepEvent, State]:
-        recipe = self.recipe
-        before = {name: value.detach().cpu().clone() for name, value in self.prefix.named_parameters()}
-        rows = [self.prepared.rows[i] for i in batch_indices(recipe.rows_seed, state.step, recipe.batch_size, len(self.prepared.rows))]
-        loss = self.loss(rows)
+        recipe, rows = self.recipe, self.prepared.rows
+        batch = [rows[i] for i in batch_indices(recipe.rows_seed, state.step, recipe.batch_size, len(rows))]
+        before = self._parameters()
+
+        loss = self.loss(batch)
         optimiser.zero_grad()
         (loss if self.pulled_to is None else loss + recipe.pull * self._distance()).backward()
-        limit = recipe.clip or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), limit).item()
-        rate = rate_at(recipe, state.step)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        value = loss.item()
-        finite = math.isfinite(value) and math.isfinite(norm)
+        norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
+        rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
+        finite = math.isfinite(loss.item()) and math.isfinite(norm)
         if finite:
             optimiser.step()
-        start = value if state.step == 0 else state.start_loss
-        worse = state.worse + 1 if value > 2 * max(start, LOSS_FLOOR) else 0
+
+        after = self._after(state, loss.item(), finite, before, optimiser)
+        if after.stopped:
+            self.show(after, best=True)
+        return StepEvent(after.step, loss.item(), norm, rate, self.prefix.snapshot(), after.stopped), after
+
+    def _parameters(self) -> dict[str, Tensor]:
+        """A copy of the trained parameters on the CPU."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in self.prefix.named_parameters()}
+
+    def _after(self, state: State, loss: float, finite: bool, before: dict[str, Tensor], optimiser: torch.optim.AdamW) -> State:
+        """The state after a step. before: the parameters that gave `loss`, good as long as it is; finite: loss and gradient are."""
+        step, start = state.step + 1, loss if state.step == 0 else state.start_loss
+        worse = state.worse + 1 if loss > 2 * max(start, LOSS_FLOOR) else 0
         stopped = ""
         if not finite:
-            stopped = f"the loss was no longer a number at step {state.step + 1}; the last good vectors were kept"
+            stopped = f"the loss was no longer a number at step {step}; the last good vectors were kept"
         elif worse >= WORSE_STEPS:
-            stopped = (
-                f"the loss was above twice its start for {WORSE_STEPS} steps, up to step {state.step + 1}; the last good vectors were kept"
-            )
-        tensors = {name: parameter.detach().cpu().clone() for name, parameter in self.prefix.named_parameters()}
+            stopped = f"the loss was above twice its start for {WORSE_STEPS} steps, up to step {step}; the last good vectors were kept"
+        tensors = self._parameters()
         for name, parameter in self.prefix.named_parameters():
-            moments: dict[str, Any] = optimiser.state.get(parameter, {})
-            tensors |= {f"{name}.{key}": moments[key].detach().cpu().clone() for key in ("exp_avg", "exp_avg_sq") if key in moments}
-        # `before` gave this step's loss: it is good as long as that loss was.
+            moments = optimiser.state.get(parameter, {})
+            tensors |= {f"{name}.{key}": moments[key].detach().cpu().clone() for key in MOMENTS if key in moments}
         good = before if finite and not worse else state.good
-        after = replace(state, step=state.step + 1, tensors=tensors, good=good, start_loss=start, worse=worse, stopped=stopped)
-        if stopped:
-            self.show(after, best=True)
-        return StepEvent(after.step, value, norm, rate, self.prefix.snapshot(), stopped), after
+        return replace(state, step=step, tensors=tensors, good=good, start_loss=start, worse=worse, stopped=stopped)
 
     def loss(self, rows: Sequence[Row]) -> Tensor:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
@@ -186,8 +190,8 @@ class Training:
         return (label_loss if self.recipe.loss == "labels" else answer_loss)(self.lm, cache, rows)
 
     def _distance(self) -> Tensor:
-        assert isinstance(self.prefix, SoftPrompt) and self.pulled_to is not None  # Recipe pulls nothing else
-        return mean_squared_distance(self.prefix.vectors, self.pulled_to)
+        assert self.pulled_to is not None
+        return mean_squared_distance(self.prefix.array(), self.pulled_to)
 
 
 def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
@@ -221,7 +225,6 @@ def batch_indices(seed: int, step: int, size: int, rows: int) -> list[int]:
 def rate_at(recipe: Recipe, step: int) -> float:
     """The learning rate of step number `step` (from 0): a linear warm-up, then constant, linear or cosine to zero."""
     rate = recipe.learning_rate
-    assert rate is not None  # Recipe fills it in
     if step < recipe.warmup:
         return rate * (step + 1) / recipe.warmup
     share = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)

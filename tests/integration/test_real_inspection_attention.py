@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from tiny_models import kv_prefix
 
-from core.methods.prefix import KVPrefix, create, keys_values_of
 from core.models.language_model import expand
 from core.probes.attention import attention_of, petrov
 from core.probes.layers import hidden
 from core.recipe import Recipe
 from core.scoring.score import Contender, handcrafted
 from core.tasks.load import load_task
+from core.training.start import create
 
 pytestmark = pytest.mark.real
 
@@ -30,7 +31,7 @@ def test_a_prefix_takes_attention_from_all_alike_in_the_first_layer_only(real, t
 def test_words_get_the_attention_of_their_own_keys_and_values(real, task):
     text = "The past tense of the verb"
     words = handcrafted("words", text + " {input} is")
-    learned = Contender("their K/V", "prefix", " {input} is", KVPrefix(keys_values_of(real, real.tokenise(text))))
+    learned = Contender("their K/V", "prefix", " {input} is", kv_prefix(real.keys_values(real.tokenise(text))))
     rows = task.held_out[:6]
     (*_, one), (*_, other) = (attention_of(real, contender, rows, None, most=2) for contender in (words, learned))
     assert "".join(one.tokens) == text and len(other.tokens) == len(one.tokens) and one.n == other.n == 2
@@ -41,7 +42,7 @@ def test_words_get_the_attention_of_their_own_keys_and_values(real, task):
 
 def test_hidden_from_every_layer_a_prefix_is_as_if_it_were_not_there(real):
     ids = torch.tensor([real.tokenise("The past tense of go is went, and of run it is")])
-    prefix = KVPrefix(keys_values_of(real, real.tokenise("good and bad")))
+    prefix = kv_prefix(real.keys_values(real.tokenise("good and bad")))
     last = torch.tensor([ids.shape[1] - 1])
     with torch.inference_mode():
         alone = real.model(input_ids=ids).logits[0, -1:]  # its positions are relative, so there is no need to move them

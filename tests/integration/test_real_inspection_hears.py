@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from tiny_models import kv_prefix, soft_prompt
 
-from core.methods.prefix import KVPrefix, SoftPrompt, keys_values_of
 from core.probes.hears import hear, said_alone
 from core.scoring.score import Contender
 
@@ -14,7 +14,7 @@ TEXT = "The capital of France is"
 
 @pytest.fixture(scope="module")
 def prompt(real):
-    return Contender("France", "soft", "{input}", SoftPrompt(real.embed(torch.tensor(real.tokenise(TEXT)))))
+    return Contender("France", "prompt", "{input}", soft_prompt(real.embed(torch.tensor(real.tokenise(TEXT)))))
 
 
 def test_after_the_capital_of_france_is_the_model_says_paris(real, prompt):
@@ -33,7 +33,7 @@ def test_it_goes_on_with_paris(real, prompt):
 
 def test_a_texts_keys_and_values_are_heard_as_the_text_and_a_line_break(real):
     ids = real.tokenise(TEXT)
-    *_, found = hear(real, Contender("France", "prefix", "{input}", KVPrefix(keys_values_of(real, ids))))
+    *_, found = hear(real, Contender("France", "prefix", "{input}", kv_prefix(real.keys_values(ids))))
     own = torch.softmax(real.model(input_ids=torch.tensor([[*ids, *real.tokenise("\n")]])).logits[0, -1], dim=0).topk(5)
     assert found.names == ("⏎ after the prefix",)
     assert found.ids[-1, -1].tolist() == own.indices.tolist()

@@ -7,7 +7,6 @@ from plain import peft_loss, plain_loss, relative_error
 from transformers import PreTrainedModel
 
 from core.bench import peft_model
-from core.methods.prefix import create
 from core.models import weights
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
@@ -18,10 +17,11 @@ from core.scoring.measures import in_words, pairs
 from core.scoring.rows import encode
 from core.scoring.score import Contender, answer_loss, handcrafted, majority, prepare, score
 from core.tasks.load import load_task
+from core.training.start import create
 from core.training.training import Training
 
 pytestmark = pytest.mark.real
-METHODS = {"soft": Recipe(task="past-tense", virtual_tokens=10), "prefix": Recipe(task="past-tense", method="prefix", virtual_tokens=10)}
+METHODS = {"prompt": Recipe(task="past-tense", virtual_tokens=10), "prefix": Recipe(task="past-tense", method="prefix", virtual_tokens=10)}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_loss_is_pefts_own_before_and_after_saving(real, task, prefix, base, tmp
     folder = storage.save(tmp_path / "x", storage.to_files(real, prefix, storage.record_of(real, task, recipe, "{input}")))
     with torch.no_grad():
         assert peft_loss(real, PeftModel.from_pretrained(base, folder).eval(), rows).item() == pytest.approx(loss, abs=1e-5)
-    if prefix.kind == "soft":  # what the benchmark times
+    if prefix.kind == "prompt":  # what the benchmark times
         with torch.no_grad():
             assert peft_loss(real, peft_model(real, prefix).eval(), rows).item() == pytest.approx(loss, abs=1e-5)
     assert four_row_loss(real, task, storage.load(folder, real).prefix).item() == loss

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.methods.prefix import from_snapshot
+from core.prefix import prefix_of
 from core.runs.recordings import recorded, recordings
 from core.scoring.score import Contender, score
 from core.tasks.load import load_task
@@ -25,7 +25,7 @@ def test_the_first_recordings_numbers_are_found_again(real):
     assert losses[0] == pytest.approx(record.losses[0], rel=1e-4)  # before anything has moved
     # Adam's first steps follow the gradient's signs: what another number of threads rounds differently moves a vector at full rate.
     assert losses == pytest.approx(record.losses[:STEPS], rel=0.05)
-    learned = Contender("learned", "soft", task.template, from_snapshot(record.vectors[-1]))
+    learned = Contender("learned", "prompt", task.template, prefix_of(record.method, record.vectors[-1]))
     again, told = score(real, learned, task.held_out), record.scores[0]
     assert told["name"] == "learned" and again.n == told["n"]
     assert again.accuracy == pytest.approx(told["accuracy"], abs=1.5 / again.n)  # a row on the edge may fall over

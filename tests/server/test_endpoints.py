@@ -55,7 +55,7 @@ def test_train_tells_how_far_it_is(client):
     assert steps == sorted(steps)
     assert len({said["status"] for said in job.outputs()}) > 1
     assert (last["step"], last["status"]) == (12, "done")
-    assert {"soft", "none", "majority"} <= {score["kind"] for score in last["scores"]}
+    assert {"prompt", "none", "majority"} <= {score["kind"] for score in last["scores"]}
 
 
 def test_train_on_rows_of_ones_own(client):
@@ -75,7 +75,7 @@ def test_evaluate(client, trained):
     said = client.predict(run=trained["run"], prompts=["{input}\nTopic:"], api_name="/evaluate")
     assert said["done"]
     by_kind = {score["kind"]: score for score in said["scores"]}
-    assert by_kind["soft"]["accuracy"] == next(score["accuracy"] for score in trained["scores"] if score["kind"] == "soft")
+    assert by_kind["prompt"]["accuracy"] == next(score["accuracy"] for score in trained["scores"] if score["kind"] == "prompt")
     assert "mine 1" in {score["name"] for score in said["scores"]}
     assert client.predict(task="dates", api_name="/evaluate")["rows"] > 50
 
@@ -95,7 +95,7 @@ def test_pca(client, trained):
 
 def test_generate(client, trained):
     said = client.predict(run=trained["run"], text="the lazy dog", tokens=3, api_name="/generate")
-    assert [answer["kind"] for answer in said["answers"]] == ["soft", "none", "handcrafted"]
+    assert [answer["kind"] for answer in said["answers"]] == ["prompt", "none", "handcrafted"]
     assert all(abs(sum(answer["labels"].values()) - 1) < 1e-6 for answer in said["answers"])
 
 

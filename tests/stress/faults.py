@@ -75,7 +75,7 @@ def full_disk(folder: Path) -> Answer:
 
     lm = tiny_models.make()
     with small_disk(folder) as real:
-        storage.save(folder / "kept", _files(lm, "soft"))
+        storage.save(folder / "kept", _files(lm, "prompt"))
         with open(folder / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
             while real:
                 ballast.write(b"\0" * 4096)
@@ -94,7 +94,7 @@ def full_disk(folder: Path) -> Answer:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
             signal.signal(signal.SIGXFSZ, before)
         left = sorted(path.name for path in folder.iterdir() if path.name != "ballast")
-        held = left == ["kept"] and storage.load(folder / "kept", lm).prefix.kind == "soft" and "can't be saved" in said
+        held = left == ["kept"] and storage.load(folder / "kept", lm).prefix.kind == "prompt" and "can't be saved" in said
         (folder / "ballast").unlink()
         storage.save(folder / "kept", _files(lm, "prefix"))
         held = held and storage.load(folder / "kept", lm).prefix.kind == "prefix"
@@ -107,7 +107,7 @@ def _files(lm: Any, kind: str) -> dict[str, bytes]:
     from core.recipe import Recipe
     from core.runs.saved_adapter import record_of, to_files
 
-    recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=50)
+    recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=50)
     return to_files(lm, tiny_models.random_prefix(lm, kind, 50), record_of(lm, tiny_models.answer_task(), recipe, "{input}"))
 
 
@@ -170,7 +170,7 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
     from core.runs import saved_adapter as storage
 
     lm, draw = tiny_models.make(), random.Random(0)
-    versions = {kind: _files(lm, kind) for kind in ("soft", "prefix")}
+    versions = {kind: _files(lm, kind) for kind in ("prompt", "prefix")}
     target, torn, seen = folder / "prompt", 0, []
     for _ in range(times):
         saver = os.fork()
@@ -189,8 +189,8 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
             seen += [kind for kind, files in versions.items() if found == files]
             torn += found not in versions.values()
     midway = len(list(folder.glob(".saving-*")))
-    storage.save(target, versions["soft"])
-    well = storage.load(target, lm).prefix.kind == "soft"
+    storage.save(target, versions["prompt"])
+    well = storage.load(target, lm).prefix.kind == "prompt"
     return {
         "kills": times, "amid a saving": midway, "whole": len(seen), "torn": torn,
         "held": torn == 0 and well and set(seen) == set(versions) and midway > 0,

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 CUDA = torch.device("cuda")
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_loss_and_gradient_are_the_plain_ways(arch, kind):
     lm = make(arch).to(CUDA, torch.float32)
@@ -46,7 +46,7 @@ def test_a_run_starts_as_on_the_cpu_and_its_state_moves_between_devices(method, 
 
 def test_scores_are_those_of_the_cpu():
     lm = make("llama")
-    contender = Contender("x", "none", "{input}", random_prefix(lm, "soft", 5))
+    contender = Contender("x", "none", "{input}", random_prefix(lm, "prompt", 5))
     expected = [result.loss for result in score(lm, contender, EXAMPLES).results]
     there = make("llama").to(CUDA, torch.bfloat16)
     found = score(there, Contender("x", "none", "{input}", contender.prefix.to(CUDA)), EXAMPLES)

@@ -2,51 +2,48 @@
 
 import json
 import math
-from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import LabError
-from core.recipe import Recipe, check, check_template
+from core.recipe import SETTINGS, Recipe, check_template
 
 NONSENSE = [math.nan, math.inf, -math.inf, True, False, "5", "", [], {}, 1j, -1, 10**10, 10**400]
-NUMBERS = [spec for spec in fields(Recipe) if "high" in spec.metadata]
-TEXTS = [spec for spec in fields(Recipe) if type(spec.default) is str]
-CHOICES = [spec for spec in TEXTS if "choices" in spec.metadata]
+NUMBERS = [setting for setting in SETTINGS.values() if setting.kind is not str]
+TEXTS = [setting for setting in SETTINGS.values() if setting.kind is str]
+CHOICES = [setting for setting in TEXTS if setting.choices]
 
 
-def ids(specs):
-    return [spec.name for spec in specs]
+def ids(settings):
+    return [setting.name for setting in settings]
 
 
-@pytest.mark.parametrize("spec", NUMBERS, ids=ids(NUMBERS))
+@pytest.mark.parametrize("setting", NUMBERS, ids=ids(NUMBERS))
 @pytest.mark.parametrize("value", NONSENSE, ids=lambda value: repr(value)[:12])
-def test_a_number_that_makes_no_sense_is_refused_by_name(spec, value):
-    if spec.name == "order_seed" and value == -1:
+def test_a_number_that_makes_no_sense_is_refused_by_name(setting, value):
+    if setting.name == "order_seed" and value == -1:
         return  # it stands for the seed
-    with pytest.raises(LabError, match=f"^{spec.metadata['label']} is .*: choose a") as caught:
-        check(spec.name, value)
+    with pytest.raises(LabError, match=f"^{setting.label} is .*: choose a") as caught:
+        setting.check(value)
     assert len(str(caught.value)) < 200
     with pytest.raises(LabError):
-        Recipe.from_dict({spec.name: value})
+        Recipe.from_dict({setting.name: value})
 
 
-@pytest.mark.parametrize("spec", NUMBERS, ids=ids(NUMBERS))
-def test_bounds_are_where_they_say(spec):
-    bounds = spec.metadata
-    whole = type(spec.default) is int
-    check(spec.name, bounds["high"])
-    if "above" in bounds:
-        check(spec.name, bounds["above"] + 1e-9)
-        outside = bounds["above"]
+@pytest.mark.parametrize("setting", NUMBERS, ids=ids(NUMBERS))
+def test_bounds_are_where_they_say(setting):
+    setting.check(setting.high)
+    if setting.above is not None:
+        setting.check(setting.above + 1e-9)
+        outside = setting.above
     else:
-        check(spec.name, bounds["low"])
-        outside = bounds["low"] - (1 if whole else 1e-9)
-    for value in (outside, bounds["high"] + 1):
+        setting.check(setting.low)
+        outside = setting.low - (1 if setting.kind is int else 1e-9)
+    for value in (outside, setting.high + 1):
         with pytest.raises(LabError, match="choose a"):
-            check(spec.name, value)
+            setting.check(value)
 
 
 SLIPS = [("steps", 0), ("virtual_tokens", 10_000), ("virtual_tokens", 10.0), ("learning_rate", 0), ("seed", -1), ("order_seed", -2)]
@@ -62,34 +59,34 @@ def test_a_whole_number_is_fine_where_any_number_is():
     assert Recipe(learning_rate=1).learning_rate == 1
 
 
-@pytest.mark.parametrize("spec", TEXTS, ids=ids(TEXTS))
+@pytest.mark.parametrize("setting", TEXTS, ids=ids(TEXTS))
 @pytest.mark.parametrize("value", [5, True, [], {}, b"x"], ids=repr)
-def test_a_text_must_be_a_text(spec, value):
+def test_a_text_must_be_a_text(setting, value):
     with pytest.raises(LabError, match="give a text"):
-        Recipe.from_dict({spec.name: value})
+        Recipe.from_dict({setting.name: value})
 
 
-@pytest.mark.parametrize("spec", CHOICES, ids=ids(CHOICES))
-def test_a_choice_must_be_one_of_those_listed(spec):
-    for value in ("nothing like it", "", spec.default.upper(), "x" * 1000 + "<script>"):
+@pytest.mark.parametrize("setting", CHOICES, ids=ids(CHOICES))
+def test_a_choice_must_be_one_of_those_listed(setting):
+    for value in ("nothing like it", "", setting.default.upper(), "x" * 1000 + "<script>"):
         with pytest.raises(LabError, match="choose one of") as caught:
-            check(spec.name, value)
+            setting.check(value)
         assert len(str(caught.value)) < 200
-    for value in spec.metadata["choices"]:
-        check(spec.name, value)
+    for value in setting.choices:
+        setting.check(value)
 
 
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"init": "text"}, "needs a text"),
-        ({"init": "text", "init_text": " \n"}, "needs a text"),
-        ({"mlp": 8}, "belongs to K/V prefixes"),
+        ({"init": "text"}, "start text is empty"),
+        ({"init": "text", "init_text": " \n"}, "start text is empty"),
+        ({"mlp": 8}, "a soft prompt has no such setting"),
         ({"method": "prefix", "init": "labels"}, "can't start from label words"),
         ({"method": "prefix", "placement": "after"}, "comes before every token"),
         ({"pull": 0.1}, "A pull needs a text"),
         ({"pull": 0.1, "pull_text": " \n"}, "A pull needs a text"),
-        ({"pull": 0.1, "pull_text": "the sea", "method": "prefix"}, "Only a soft prompt's vectors"),
+        ({"pull": 0.1, "pull_text": "the sea", "method": "prefix"}, "pull is 0.1, and a K/V prefix has no such setting"),
         ({"template": "no place"}, "{input} 0 times"),
         ({"template": "{input} and {input}"}, "{input} 2 times"),
     ],
@@ -160,20 +157,20 @@ def test_something_else_than_settings_is_refused(data):
 
 def test_a_field_left_at_none_gets_its_methods_default():
     assert Recipe().learning_rate == 0.03 and Recipe(method="prefix").learning_rate == 0.01
-    assert Recipe.from_dict({spec.name: None for spec in fields(Recipe)}) == Recipe()
+    assert Recipe.from_dict(dict.fromkeys(SETTINGS)) == Recipe()
 
 
 def test_every_field_tells_what_it_is():
-    for spec in fields(Recipe):
-        assert spec.metadata["help"] and spec.metadata["label"]
-        if not isinstance(spec.default, str):
-            assert "high" in spec.metadata and ("low" in spec.metadata) != ("above" in spec.metadata)
+    for setting in SETTINGS.values():
+        assert setting.help and setting.label
+        if setting.kind is not str:
+            assert setting.high is not None and (setting.low is None) != (setting.above is None)
 
 
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), st.lists, max_leaves=3)
 
 
-@given(st.dictionaries(st.sampled_from([spec.name for spec in fields(Recipe)]), json_values, max_size=4))
+@given(st.dictionaries(st.sampled_from(list(SETTINGS)), json_values, max_size=4))
 def test_any_settings_make_a_recipe_or_one_sentence(settings):
     try:
         Recipe.from_dict(settings)

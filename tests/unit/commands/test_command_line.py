@@ -52,7 +52,7 @@ def csv(tmp_path) -> str:
 def saved(lm, csv, tmp_path) -> str:
     """A soft prompt of random vectors, saved as if trained on the CSV."""
     record = storage.record_of(lm, load_task(csv), Recipe(virtual_tokens=3), "{input} is")
-    return str(storage.save(tmp_path / "saved", storage.to_files(lm, random_prefix(lm, "soft", 3), record)))
+    return str(storage.save(tmp_path / "saved", storage.to_files(lm, random_prefix(lm, "prompt", 3), record)))
 
 
 def call(capsys, *arguments) -> dict:
@@ -78,12 +78,12 @@ def test_train_prints_what_it_did_and_saves_a_prompt_that_scores_the_same(capsys
     assert set(found) >= {"recipe", "parameters", "seconds", "contenders", "out"}
     assert found["recipe"] == Recipe(task=csv, steps=3, virtual_tokens=4, batch_size=4).to_dict()
     assert found["parameters"] == 4 * lm.d_model and found["seconds"] > 0 and found["out"] == str(out)
-    assert [row["kind"] for row in found["contenders"]] == ["soft", "none", "majority"]
+    assert [row["kind"] for row in found["contenders"]] == ["prompt", "none", "majority"]
     for row in found["contenders"]:
         assert set(row) == ROW
         low, high = row["interval"]
         assert 0 <= low <= row["accuracy"] <= high <= 1 and row["n"] == len(load_task(csv).held_out)
-    learned = next(row for row in found["contenders"] if row["kind"] == "soft")
+    learned = next(row for row in found["contenders"] if row["kind"] == "prompt")
     assert learned["loss"] > 0 and learned["name"] == "learned"
     again = call(capsys, "evaluate", "--task", csv, "--learned", out)
     saved_row = next(row for row in again["contenders"] if row["name"] == "out")
@@ -124,7 +124,7 @@ def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv
         ("no prompt", "none"),
         ("Is {input} a pet?", "handcrafted"),
         ("{input}:", "handcrafted"),
-        ("saved", "soft"),
+        ("saved", "prompt"),
         ("always 'yes'", "majority"),
     ]
     for row in found["contenders"]:
@@ -249,8 +249,8 @@ def test_a_dataset_of_the_hub_is_a_task(capsys, pets, tmp_path, monkeypatch):
         (["--learning-rate", "nan"], "learning rate is nan"),
         (["--learning-rate", "inf"], "learning rate is inf"),
         (["--virtual-tokens", "10000"], "virtual tokens is 10000"),
-        (["--init", "text"], "needs a text"),
-        (["--mlp", "5"], "belongs to K/V prefixes"),
+        (["--init", "text"], "start text is empty"),
+        (["--mlp", "5"], "a soft prompt has no such setting"),
         (["--template", "no place"], "{input} 0 times"),
         (["--method", "prefix", "--init", "labels"], "can't start from label words"),
         (["--loss", "labels"], "no label words"),

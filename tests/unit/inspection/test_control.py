@@ -5,8 +5,8 @@ import torch
 from tiny_models import answer_task, make
 
 from core.inspection.control import moved_at_random
-from core.methods.prefix import create
 from core.recipe import Recipe
+from core.training.start import create
 
 
 def test_the_control_moves_as_far_as_learning_did_and_elsewhere():

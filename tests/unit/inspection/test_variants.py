@@ -3,16 +3,30 @@
 import numpy as np
 import pytest
 
-from core.inspection.variants import AMOUNTS, KINDS, available, variants
+from core.inspection.variants import AMOUNTS, KINDS
+from core.inspection.variants import available as available_on
+from core.inspection.variants import variants as variants_on
 
 SOFT = np.arange(12, dtype=np.float32).reshape(3, 4) + 1  # (P, d_model)
 KV = np.random.default_rng(0).normal(size=(2, 2, 3, 2, 4)).astype(np.float32)
-BOTH = pytest.mark.parametrize("values", [SOFT, KV], ids=["soft", "kv"])
+BOTH = pytest.mark.parametrize("values", [SOFT, KV], ids=["prompt", "kv"])
+
+
+def axis(values):
+    return 0 if values.ndim == 2 else 2
+
+
+def available(values, *more):
+    return available_on(values, *more, axis=axis(values))
+
+
+def variants(values, kind, **more):
+    return variants_on(values, kind, axis=axis(values), **more)
 
 
 def rows(values):
     """Virtual tokens first, each flat."""
-    moved = values if values.ndim == 2 else np.moveaxis(values, 2, 0)
+    moved = np.moveaxis(values, axis(values), 0)
     return moved.reshape(len(moved), -1)
 
 
@@ -101,5 +115,3 @@ def test_what_cannot_be_made_says_why():
         variants(SOFT, "start")
     with pytest.raises(ValueError, match="one row for each"):
         variants(SOFT, "start", start=SOFT[:2])
-    with pytest.raises(ValueError, match="3 axes"):
-        variants(np.zeros((1, 2, 3), np.float32), "only")

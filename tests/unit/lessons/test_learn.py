@@ -41,7 +41,7 @@ def lab():
 
 def a_score(hits):
     results = tuple(Result(f"row {number}", "yes", hit, hit, 0.5, 1, "yes") for number, hit in enumerate(hits))
-    return Score("x", "soft", sum(hits) / len(hits), wilson(sum(hits), len(hits)), 0.5, len(hits), None, 0.5, 3, 10, results)
+    return Score("x", "prompt", sum(hits) / len(hits), wilson(sum(hits), len(hits)), 0.5, len(hits), None, 0.5, 3, 10, results)
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from plain import peft_loss, plain_logits, plain_loss, relative_error
-from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, label_task, make, random_prefix
+from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, kv_prefix, label_task, make, random_prefix
 
 from core.bench import peft_model
-from core.methods.prefix import KVPrefix, NoPrefix, keys_values_of
 from core.models.language_model import expand
+from core.prefix import no_prefix
 from core.scoring.rows import Row, encode
 from core.scoring.score import Contender, answer_loss, candidate_scores, label_loss, prepare, score
 from core.tasks.task import Example
@@ -29,7 +29,7 @@ def gradient(loss, prefix):
 
 @pytest.mark.parametrize("template", [BARE, SHARED, EXAMPLE_FIRST])
 @pytest.mark.parametrize("count", [1, SHORT, LONG])
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_loss_and_gradient_are_the_plain_ways(tiny, arch, kind, count, template):
     lm = tiny(arch)
@@ -42,7 +42,7 @@ def test_loss_and_gradient_are_the_plain_ways(tiny, arch, kind, count, template)
 
 
 @pytest.mark.parametrize("count", [SHORT, LONG])
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_with_a_bos_token_the_vectors_stand_before_it_as_in_peft(tiny, arch, kind, count):
     lm = tiny(arch, bos=True)
@@ -58,8 +58,8 @@ def test_with_a_bos_token_the_vectors_stand_before_it_as_in_peft(tiny, arch, kin
 @pytest.mark.parametrize("arch", ["llama", "gemma3"])
 def test_placement_after_puts_the_vectors_between_bos_and_the_words(tiny, arch, template):
     lm = tiny(arch, bos=True)
-    prefix = random_prefix(lm, "soft", SHORT)
-    prepared = prepare(lm, Contender("x", "soft", template, prefix, placement="after"), EXAMPLES, None)
+    prefix = random_prefix(lm, "prompt", SHORT)
+    prepared = prepare(lm, Contender("x", "prompt", template, prefix, placement="after"), EXAMPLES, None)
     loss = answer_loss(lm, prepared.fill(lm), prepared.rows)
     total, tokens = 0.0, 0
     for row in encode(lm, template, EXAMPLES, None):
@@ -79,8 +79,8 @@ def test_placement_after_puts_the_vectors_between_bos_and_the_words(tiny, arch, 
 def test_label_loss_and_gradient_are_the_plain_ways(tiny, arch):
     lm = tiny(arch)
     task = label_task()
-    prefix = random_prefix(lm, "soft", LONG)
-    prepared = prepare(lm, Contender("x", "soft", task.template, prefix), task.train, task.labels)
+    prefix = random_prefix(lm, "prompt", LONG)
+    prepared = prepare(lm, Contender("x", "prompt", task.template, prefix), task.train, task.labels)
     loss = label_loss(lm, prepared.fill(lm), prepared.rows)
     rows = encode(lm, task.template, task.train, task.labels)
     plain = torch.nn.functional.cross_entropy(brute_force(lm, prefix, rows), torch.tensor([row.label for row in rows]))
@@ -90,7 +90,7 @@ def test_label_loss_and_gradient_are_the_plain_ways(tiny, arch):
 
 @pytest.mark.parametrize("template", [BARE, SHARED])
 @pytest.mark.parametrize("count", [SHORT, LONG])
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_loss_and_gradient_are_pefts_own(arch, kind, count, template):
@@ -103,15 +103,15 @@ def test_loss_and_gradient_are_pefts_own(arch, kind, count, template):
     (weight,) = (parameter for parameter in model.parameters() if parameter.requires_grad)
     (their_gradient,) = torch.autograd.grad(theirs, weight)
     ours = gradient(loss, prefix)
-    ours = ours if kind == "soft" else ours.permute(2, 0, 1, 3, 4).reshape(count, -1)
+    ours = ours if kind == "prompt" else ours.permute(2, 0, 1, 3, 4).reshape(count, -1)
     assert relative_error(ours, their_gradient) < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix", "none"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "none"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_rows_score_does_not_depend_on_its_batch_or_padding(tiny, arch, kind):
     lm = tiny(arch)
-    prefix = NoPrefix() if kind == "none" else random_prefix(lm, kind, LONG)
+    prefix = no_prefix() if kind == "none" else random_prefix(lm, kind, LONG)
     contender = Contender("x", kind, BARE, prefix)
     longer = [*EXAMPLES, Example("the quick brown fox jumps over the lazy dog and runs away from the garden", "yes and no")]
     together = score(lm, contender, longer).results
@@ -125,7 +125,7 @@ def test_a_rows_score_does_not_depend_on_its_batch_or_padding(tiny, arch, kind):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_handcrafted_prompt_scores_as_its_plain_text(tiny, arch, bos, template):
     lm = tiny(arch, bos)
-    contender = Contender("x", "handcrafted", template, NoPrefix())
+    contender = Contender("x", "handcrafted", template, no_prefix())
     assert len(prepare(lm, contender, EXAMPLES, None).shared) >= 2
     for example, result in zip(EXAMPLES, score(lm, contender, EXAMPLES).results, strict=True):
         prompt = template.replace("{input}", example.input)
@@ -143,10 +143,10 @@ def test_keys_and_values_of_a_text_stand_for_that_text(tiny, arch):
     lm = tiny(arch)
     text = lm.tokenise("the quick brown fox jumps over the lazy dog")
     assert len(text) > SLIDING_WINDOW
-    prefix = KVPrefix(keys_values_of(lm, text))
+    prefix = kv_prefix(lm.keys_values(text))
     loss, _ = fast_loss(lm, prefix, BARE)
     rows = [Row(row.example, (*text, *row.prompt), row.answer) for row in encode(lm, BARE, EXAMPLES, None)]
-    assert loss.item() == pytest.approx(plain_loss(lm, NoPrefix(), rows).item(), abs=1e-5)
+    assert loss.item() == pytest.approx(plain_loss(lm, no_prefix(), rows).item(), abs=1e-5)
 
 
 def greedy(lm, prefix, ids, most):
@@ -158,11 +158,11 @@ def greedy(lm, prefix, ids, most):
     return said
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix", "none"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "none"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_generation_after_a_cache_is_greedy_generation(tiny, arch, kind):
     lm = tiny(arch)
-    prefix = NoPrefix() if kind == "none" else random_prefix(lm, kind, LONG)
+    prefix = no_prefix() if kind == "none" else random_prefix(lm, kind, LONG)
     shared, rest = lm.tokenise("the quick brown"), lm.tokenise(" fox jumps")
     cache = prefix.fill(lm, (), shared)
     said = list(lm.generate(expand(cache, 1), torch.tensor(rest), 12))
@@ -174,15 +174,15 @@ def test_generation_after_a_cache_is_greedy_generation(tiny, arch, kind):
 def test_generation_ends_before_a_stop_token_and_at_the_window(tiny):
     lm = make("llama")
     ids = torch.tensor(lm.tokenise("the quick brown"))
-    said = list(lm.generate(NoPrefix().fill(lm), ids, 12))
+    said = list(lm.generate(no_prefix().fill(lm), ids, 12))
     lm.stop_tokens = {said[3]}
     first = said.index(said[3])
-    assert list(lm.generate(NoPrefix().fill(lm), ids, 12)) == said[:first]
+    assert list(lm.generate(no_prefix().fill(lm), ids, 12)) == said[:first]
     lm.stop_tokens = set()
-    assert len(list(lm.generate(NoPrefix().fill(lm), ids, 1000))) == lm.window - len(ids) + 1
+    assert len(list(lm.generate(no_prefix().fill(lm), ids, 1000))) == lm.window - len(ids) + 1
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_a_model_that_caps_its_logits_still_does(kind):
     capped, free = make("gemma3", final_logit_softcapping=1.5), make("gemma3")
     prefix = random_prefix(capped, kind, LONG)
@@ -214,13 +214,13 @@ def test_labels_of_several_tokens_score_as_brute_force_does(tiny, arch):
     lm = tiny(arch)
     labels = ("bad", "very good", "too long; red")
     examples = [Example(e.input, labels[number % 3]) for number, e in enumerate(EXAMPLES)]
-    prefix = random_prefix(lm, "soft", SHORT)
-    prepared = prepare(lm, Contender("x", "soft", "{input}\nLabel:", prefix), examples, labels)
+    prefix = random_prefix(lm, "prompt", SHORT)
+    prepared = prepare(lm, Contender("x", "prompt", "{input}\nLabel:", prefix), examples, labels)
     assert len({len(ids) for ids in prepared.rows[0].candidates}) == 3
     found, _ = candidate_scores(lm, prepared.fill(lm), prepared.rows)
     brute = brute_force(lm, prefix, encode(lm, "{input}\nLabel:", examples, labels))
     torch.testing.assert_close(found, brute, atol=1e-4, rtol=0)
-    results = score(lm, Contender("x", "soft", "{input}\nLabel:", prefix), examples, labels).results
+    results = score(lm, Contender("x", "prompt", "{input}\nLabel:", prefix), examples, labels).results
     assert [result.said for result in results] == [labels[int(row.argmax())] for row in brute]
 
 
@@ -230,7 +230,7 @@ def test_labels_of_one_token_score_the_same_by_either_way(tiny, arch):
     red, blue, long = (50,), (60,), (70, 80)
     single = [Row(e, tuple(lm.tokenise(e.input)), red, (red, blue), 0) for e in EXAMPLES]
     mixed = [*single, Row(EXAMPLES[0], single[0].prompt, red, (red, long), 0)]  # one long label sends all of them the long way
-    cache = random_prefix(lm, "soft", SHORT).fill(lm)
+    cache = random_prefix(lm, "prompt", SHORT).fill(lm)
     scores, firsts = candidate_scores(lm, cache, single)
     slow_scores, slow_firsts = candidate_scores(lm, cache, mixed)
     torch.testing.assert_close(scores, slow_scores[:-1], atol=1e-5, rtol=0)
@@ -240,7 +240,7 @@ def test_labels_of_one_token_score_the_same_by_either_way(tiny, arch):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_running_rows_leaves_the_shared_cache_as_it_was(tiny, arch):
     lm = tiny(arch)
-    prefix = random_prefix(lm, "soft", LONG)
+    prefix = random_prefix(lm, "prompt", LONG)
     first, prepared = fast_loss(lm, prefix, SHARED)
     cache = prepared.fill(lm)
     keys = [layer.keys.clone() for layer in cache.layers]

@@ -6,9 +6,9 @@ from plain import relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix
 
 from core import LabError
-from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt
 from core.models.language_model import expand
 from core.models.mistakes import MISTAKES, Mistaken
+from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs.race import Entry, Lap, Placed, race
 from core.runs.run import Scorebook
@@ -24,7 +24,7 @@ def logits(lm, prefix, ids=IDS):
     return lm.logits_at(expand(prefix.fill(lm), 1), ids, torch.zeros_like(places), places)
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_hidden_is_no_prompt_at_shifted_positions(tiny, arch, kind):
     lm = tiny(arch)
@@ -38,7 +38,7 @@ def test_hidden_is_no_prompt_at_shifted_positions(tiny, arch, kind):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_apart_is_each_vector_run_alone_at_its_own_position(tiny, arch):
     lm = tiny(arch)
-    prompt = random_prefix(lm, "soft", COUNT)
+    prompt = random_prefix(lm, "prompt", COUNT)
     with torch.no_grad():
         together = prompt.fill(Mistaken(lm, "apart", COUNT))
         for place in range(COUNT):
@@ -54,7 +54,7 @@ def test_apart_is_each_vector_run_alone_at_its_own_position(tiny, arch):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_restart_is_the_whole_row_with_positions_from_zero(tiny, arch):
     lm = tiny(arch)
-    prompt = random_prefix(lm, "soft", COUNT)
+    prompt = random_prefix(lm, "prompt", COUNT)
     with torch.no_grad():
         found = logits(Mistaken(lm, "restart", COUNT), prompt)
         row = torch.cat([prompt.vectors[None], lm.embed(IDS)], dim=1)
@@ -74,9 +74,9 @@ def test_without_virtual_tokens_there_is_nothing_to_get_wrong(tiny, arch):
     lm = tiny(arch)
     ids = torch.arange(20, 20 + 2 * SLIDING_WINDOW)[None]
     with torch.no_grad():
-        right = logits(lm, NoPrefix(), ids)
+        right = logits(lm, no_prefix(), ids)
         for mistake in MISTAKES:
-            assert relative_error(logits(Mistaken(lm, mistake, 0), NoPrefix(), ids), right) < 1e-6
+            assert relative_error(logits(Mistaken(lm, mistake, 0), no_prefix(), ids), right) < 1e-6
 
 
 def test_what_the_input_cannot_see_gets_no_gradient_and_the_others_do(tiny):
@@ -85,19 +85,19 @@ def test_what_the_input_cannot_see_gets_no_gradient_and_the_others_do(tiny):
     for mistake in MISTAKES:
         training = Training(Mistaken(lm, mistake, COUNT), task, recipe)
         training.loss(training.prepared.rows[:4]).backward()
-        assert isinstance(training.prefix, SoftPrompt)
+        assert training.prefix.method.name == "prompt"
         assert (training.prefix.vectors.grad.abs().sum() == 0) == (mistake == "hidden")
 
 
 def test_words_before_the_input_and_a_bos_count_as_input_and_as_before():
     lm = make("llama", bos=True)
-    vectors = random_prefix(lm, "soft", COUNT)
-    contender = Contender("x", "soft", "Word: {input} gives", vectors, "after")
+    vectors = random_prefix(lm, "prompt", COUNT)
+    contender = Contender("x", "prompt", "Word: {input} gives", vectors, "after")
     prepared = prepare(lm, contender, EXAMPLES, None)
     assert len(prepared.shared) > 1  # BOS, which stands before the vectors, and words after them
     with torch.no_grad():
         hidden = answer_loss(lm_hidden := Mistaken(lm, "hidden", COUNT, before=1), prepared.fill(lm_hidden), prepared.rows)
-        nothing = prepare(lm, Contender("y", "none", "Word: {input} gives", NoPrefix()), EXAMPLES, None)
+        nothing = prepare(lm, Contender("y", "none", "Word: {input} gives", no_prefix()), EXAMPLES, None)
         rotary = answer_loss(lm, nothing.fill(lm), nothing.rows)
     # Rotary positions are relative, but BOS now stands COUNT further off: near, and not the same.
     assert hidden.item() != rotary.item()
@@ -140,7 +140,7 @@ def test_a_race_goes_in_turn_and_its_right_entry_is_an_ordinary_run(tiny, method
 def test_a_kv_prefix_takes_mistakes_too(tiny):
     lm = tiny("qwen3")
     prefix = random_prefix(lm, "prefix", COUNT)
-    assert isinstance(prefix, KVPrefix)
+    assert prefix.method.name == "prefix"
     with torch.no_grad():
         right = logits(lm, prefix)
         assert relative_error(logits(Mistaken(lm, "apart", COUNT), prefix), right) < 1e-6  # its keys and values are given

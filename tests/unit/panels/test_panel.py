@@ -19,7 +19,7 @@ from app.sessions.session import Session
 from app.view.show import safe
 from core.errors import LabError
 from core.events import Done, Finding, Progress
-from core.methods.prefix import from_snapshot
+from core.prefix import prefix_of
 from core.recipe import Recipe
 from core.runs.record import new_record
 from core.runs.run import Scored
@@ -363,7 +363,7 @@ def test_steps_that_were_not_kept_have_no_findings(lab, runs):
 
 
 def test_a_prompt_from_a_file_is_looked_at_as_it_is(lab, runs):
-    prefix = from_snapshot(runs[0].record.final_vectors())
+    prefix = prefix_of(runs[0].record.method, runs[0].record.final_vectors())
     made = Learned(prefix, "{input}", "before", {})
     look = look_at(replace(runs[0], learned=made))
     assert look.learned.name == "learned" and look.learned.prefix is prefix

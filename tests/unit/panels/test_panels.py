@@ -27,7 +27,7 @@ from app.sessions.run import Run
 from app.sessions.session import Session
 from core.errors import LabError
 from core.events import Done
-from core.methods.prefix import NoPrefix
+from core.prefix import no_prefix
 from core.probes.between import Along, Patched
 from core.probes.hears import Continuation
 from core.probes.layers import LayerEffect
@@ -84,9 +84,9 @@ def prefix(lab):
     return trained(lab, "prefix")
 
 
-@pytest.fixture(params=["soft", "prefix"])
+@pytest.fixture(params=["prompt", "prefix"])
 def run(request, soft, prefix):
-    return soft if request.param == "soft" else prefix
+    return soft if request.param == "prompt" else prefix
 
 
 DEFAULTS = {
@@ -162,7 +162,7 @@ def test_the_plane_is_the_recorded_one_until_another_is_found(lab, run):
     assert "PCA of the" in recorded["note"]
     assert shown(panel, run, basis="path").figure["note"] == recorded["note"]  # while the other one is made
     found = shown(panel, run, [a_view()], basis="path", part=0).figure
-    assert ("of how the vectors vary" if run.record.kind == "soft" else "of how the keys vary") in found["title"]
+    assert ("of how the vectors vary" if run.record.kind == "prompt" else "of how the keys vary") in found["title"]
     assert shown(panel, run, [a_view()], basis="path", dimensions=3).figure["data"][0]["type"] == "scatter3d"
     dashes = [
         [trace.get("line", {}).get("dash") for trace in shown(panel, run, [a_view()], extras=extras).figure["data"]]
@@ -231,8 +231,8 @@ def test_orders_alone_give_no_verdict_on_starts(lab, soft):
 
 def test_snapping_says_what_is_left_of_the_gain(lab, soft):
     whole, words, none = (
-        a_score("learned", "1" * 8, "soft"),
-        a_score("snapped: learned", "11110000", "soft"),
+        a_score("learned", "1" * 8, "prompt"),
+        a_score("snapped: learned", "11110000", "prompt"),
         a_score("no prompt", "0" * 8, "none"),
     )
     html = shown(made(SnapPanel, lab), soft, [HOSTILE, whole, words, none, a_score(HOSTILE, "11000000")]).html
@@ -271,7 +271,7 @@ def test_steps_that_are_no_whole_number_are_refused(lab, soft, steps):
 
 def wayward(name, right, kept, start="sentence"):
     run = a_wayward(1, start, right, kept, text=HOSTILE)
-    return replace(run, contender=Contender(name, "soft", "{input}", NoPrefix()), tokens=(HOSTILE, "b"))
+    return replace(run, contender=Contender(name, "prompt", "{input}", no_prefix()), tokens=(HOSTILE, "b"))
 
 
 def test_the_best_prompt_that_reads_so_is_told_of(lab, soft):
@@ -279,8 +279,8 @@ def test_the_best_prompt_that_reads_so_is_told_of(lab, soft):
     so_far = shown(made(WaywardPanel, lab), soft, runs, whole=False, chosen=0)
     assert "So far" in so_far.html and "<b>75 %</b> of 8 validation rows" in so_far.html and so_far.html.count("lit-token") == 4
     assert so_far.html.count("1 of 2") == 2 and so_far.figure["title"].startswith("3 of 4 prompts read exactly")
-    final = Scored("held_out", a_score("best", "11110000", "soft"))
-    growing = Scored("held_out", a_score("other", "1", "soft"), final=False)
+    final = Scored("held_out", a_score("best", "11110000", "prompt"))
+    growing = Scored("held_out", a_score("other", "1", "prompt"), final=False)
     html = shown(made(WaywardPanel, lab), soft, [*runs, growing, final]).html
     assert "So far" not in html and "<b>50 %</b> of 8 held-out rows" in html and html.count('class="contender') == 1
     assert "class='note big'" not in shown(made(WaywardPanel, lab), soft, runs[2:3]).html  # none reads so

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, random_prefix
+from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, kv_prefix, label_task, make, random_prefix, soft_prompt
 
 from core.errors import LabError
 from core.inspection.attention import mean, petrov_residual, shares
 from core.inspection.kv import against, norms
-from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
 from core.models.language_model import LanguageModel
+from core.prefix import no_prefix
 from core.probes.attention import attention_of, draw, petrov
 from core.scoring.score import Contender, bare, handcrafted
 
@@ -96,7 +96,7 @@ def test_lengths_of_keys_and_values_by_layer_and_head():
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_shares_sum_to_one_row_by_row(tiny, arch, kind):
     lm = tiny(arch)
     contender = Contender("learned", kind, "{input}", random_prefix(lm, kind, 3))
@@ -127,11 +127,11 @@ def test_attention_is_what_one_plain_pass_over_each_whole_text_gives(arch):
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_a_prefix_made_of_words_gets_the_words_own_attention(tiny, arch, kind):
     lm = tiny(arch)
     ids = word_ids(lm)
-    prefix = SoftPrompt(lm.embed(torch.tensor(ids))) if kind == "soft" else KVPrefix(keys_values_of(lm, ids))
+    prefix = soft_prompt(lm.embed(torch.tensor(ids))) if kind == "prompt" else kv_prefix(lm.keys_values(ids))
     found = whole(lm, Contender("learned", kind, " {input}", prefix))
     assert_same(found.shares, whole(lm, handcrafted("text", "".join(WORDS) + " {input}")).shares)
     assert not np.allclose(found.shares.prefix, whole(lm, handcrafted("text", " good and red {input}"), count=3).shares.prefix, atol=1e-3)
@@ -139,8 +139,8 @@ def test_a_prefix_made_of_words_gets_the_words_own_attention(tiny, arch, kind):
 
 def test_behind_bos_the_sink_is_bos_for_vectors_and_words_alike():
     lm = make("llama", bos=True)
-    vectors = SoftPrompt(lm.embed(torch.tensor(word_ids(lm))))
-    learned = whole(lm, Contender("learned", "soft", " {input}", vectors, placement="after"))
+    vectors = soft_prompt(lm.embed(torch.tensor(word_ids(lm))))
+    learned = whole(lm, Contender("learned", "prompt", " {input}", vectors, placement="after"))
     words = whole(lm, handcrafted("text", "".join(WORDS) + " {input}"), count=3)
     assert_same(learned.shares, words.shares)
     assert words.tokens == WORDS
@@ -193,10 +193,10 @@ def implementation(lm):
 def test_attention_is_fused_again_between_two_pieces_and_after_an_error(tiny):
     lm = tiny("gemma3")
     assert implementation(lm) == {"sdpa"}
-    for _ in attention_of(lm, Contender("x", "soft", "{input}", random_prefix(lm, "soft", 2)), EXAMPLES, None):
+    for _ in attention_of(lm, Contender("x", "prompt", "{input}", random_prefix(lm, "prompt", 2)), EXAMPLES, None):
         assert implementation(lm) == {"sdpa"}
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-    petrov(lm, random_prefix(lm, "soft", 2), [5, 6])
+    petrov(lm, random_prefix(lm, "prompt", 2), [5, 6])
     assert implementation(lm) == {"sdpa"}
     with pytest.raises(ZeroDivisionError), lm.eager():
         assert implementation(lm) == {"eager"}
@@ -214,7 +214,7 @@ def test_fused_attention_gives_no_weights_and_that_is_said(monkeypatch, tiny):
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("count", [3, 12])  # Gemma's first layer looks back 8 positions: here some tokens see no vector
 def test_a_prefix_takes_attention_from_all_alike_in_the_first_layer_only(tiny, arch, kind, count):
     lm = tiny(arch)
@@ -224,16 +224,16 @@ def test_a_prefix_takes_attention_from_all_alike_in_the_first_layer_only(tiny, a
 
 def test_without_a_prefix_there_is_no_residual_and_at_other_positions_there_is(tiny):
     lm, tokens = tiny("gpt2"), torch.arange(20, 40)
-    assert petrov(lm, NoPrefix(), [5, 6, 7]).max() < 1e-6
+    assert petrov(lm, no_prefix(), [5, 6, 7]).max() < 1e-6
     with torch.inference_mode():
         after = lm.attentions(random_prefix(lm, "prefix", 3).fill(lm), tokens).numpy()
-        unmoved = lm.attentions(NoPrefix().fill(lm), tokens).numpy()
+        unmoved = lm.attentions(no_prefix().fill(lm), tokens).numpy()
     assert petrov_residual(after, unmoved, 3)[0] > 1e-3  # absolute positions: other inputs, even in the first layer
 
 
 def test_what_cannot_be_run_is_refused(tiny):
     lm = tiny("llama")
     with pytest.raises(LabError, match="no tokens"):
-        petrov(lm, random_prefix(lm, "soft", 3), [])
+        petrov(lm, random_prefix(lm, "prompt", 3), [])
     with pytest.raises(LabError, match="161 positions"):
-        petrov(lm, random_prefix(lm, "soft", 3), [5] * 158)
+        petrov(lm, random_prefix(lm, "prompt", 3), [5] * 158)

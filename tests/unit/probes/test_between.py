@@ -5,21 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, answer_task, label_task, random_prefix
+from tiny_models import ARCHITECTURES, answer_task, kv_prefix, label_task, random_prefix, soft_prompt
 
 from core.errors import LabError
 from core.inspection.between import barrier, cosines, interpolate, patch
 from core.inspection.control import moved_at_random
-from core.methods.prefix import KVPrefix, NoPrefix, SoftPrompt, keys_values_of
+from core.prefix import no_prefix
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.runs.run import Scorebook
 from core.scoring.score import Contender, handcrafted, score
 
 A, B = np.float32([[1, 2], [3, 4]]), np.float32([[5, 0], [3, -4]])
-KINDS = pytest.mark.parametrize("kind", ["soft", "prefix"])
+KINDS = pytest.mark.parametrize("kind", ["prompt", "prefix"])
 
 
-def prompt(lm, kind="soft", seed=0, count=3, task=None, name=""):
+def prompt(lm, kind="prompt", seed=0, count=3, task=None, name=""):
     return Contender(name or f"prompt {seed}", kind, (task or answer_task()).template, random_prefix(lm, kind, count, seed))
 
 
@@ -47,7 +47,7 @@ def test_a_patch_changes_its_places_alone():
     assert np.array_equal(patch(A, B, []), A) and np.array_equal(patch(A, B, [0, 1]), B)
     assert A.tolist() == [[1, 2], [3, 4]]
     keys = np.random.default_rng(0).normal(size=(2, 2, 2, 3, 3, 4)).astype(np.float32)
-    made = patch(keys[0], keys[1], [2])
+    made = patch(keys[0], keys[1], [2], axis=2)
     assert np.array_equal(made[:, :, 2], keys[1][:, :, 2]) and np.array_equal(made[:, :, :2], keys[0][:, :, :2])
     for which, source in (([2], B), ([-1], B), ([0], B[:1])):
         with pytest.raises(ValueError):
@@ -99,12 +99,12 @@ def test_a_line_is_scored_on_rows_that_neither_was_made_with(tiny):
 def test_prompts_that_cannot_be_mixed_are_refused(tiny):
     lm, task = tiny("llama"), answer_task()
     a = prompt(lm)
-    other = replace(a, prefix=SoftPrompt(torch.zeros(3, lm.d_model + 1)))
+    other = replace(a, prefix=soft_prompt(torch.zeros(3, lm.d_model + 1)))
     for b, words in (
         (prompt(lm, count=4), "has 3 virtual tokens, .* has 4"),
         (prompt(lm, "prefix"), "soft prompt, .* K/V prefix"),
         (other, "different models"),
-        (replace(a, prefix=NoPrefix()), "no learned vectors"),
+        (replace(a, prefix=no_prefix()), "no learned vectors"),
     ):
         with pytest.raises(LabError, match=words):
             list(path_between(lm, task, a, b, Scorebook()))
@@ -123,8 +123,8 @@ def test_a_handcrafted_prompts_words_score_the_same_as_vectors_and_as_keys(tiny,
     template = "one two three {input}\nLabel:"
     ids = lm.tokenise("one two three")
     by_words = score(lm, handcrafted("words", template), task.held_out, task.labels)
-    vectors = SoftPrompt(torch.from_numpy(written_prefix(lm, template, len(ids))))
-    keys = KVPrefix(keys_values_of(lm, ids))
+    vectors = soft_prompt(torch.from_numpy(written_prefix(lm, template, len(ids))))
+    keys = kv_prefix(lm.keys_values(ids))
     for prefix in (vectors, keys):
         found = score(lm, Contender("x", prefix.kind, " {input}\nLabel:", prefix), task.held_out, task.labels)
         assert [r.loss for r in found.results] == pytest.approx([r.loss for r in by_words.results], abs=1e-3)
@@ -173,9 +173,9 @@ def test_the_control_fills_the_same_places(tiny):
         ((0, 1, 2), "learned"),
         ((0, 1, 2), "control"),
     ]
-    moved = replace(a, prefix=SoftPrompt(torch.from_numpy(control)))
+    moved = replace(a, prefix=soft_prompt(torch.from_numpy(control)))
     assert found[-1].into_task.results == score(lm, moved, task.held_out).results
-    half = replace(b, prefix=SoftPrompt(torch.from_numpy(patch(b.prefix.snapshot(), control, [0, 2]))))
+    half = replace(b, prefix=soft_prompt(torch.from_numpy(patch(b.prefix.snapshot(), control, [0, 2]))))
     assert found[2].into_task.results == score(lm, half, task.held_out).results
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, make, random_prefix, tokenizer
+from tiny_models import ARCHITECTURES, make, random_prefix, soft_prompt, tokenizer
 from transformers import AutoModelForCausalLM, DynamicCache, OPTConfig
 
 from core.errors import LabError
-from core.methods.prefix import NoPrefix, SoftPrompt
 from core.models.language_model import LanguageModel
+from core.prefix import no_prefix
 from core.probes.hears import Continuation, Lens, hear, read, said_alone
 from core.scoring.score import Contender
 
@@ -15,11 +15,11 @@ TEXT = "the quick brown fox jumps over"
 
 
 def contender(lm, kind, count=4, template="{input}"):
-    return Contender("it", kind, template, random_prefix(lm, kind, count) if kind != "none" else NoPrefix())
+    return Contender("it", kind, template, random_prefix(lm, kind, count) if kind != "none" else no_prefix())
 
 
 def embedded(lm, ids):
-    return SoftPrompt(lm.embed(torch.tensor(ids)).float())
+    return soft_prompt(lm.embed(torch.tensor(ids)).float())
 
 
 def lens_of(lm, made, k=5):
@@ -40,7 +40,7 @@ def pre_hooks(lm):
 def check_last_layer(lm):
     """The last layer, at every position and for every token, against the model's own distribution."""
     ids = lm.tokenise(TEXT)
-    found = lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, ids)), k=lm.model.config.vocab_size)
+    found = lens_of(lm, Contender("x", "prompt", "{input}", embedded(lm, ids)), k=lm.model.config.vocab_size)
     shares = torch.softmax(own_logits(lm, ids), dim=-1)
     assert found.ids.shape == (len(ids), lm.layers + 1, lm.model.config.vocab_size)
     read_as = torch.zeros_like(shares).scatter(1, torch.from_numpy(found.ids[:, -1]), torch.from_numpy(found.probability[:, -1]))
@@ -66,13 +66,13 @@ def test_a_model_whose_last_norm_is_not_found_is_refused(monkeypatch):
     monkeypatch.setattr("core.probes.hears.NORMS", ())
     lm = make("llama")
     with pytest.raises(LabError, match="its last norm isn't found"):
-        list(hear(lm, contender(lm, "soft")))
+        list(hear(lm, contender(lm, "prompt")))
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 5, 15])
 def test_a_reading_in_pieces_is_the_same(monkeypatch, pieces):
     lm = make("gpt2")
-    prompt = contender(lm, "soft", 5)  # 5 positions x 3 layers
+    prompt = contender(lm, "prompt", 5)  # 5 positions x 3 layers
     whole = lens_of(lm, prompt)
     vocab = lm.model.config.vocab_size
     monkeypatch.setattr("core.probes.hears.MOST_LOGITS", vocab * 15 // pieces)
@@ -84,7 +84,7 @@ def test_a_reading_in_pieces_is_the_same(monkeypatch, pieces):
 def test_a_model_that_caps_its_logits_is_read_with_its_cap():
     plain, capped = make("gemma3"), make("gemma3", final_logit_softcapping=0.5)
     ids = plain.tokenise(TEXT)
-    one, other = (lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, ids))) for lm in (plain, capped))
+    one, other = (lens_of(lm, Contender("x", "prompt", "{input}", embedded(lm, ids))) for lm in (plain, capped))
     wanted = torch.softmax(own_logits(capped, ids)[-1], dim=0).max().item()
     assert other.probability[-1, -1, 0] == pytest.approx(wanted, abs=1e-5)
     assert one.probability[-1, -1, 0] > 2 * wanted
@@ -92,9 +92,9 @@ def test_a_model_that_caps_its_logits_is_read_with_its_cap():
 
 def test_before_the_first_layer_the_vector_itself_is_read(tiny):
     lm = tiny("llama")
-    prompt = Contender("x", "soft", "{input}", embedded(lm, lm.tokenise(TEXT)))
+    prompt = Contender("x", "prompt", "{input}", embedded(lm, lm.tokenise(TEXT)))
     with torch.inference_mode():
-        direct = torch.softmax(lm.model.lm_head(lm.model.model.norm(prompt.prefix.vectors)), dim=1).topk(5)
+        direct = torch.softmax(lm.model.lm_head(lm.model.model.norm(prompt.prefix.array())), dim=1).topk(5)
     found = lens_of(lm, prompt)
     assert found.ids[:, 0].tolist() == direct.indices.tolist()
     assert found.probability[:, 0] == pytest.approx(direct.values.numpy(), abs=1e-5)
@@ -102,7 +102,7 @@ def test_before_the_first_layer_the_vector_itself_is_read(tiny):
 
 @pytest.mark.parametrize(
     "kind, before, alone",
-    [("soft", ("1", "2", "3", "4"), ()), ("prefix", (), ("⏎ after the prefix",)), ("none", (), ("⏎",))],
+    [("prompt", ("1", "2", "3", "4"), ()), ("prefix", (), ("⏎ after the prefix",)), ("none", (), ("⏎",))],
 )
 def test_positions_have_their_names(tiny, kind, before, alone):
     lm = tiny("llama")
@@ -114,7 +114,7 @@ def test_positions_have_their_names(tiny, kind, before, alone):
 @pytest.mark.parametrize("placement", ["before", "after"])
 def test_bos_stands_where_the_placement_puts_it(tiny, placement):
     lm = tiny("llama", bos=True)
-    prompt = Contender("x", "soft", "{input}", random_prefix(lm, "soft", 2), placement)
+    prompt = Contender("x", "prompt", "{input}", random_prefix(lm, "prompt", 2), placement)
     assert lens_of(lm, prompt).names == {"before": ("1", "2", "<bos>"), "after": ("<bos>", "1", "2")}[placement]
 
 
@@ -131,8 +131,8 @@ def test_a_kv_prefix_and_no_prompt_are_read_at_the_same_token(tiny, bos):
 
 def test_a_prompt_in_words_is_read_as_its_tokens(tiny):
     lm = tiny("gpt2")
-    written = lens_of(lm, Contender("x", "handcrafted", TEXT + " {input}", NoPrefix()))
-    soft = lens_of(lm, Contender("x", "soft", "{input}", embedded(lm, lm.tokenise(TEXT))))
+    written = lens_of(lm, Contender("x", "handcrafted", TEXT + " {input}", no_prefix()))
+    soft = lens_of(lm, Contender("x", "prompt", "{input}", embedded(lm, lm.tokenise(TEXT))))
     assert (written.ids[-1, -1] == soft.ids[-1, -1]).all()
     assert written.probability[-1] == pytest.approx(soft.probability[-1], abs=1e-4)
 
@@ -141,7 +141,7 @@ def test_a_prompt_in_words_is_read_as_its_tokens(tiny):
 def test_going_on_from_a_texts_embeddings_is_going_on_from_the_text(tiny, arch):
     lm = tiny(arch)
     ids = lm.tokenise(TEXT)
-    said = list(said_alone(lm, Contender("x", "soft", "{input}", embedded(lm, ids)), most=6, samples=0))
+    said = list(said_alone(lm, Contender("x", "prompt", "{input}", embedded(lm, ids)), most=6, samples=0))
     whole = list(lm.generate(DynamicCache(), torch.tensor(ids), 6))
     assert [one.tokens for one in said] == [tuple(whole[: i + 1]) for i in range(len(whole))]
     text = lm.tokenizer.decode(whole, clean_up_tokenization_spaces=False)
@@ -151,14 +151,14 @@ def test_going_on_from_a_texts_embeddings_is_going_on_from_the_text(tiny, arch):
 def test_going_on_ends_with_the_window():
     lm = make("llama")
     lm.stop_tokens = set()
-    prompt = contender(lm, "soft", lm.window - 2)
+    prompt = contender(lm, "prompt", lm.window - 2)
     *_, last = said_alone(lm, prompt, most=9, samples=0)
     assert len(last.tokens) == 3  # two are run, and the last needs no room
 
 
 def test_samples_depend_on_their_seed_alone(tiny):
     lm = tiny("llama")
-    prompt = contender(lm, "soft")
+    prompt = contender(lm, "prompt")
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = list(said_alone(lm, prompt, most=5, samples=2, seed=3))
@@ -173,14 +173,14 @@ def test_samples_depend_on_their_seed_alone(tiny):
 
 def test_samples_without_heat_are_the_greedy_continuation(tiny):
     lm = tiny("llama")
-    said = list(said_alone(lm, contender(lm, "soft"), most=5, samples=2, temperature=1e-4))
+    said = list(said_alone(lm, contender(lm, "prompt"), most=5, samples=2, temperature=1e-4))
     last = {(one.kind, one.number): one.tokens for one in said}
     assert len(last) == 3 and len(set(last.values())) == 1  # each goes on from the prompt, not from the one before it
 
 
 def test_going_on_ends_before_a_stop_token():
     lm = make("llama")
-    prompt = contender(lm, "soft")
+    prompt = contender(lm, "prompt")
     *_, free = said_alone(lm, prompt, most=6, samples=0)
     stop = free.tokens[3]
     lm.stop_tokens = {stop}
@@ -190,9 +190,9 @@ def test_going_on_ends_before_a_stop_token():
 
 def test_nothing_stays_on_the_model(monkeypatch):
     lm = make("llama")
-    for _ in hear(lm, contender(lm, "soft")):
+    for _ in hear(lm, contender(lm, "prompt")):
         assert pre_hooks(lm) == 0  # while others take their turns
-    for _ in said_alone(lm, contender(lm, "soft"), most=2, samples=1):
+    for _ in said_alone(lm, contender(lm, "prompt"), most=2, samples=1):
         assert pre_hooks(lm) == 0
     with pytest.raises(RuntimeError):
         read(lm, torch.zeros(3, lm.d_model + 1))
@@ -204,11 +204,11 @@ def test_nothing_stays_on_the_model(monkeypatch):
 
     monkeypatch.setattr(lm.model.model.layers[1], "forward", fail)
     with pytest.raises(RuntimeError):
-        list(hear(lm, contender(lm, "soft")))
+        list(hear(lm, contender(lm, "prompt")))
     assert pre_hooks(lm) == 0
 
 
 def test_a_prompt_longer_than_the_window_is_refused(tiny):
     lm = tiny("llama")
     with pytest.raises(LabError, match="longer than the model's 160 positions"):
-        list(hear(lm, contender(lm, "soft", 161)))
+        list(hear(lm, contender(lm, "prompt", 161)))

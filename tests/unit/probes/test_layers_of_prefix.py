@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
+from tiny_models import ARCHITECTURES, answer_task, kv_prefix, label_task, make, random_prefix
 from transformers import DynamicCache
 
 from core.errors import LabError
-from core.methods.prefix import KVPrefix, ReparameterisedKVPrefix, create
 from core.models.language_model import LanguageModel, expand
 from core.probes.layers import LayerEffect, hidden, leave_layers_out
 from core.recipe import Recipe
 from core.runs.run import Scorebook
 from core.scoring.score import Contender, bare, score
+from core.training.start import create
 
 TASKS = {"answers": answer_task(), "labels": label_task()}
 COUNT = 3
@@ -88,11 +88,11 @@ def test_hidden_from_all_layers_a_prefix_only_moves_the_positions(tiny, arch):
 def test_what_a_hidden_layer_holds_makes_no_difference_and_what_another_holds_does(tiny, arch, layer):
     lm = tiny(arch)
     values = random_prefix(lm, "prefix", COUNT).values.detach()
-    before = blind(lm, KVPrefix(values), [layer])
+    before = blind(lm, kv_prefix(values), [layer])
     for changed in (0, 1):
         other = values.clone()
         other[changed] = random_prefix(lm, "prefix", COUNT, seed=1).values.detach()[changed]
-        difference = (blind(lm, KVPrefix(other), [layer]) - before).abs().max()
+        difference = (blind(lm, kv_prefix(other), [layer]) - before).abs().max()
         assert difference == 0 if changed == layer else difference > 0.01
 
 
@@ -119,7 +119,7 @@ def test_each_layer_has_its_effect_and_its_control(tiny, arch, task):
         assert one.without.loss_change == pytest.approx(sum(changes) / len(changes), abs=1e-6)
         assert max(map(abs, changes)) > 1e-2
     assert found[1].control.loss_change == 0 and found[0].control.loss_change != 0
-    other = effects(lm, replace(contender, prefix=KVPrefix(torch.from_numpy(start))), task)  # differs in the first layer
+    other = effects(lm, replace(contender, prefix=kv_prefix(torch.from_numpy(start))), task)  # differs in the first layer
     assert losses(found[0].without) == pytest.approx(losses(other[0].without), abs=1e-5)
     assert losses(found[1].without) != pytest.approx(losses(other[1].without), abs=1e-3)
     assert all(one.control is None for one in other)
@@ -144,8 +144,8 @@ def test_rows_are_drawn_of_those_that_count(tiny):
 def test_a_prefix_made_by_an_mlp_is_hidden_too(tiny):
     lm = tiny("llama")
     made = create(lm, TASKS["answers"], Recipe(method="prefix", mlp=8, virtual_tokens=COUNT, init="vocab"))
-    assert isinstance(made, ReparameterisedKVPrefix)
-    plain = effects(lm, learned(lm, prefix=KVPrefix(made.keys_values())))
+    assert "start" in dict(made.named_buffers())
+    plain = effects(lm, learned(lm, prefix=kv_prefix(made.array())))
     assert [losses(one.without) for one in effects(lm, learned(lm, prefix=made))] == [losses(one.without) for one in plain]
 
 
@@ -163,7 +163,7 @@ def test_nothing_is_left_switched_on_between_two_pieces_or_after_an_error():
 
 def test_only_a_prefix_of_keys_and_values_has_layers(tiny):
     lm, task = tiny("llama"), TASKS["answers"]
-    for contender in (bare(task), Contender("vectors", "soft", "{input}", random_prefix(lm, "soft", 2))):
+    for contender in (bare(task), Contender("vectors", "prompt", "{input}", random_prefix(lm, "prompt", 2))):
         with pytest.raises(LabError, match="no keys and values"):
             next(leave_layers_out(lm, task, contender, Scorebook()))
 

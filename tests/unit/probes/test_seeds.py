@@ -9,10 +9,11 @@ from core.errors import LabError
 from core.events import Progress
 from core.inspection.control import moved_at_random
 from core.inspection.meet import match
-from core.methods.prefix import create, in_peft_layout
+from core.methods import METHODS
 from core.probes.seeds import MOST, Meeting, meet, plan
 from core.recipe import Recipe
 from core.runs.run import Scorebook, Scored, Trained, repeat
+from core.training.start import create
 from core.training.training import StepEvent
 
 RECIPE = Recipe(task="tiny", steps=4, batch_size=4, virtual_tokens=5, warmup=0, seed=3)
@@ -42,7 +43,7 @@ def test_a_recipe_with_an_order_of_its_own_keeps_it(tiny):
     assert [(run.seed, run.rows_seed) for run in runs.values()] == [(3, 2**31 - 1), (4, 2**31 - 1), (3, 0)]
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, RECIPE.but(method="prefix")], ids=["soft", "prefix"])
+@pytest.mark.parametrize("recipe", [RECIPE, RECIPE.but(method="prefix")], ids=["prompt", "prefix"])
 def test_every_run_comes_with_its_steps_then_scores_then_every_pair(tiny, recipe):
     lm = tiny("llama")
     progress, *events = events_of(lm, recipe)
@@ -66,9 +67,10 @@ def test_a_pairs_cosines_are_those_of_its_vectors(tiny, arch, method):
     ends = [torch.from_numpy(event.contender.prefix.snapshot()) for event in of(Trained, events)]
     moved = [moved_at_random(start, end, draw) for draw, (start, end) in enumerate(zip(starts, ends, strict=True))]
     mean = lm.vocabulary.mean(dim=0).numpy() if method == "prompt" else None
+    as_rows = METHODS[method].to_rows
     for pair, (a, b) in zip(of(Meeting, events), [(0, 1), (0, 2), (1, 2)], strict=True):
         found, of_starts, control = (
-            match(in_peft_layout(values[a]).numpy(), in_peft_layout(values[b]).numpy(), mean) for values in (ends, starts, moved)
+            match(as_rows(values[a].numpy()), as_rows(values[b].numpy()), mean) for values in (ends, starts, moved)
         )
         assert (pair.same_place, pair.matched) == pytest.approx((found.same_place.mean(), found.cosine.mean()))
         assert (pair.starts, pair.control) == pytest.approx((of_starts.cosine.mean(), control.cosine.mean()))

@@ -5,21 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, answer_task, label_task, random_prefix
+from tiny_models import ARCHITECTURES, answer_task, kv_prefix, label_task, random_prefix, soft_prompt
 
 from core.errors import LabError
-from core.methods.prefix import KVPrefix, NoPrefix, ReparameterisedKVPrefix, SoftPrompt, create
+from core.prefix import no_prefix
 from core.probes.vectors import Effect, Removal, effect, fall_p, helpful_removals, what_each_does
 from core.recipe import Recipe
 from core.runs.run import Scorebook
 from core.scoring.measures import holm
 from core.scoring.score import Contender, Result, bare, handcrafted, score, summarise
+from core.training.start import create
 
 TASKS = {"answers": answer_task(), "labels": label_task()}
 NOTHING = (0.0, 0.0)
 
 
-def learned(lm, kind="soft", count=3, task="answers", prefix=None):
+def learned(lm, kind="prompt", count=3, task="answers", prefix=None):
     return Contender("learned", kind, TASKS[task].template, prefix or random_prefix(lm, kind, count))
 
 
@@ -64,7 +65,7 @@ def test_rows_are_matched_by_their_input_not_their_place():
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_scaling_by_one_changes_nothing_and_by_two_does(tiny, kind, task):
     lm = tiny("llama")
     by_amount = {found.amount: found for found in effects(lm, learned(lm, kind, task=task), "scale", task)}
@@ -72,20 +73,20 @@ def test_scaling_by_one_changes_nothing_and_by_two_does(tiny, kind, task):
     assert by_amount[2.0].loss_change != 0 and by_amount[0.0].loss_change != 0
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_a_vector_replaced_by_itself_changes_nothing(tiny, kind):
     lm = tiny("gpt2")
     contender = learned(lm, kind)
     start = contender.prefix.snapshot()
-    start[(1,) if kind == "soft" else (slice(None), slice(None), 1)] += 1.0
+    start[(1,) if kind == "prompt" else (slice(None), slice(None), 1)] += 1.0
     found = effects(lm, contender, "start", start=start)
     assert [unchanged(one) for one in found] == [True, False, True]
 
 
 def test_swapping_equal_vectors_changes_nothing(tiny):
     lm = tiny("gpt2")
-    vectors = random_prefix(lm, "soft", 2).snapshot()[[0, 1, 0]]
-    found = effects(lm, learned(lm, prefix=SoftPrompt(torch.from_numpy(vectors))), "swap")
+    vectors = random_prefix(lm, "prompt", 2).snapshot()[[0, 1, 0]]
+    found = effects(lm, learned(lm, prefix=soft_prompt(torch.from_numpy(vectors))), "swap")
     assert {one.vectors: unchanged(one) for one in found} == {(0, 1): False, (0, 2): True, (1, 2): False}
 
 
@@ -96,7 +97,7 @@ def test_the_order_of_keys_and_values_means_nothing_without_a_sliding_window(tin
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_without_its_only_vector_a_prompt_is_no_prompt(tiny, arch, kind):
     lm = tiny(arch)
     [found] = effects(lm, learned(lm, kind, 1, "labels"), "leave out", "labels")
@@ -110,7 +111,7 @@ def test_leaving_a_word_out_scores_as_the_text_without_it(tiny):
     words = (" good", " the", " sea")
     ids = [token for word in words for token in lm.tokenise(word)]
     assert len(ids) == 3
-    spaced = replace(learned(lm, prefix=SoftPrompt(lm.embed(torch.tensor(ids)))), template=" {input}")
+    spaced = replace(learned(lm, prefix=soft_prompt(lm.embed(torch.tensor(ids)))), template=" {input}")
     for i, one in enumerate(effects(lm, spaced, "leave out")):
         text = "".join(words[:i] + words[i + 1 :])
         by_words = score(lm, handcrafted("text", text + " {input}"), TASKS["answers"].held_out)
@@ -119,7 +120,7 @@ def test_leaving_a_word_out_scores_as_the_text_without_it(tiny):
 
 def test_token_embeddings_snap_to_themselves(tiny):
     lm = tiny("llama")
-    tokens = SoftPrompt(lm.embed(torch.tensor([9, 80, 200])))
+    tokens = soft_prompt(lm.embed(torch.tensor([9, 80, 200])))
     assert all(unchanged(one) for one in effects(lm, learned(lm, prefix=tokens), "snap"))
     drawn = effects(lm, learned(lm, prefix=tokens), "random token")
     assert not any(unchanged(one) for one in drawn) and drawn == effects(lm, learned(lm, prefix=tokens), "random token")
@@ -127,9 +128,9 @@ def test_token_embeddings_snap_to_themselves(tiny):
 
 def test_the_mean_embedding_takes_a_vectors_place(tiny):
     lm = tiny("llama")
-    vectors = random_prefix(lm, "soft", 3).snapshot()
+    vectors = random_prefix(lm, "prompt", 3).snapshot()
     vectors[1] = lm.vocabulary.mean(dim=0).numpy()
-    assert [unchanged(one) for one in effects(lm, learned(lm, prefix=SoftPrompt(torch.from_numpy(vectors))), "mean")] == [
+    assert [unchanged(one) for one in effects(lm, learned(lm, prefix=soft_prompt(torch.from_numpy(vectors))), "mean")] == [
         False,
         True,
         False,
@@ -150,7 +151,7 @@ def test_nothing_is_left_switched_on_between_two_pieces(tiny):
 
 
 @pytest.mark.parametrize(
-    "kind, what, words", [("prefix", "snap", "choose one of"), ("soft", "start", "choose one of"), ("soft", "dance", "choose one of")]
+    "kind, what, words", [("prefix", "snap", "choose one of"), ("prompt", "start", "choose one of"), ("prompt", "dance", "choose one of")]
 )
 def test_a_change_that_cannot_be_made_is_refused(tiny, kind, what, words):
     with pytest.raises(LabError, match=words):
@@ -162,7 +163,7 @@ def test_a_vector_or_prompt_that_is_not_there_is_refused(tiny):
     with pytest.raises(LabError, match="from 0 to 2"):
         effects(lm, learned(lm), "swap", chosen=3)
     with pytest.raises(LabError, match="no learned vectors"):
-        effects(lm, learned(lm, prefix=NoPrefix()), "only")
+        effects(lm, learned(lm, prefix=no_prefix()), "only")
 
 
 # --- removals that help -----------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class MadeUp(Scorebook):
 def numbered(lm, count):
     vectors = torch.zeros(count, lm.d_model)
     vectors[:, 0] = torch.arange(count)
-    return SoftPrompt(vectors)
+    return soft_prompt(vectors)
 
 
 def test_a_vector_that_does_harm_is_chosen_on_validation_rows_and_confirmed_on_the_others(tiny):
@@ -234,7 +235,7 @@ def test_few_validation_rows_choose_nothing(tiny):
     assert {part for part, _, _ in book.asked} == {"validation"}
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_removals_of_both_kinds_are_scored(tiny, kind):
     lm = tiny("llama")
     found = [e for e in helpful_removals(lm, TASKS["labels"], learned(lm, kind, 2, "labels"), Scorebook()) if isinstance(e, Removal)]
@@ -252,6 +253,6 @@ def test_a_prefix_made_by_an_mlp_is_changed_as_the_one_it_makes(tiny):
     lm = tiny("llama")
     recipe = Recipe(method="prefix", mlp=8, virtual_tokens=3, init="vocab")
     made = learned(lm, "prefix", prefix=create(lm, TASKS["answers"], recipe))
-    assert isinstance(made.prefix, ReparameterisedKVPrefix)
-    plain = replace(made, prefix=KVPrefix(made.prefix.keys_values()))
+    assert "start" in dict(made.prefix.named_buffers())
+    plain = replace(made, prefix=kv_prefix(made.prefix.array()))
     assert effects(lm, made, "only") == effects(lm, plain, "only")

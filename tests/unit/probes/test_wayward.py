@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, answer_task, label_task
+from tiny_models import ARCHITECTURES, answer_task, label_task, soft_prompt
 
 from core.errors import LabError
 from core.inspection.control import moved_at_random
-from core.methods.prefix import SoftPrompt, create
 from core.probes.wayward import GAMMAS, Wayward, choose, look, plan, sweep
 from core.recipe import Recipe
 from core.runs.run import Scorebook, Scored, baselines
 from core.scoring.score import Contender, Score
+from core.training.start import create
 from core.training.training import StepEvent, text_embeddings
 
 SENTENCE = "good and bad"
@@ -21,11 +21,11 @@ RECIPE = Recipe(task="tiny", steps=4, batch_size=4, learning_rate=0.01, warmup=0
 
 
 def scored(accuracy: float) -> Score:
-    return Score("x", "soft", accuracy, (0.0, 1.0), 0.0, 4, 0.0, 0.0, 0, 0)
+    return Score("x", "prompt", accuracy, (0.0, 1.0), 0.0, 4, 0.0, 0.0, 0, 0)
 
 
 def made(lm, vectors, accuracy=0.5, gamma=0.0) -> Wayward:
-    contender = Contender("x", "soft", "{input}", SoftPrompt(vectors))
+    contender = Contender("x", "prompt", "{input}", soft_prompt(vectors))
     return look(lm, contender, lm.tokenise(SENTENCE), gamma, "sentence", scored(accuracy), 4)
 
 
@@ -104,7 +104,7 @@ def test_the_chosen_run_its_control_the_free_one_and_the_sentence_meet_the_rival
     control = f"control 1: {chosen.contender.name} moved at random"
     assert list(scores) == [chosen.contender.name, control, "never pulled", "the sentence itself", *(r.name for r in baselines(task))]
     assert len({score.n for score in scores.values()}) == 1
-    assert {score.name for score in scores.values() if score.kind == "soft" and score.examples == 0} == {control, "the sentence itself"}
+    assert {score.name for score in scores.values() if score.kind == "prompt" and score.examples == 0} == {control, "the sentence itself"}
 
 
 def test_the_control_of_a_run_from_elsewhere_starts_elsewhere(tiny, monkeypatch):

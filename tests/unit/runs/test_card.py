@@ -63,7 +63,7 @@ def hostile_record(lm) -> dict:
 
 
 def test_nothing_that_people_typed_is_markup(lm):
-    text = storage.to_files(lm, random_prefix(lm, "soft", 10), hostile_record(lm))[CARD].decode()
+    text = storage.to_files(lm, random_prefix(lm, "prompt", 10), hostile_record(lm))[CARD].decode()
     front, body = text.removeprefix("---\n").split("\n---\n", 1)
     assert yaml.safe_load(front).keys() == {"library_name", "pipeline_tag", "tags"}
     markdown = MarkdownIt("commonmark").enable("table")
@@ -82,20 +82,20 @@ def test_nothing_that_people_typed_is_markup(lm):
     "value", [None, 5, "x", [], [1, "x", None, {}], {"a": []}, {"name": 5, "labels": "x", "weights": []}, float("nan"), -1e300]
 )
 def test_any_recipe_file_gives_a_card(lm, value):
-    config = json.loads(storage.to_files(lm, random_prefix(lm, "soft", 2), {})[storage.CONFIG])
+    config = json.loads(storage.to_files(lm, random_prefix(lm, "prompt", 2), {})[storage.CONFIG])
     for name in ("base", "task", "recipe", "scores", "template", "examples", "seconds", "steps", "versions"):
         ModelCard(card(config, {name: value}))
     ModelCard(card(config, dict.fromkeys(("base", "task", "recipe", "scores", "template"), value)))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_the_snippet_runs_as_it_stands(tmp_path, kind, monkeypatch, capsys):
     lm = make("llama")
     lm.model.save_pretrained(tmp_path / "base")
     lm.tokenizer.save_pretrained(tmp_path / "base")
     lm.name = str(tmp_path / "base")
-    recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=4)
+    recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=4)
     record = storage.record_of(lm, answer_task(), recipe, 'Say "{input}":\n')
     folder = storage.save(tmp_path / "adapter", storage.to_files(lm, random_prefix(lm, kind, 4), record))
     (snippet,) = re.findall(r"^```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL | re.MULTILINE)

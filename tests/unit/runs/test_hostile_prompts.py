@@ -31,12 +31,12 @@ COUNT = 3
 Files = dict[str, bytes]
 
 
-def good(kind: str = "soft") -> Files:
-    recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=COUNT)
+def good(kind: str = "prompt") -> Files:
+    recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=COUNT)
     return storage.to_files(LM, random_prefix(LM, kind, COUNT), storage.record_of(LM, answer_task(), recipe, "Word: {input} is"))
 
 
-SOFT, PREFIX = good("soft"), good("prefix")
+SOFT, PREFIX = good("prompt"), good("prefix")
 NUMBERS = SOFT[WEIGHTS][-COUNT * 32 * 4 :]
 
 
@@ -67,7 +67,7 @@ def assert_sound(learned: Learned) -> None:
     values = learned.prefix.snapshot()
     count = learned.prefix.virtual_tokens
     assert 1 <= count <= 200 and np.isfinite(values).all()
-    assert values.shape == ((count, 32) if learned.prefix.kind == "soft" else (2, 2, count, 2, 8))
+    assert values.shape == ((count, 32) if learned.prefix.kind == "prompt" else (2, 2, count, 2, 8))
     assert learned.template.count("{input}") == 1
     LM.tokenise(learned.template)
     learned.contender("x")

@@ -104,8 +104,8 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     server.server_close()
 
 
-def files(kind: str = "soft") -> dict[str, bytes]:
-    recipe = Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=4)
+def files(kind: str = "prompt") -> dict[str, bytes]:
+    recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=4)
     record = storage.record_of(LM, answer_task(), recipe, "Word: {input} is")
     return storage.to_files(LM, random_prefix(LM, kind, 4), record)
 
@@ -113,7 +113,7 @@ def files(kind: str = "soft") -> dict[str, bytes]:
 def test_a_prompt_is_fetched_by_its_name_and_read_as_from_a_folder(hub, monkeypatch):
     hub.files["somebody/prompt"] = files() | {"training.py": b"import os", PICKLE: b"pickle"}
     learned = remote.load("somebody/prompt", LM)
-    assert np.array_equal(learned.prefix.snapshot(), random_prefix(LM, "soft", 4).snapshot())
+    assert np.array_equal(learned.prefix.snapshot(), random_prefix(LM, "prompt", 4).snapshot())
     assert learned.template == "Word: {input} is" and learned.warnings == ()
     assert not any(PICKLE in line or "training.py" in line or CARD in line for line in hub.asked)
     # Without the Hub what was fetched is still there.
@@ -189,7 +189,7 @@ def test_a_pushed_prompt_can_be_fetched_and_run_json_stays_here(hub, tmp_path):
     assert pushed.url.endswith("/me/prompt") and set(pushed.files) == {CONFIG, WEIGHTS, RECIPE, CARD}
     assert hub.made[0]["visibility"] == "private"
     assert hub.files["me/prompt"] == files()
-    assert np.array_equal(remote.load("me/prompt", LM).prefix.snapshot(), random_prefix(LM, "soft", 4).snapshot())
+    assert np.array_equal(remote.load("me/prompt", LM).prefix.snapshot(), random_prefix(LM, "prompt", 4).snapshot())
     assert RUN in remote.push(folder, "me/prompt", run=True).files
 
 

@@ -8,6 +8,7 @@ from tiny_models import answer_task, label_task, make
 
 from core.errors import LabError
 from core.inspection.plane import fit, random_walk
+from core.methods import METHODS
 from core.recipe import Recipe
 from core.runs.pca_paths import Slice, view, word_groups
 from core.runs.readings import Vocabulary
@@ -39,7 +40,7 @@ def a_record(method="prompt", kept=(0, 1, 2), step=2, seed=0, shape=None) -> Run
 
 
 def path_of(record, which, kept=(0, 1, 2)):
-    return np.stack([which.of(record.vectors[step]) for step in kept])
+    return np.stack([which.of(record.method, record.vectors[step]) for step in kept])
 
 
 # --- which vectors are meant ------------------------------------------------------------------------------------------------
@@ -47,23 +48,23 @@ def path_of(record, which, kept=(0, 1, 2)):
 
 def test_a_slice_is_one_layers_keys_or_values():
     soft = np.arange(12.0).reshape(3, 4)
-    assert Slice(layer=9, part=0, head=5).of(soft) is soft  # a soft prompt has but one kind
+    assert Slice(layer=9, part=0, head=5).of(METHODS["prompt"], soft) is soft  # a soft prompt has but one kind
     values = np.arange(2 * 2 * 3 * 2 * 4.0).reshape(2, 2, 3, 2, 4)
-    assert np.array_equal(Slice(1, 0).of(values), values[1, 0].reshape(3, 8))
-    assert np.array_equal(Slice(1, 0).of(values)[2], [*values[1, 0, 2, 0], *values[1, 0, 2, 1]])  # heads side by side
-    assert np.array_equal(Slice(0, 1, head=1).of(values), values[0, 1, :, 1])
+    assert np.array_equal(Slice(1, 0).of(METHODS["prefix"], values), values[1, 0].reshape(3, 8))
+    assert np.array_equal(Slice(1, 0).of(METHODS["prefix"], values)[2], [*values[1, 0, 2, 0], *values[1, 0, 2, 1]])  # heads side by side
+    assert np.array_equal(Slice(0, 1, head=1).of(METHODS["prefix"], values), values[0, 1, :, 1])
 
 
 # --- numbers against their definitions --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", [Slice(), Slice(1, 0), Slice(0, 1, 1)], ids=["soft", "keys", "one head"])
+@pytest.mark.parametrize("which", [Slice(), Slice(1, 0), Slice(0, 1, 1)], ids=["prompt", "keys", "one head"])
 @pytest.mark.parametrize("basis", ["vocabulary", "path", "vectors"])
 def test_coordinates_and_shares_are_those_of_the_plane(lm, vocabulary, basis, which):
     record = a_record("prompt" if which == Slice() else "prefix")
-    soft = record.kind == "soft"
+    soft = record.kind == "prompt"
     path = path_of(record, which)
-    real = which.of(vocabulary.keys_values(3).numpy())
+    real = None if soft else which.of(record.method, vocabulary.keys_values(3).numpy())
     fitted = {"vocabulary": None if soft else real, "path": path.reshape(9, -1), "vectors": path[[0, 2]].reshape(6, -1)}[basis]
     plane = vocabulary.plane if fitted is None else fit(fitted)
     found = view(lm, vocabulary, record, basis, which)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from tiny_models import answer_task, make
 
-from core.methods.prefix import create
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, best_handcrafted, new_record
@@ -15,6 +14,7 @@ from core.runs.record_writer import loaded_record
 from core.runs.run import Scorebook
 from core.runs.saved_adapter import from_files, record_of, to_files
 from core.runs.training_job import training_job
+from core.training.start import create
 from core.training.training import StepEvent
 
 RECIPES = [Recipe(steps=5, batch_size=4, virtual_tokens=4), Recipe(method="prefix", steps=5, batch_size=4, virtual_tokens=4)]
@@ -25,7 +25,7 @@ def lm():
     return make("gemma3")
 
 
-@pytest.fixture(scope="module", params=RECIPES, ids=["soft", "prefix"])
+@pytest.fixture(scope="module", params=RECIPES, ids=["prompt", "prefix"])
 def trained(request, lm):
     """A finished record, and the events that made it."""
     record = new_record(answer_task(), request.param)
@@ -50,7 +50,7 @@ def test_a_reading_measures_from_the_start(trained):
     record, events = trained
     steps = [event for event in events if isinstance(event, StepEvent)]
     assert np.allclose(record.readings[0].moved, 0)
-    if record.kind == "soft":
+    if record.kind == "prompt":
         start = record.vectors[0]
         moved = np.linalg.norm(steps[-1].vectors - start, axis=1)
         np.testing.assert_allclose(record.readings[-1].moved, moved, rtol=1e-4)
@@ -147,7 +147,7 @@ def test_a_loaded_prompt_gets_its_start_back_where_its_recipe_says_how(lm, train
     assert np.array_equal(loaded.vectors[0], start)
     assert np.array_equal(loaded.final_vectors(), prefix.snapshot())
     assert (loaded.readings[1].moved > 0).all()
-    assert len(loaded.readings[1].control_ids) == (3 if record.kind == "soft" else 0)
+    assert len(loaded.readings[1].control_ids) == (3 if record.kind == "prompt" else 0)
 
 
 def test_a_loaded_prompt_without_a_recipe_has_no_control(lm, trained):
@@ -159,6 +159,6 @@ def test_a_loaded_prompt_without_a_recipe_has_no_control(lm, trained):
 
 
 def test_the_line_to_beat_is_the_best_of_the_handcrafted():
-    rows = [{"kind": "soft", "accuracy": 0.9}, {"kind": "handcrafted", "accuracy": 0.2}, {"kind": "handcrafted", "accuracy": 0.5}]
+    rows = [{"kind": "prompt", "accuracy": 0.9}, {"kind": "handcrafted", "accuracy": 0.2}, {"kind": "handcrafted", "accuracy": 0.5}]
     assert best_handcrafted(rows) is rows[2]
     assert best_handcrafted(rows[:1]) is None

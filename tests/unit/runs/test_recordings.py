@@ -14,7 +14,7 @@ MOST_BYTES = 300_000
 def accuracies(record):
     """(learned, best instruction, best worked examples) on held-out rows."""
     rows = record.scores
-    learned = next(row["accuracy"] for row in rows if row["kind"] in ("soft", "prefix"))
+    learned = next(row["accuracy"] for row in rows if row["kind"] in ("prompt", "prefix"))
     parts = [
         [row["accuracy"] for row in rows if row["kind"] == "handcrafted" and bool(row["examples"]) is shown] for shown in (False, True)
     ]
@@ -42,7 +42,7 @@ def test_a_recording_is_whole_and_small_and_says_how_it_was_made(slug):
         results = record.held_out[row["name"]].results
         assert sum(result.correct for result in results) / len(results) == pytest.approx(row["accuracy"])
     assert set(record.recorded) == {"date", "version", "libraries", "machine"} and len(record.base["weights"]) == 64
-    assert set(record.vectors) == ({0, -1} if record.kind == "soft" else set())
+    assert set(record.vectors) == ({0, -1} if record.kind == "prompt" else set())
     assert (FOLDER / f"{slug}.json").stat().st_size < MOST_BYTES
 
 

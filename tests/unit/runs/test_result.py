@@ -111,7 +111,7 @@ def test_it_answers(lm, soft):
 
 
 def test_everything_shows_itself_shortly(lm, soft, prefix):
-    assert repr(soft).startswith("Result('Tiny': 4 vectors, 3 steps; ") and "K/V positions" in repr(prefix)
+    assert repr(soft).startswith("Result('Tiny': 4 learned vectors, 3 steps; ") and "K/V positions" in repr(prefix)
     assert repr(Recipe()) == "Recipe()" and repr(Recipe(method="prefix", steps=9)) == "Recipe(method='prefix', steps=9)"
     assert eval(repr(soft.recipe)) == soft.recipe
     assert repr(soft.scores["no prompt"]).startswith("Score('no prompt', none: ") and len(repr(soft.scores["no prompt"])) < 100
@@ -129,7 +129,7 @@ def test_what_people_typed_is_escaped_in_a_notebook(lm):
         assert evil not in text and html.escape(evil) in text
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind):
     made = request.getfixturevalue(kind)
     folder = made.save(tmp_path / "run")

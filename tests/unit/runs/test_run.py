@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import answer_task, label_task, make
+from tiny_models import answer_task, label_task, make, soft_prompt
 
 import core.scoring.score as scoring
-from core.methods.prefix import NoPrefix, SoftPrompt
+from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs.run import Finished, Scorebook, Scored, baselines, common_rows, run
 from core.scoring.score import Contender, bare, score
@@ -67,7 +67,7 @@ def test_steps_come_first_then_held_out_scores_then_the_end(lm):
     assert not [event for event in events[: events.index(steps[-1])] if isinstance(event, Scored) and event.part == "held_out"]
     assert isinstance(events[-1], Finished) and sum(isinstance(event, Finished) for event in events) == 1
     held_out = scores(after_training, "held_out")
-    assert [event.score.kind for event in held_out] == ["soft", "none", "handcrafted", "handcrafted", "majority"]
+    assert [event.score.kind for event in held_out] == ["prompt", "none", "handcrafted", "handcrafted", "majority"]
     assert [event.score.name for event in held_out][0::4] == ["learned", "always 'yes'"]
     assert held_out[0].step == 30
     mine = [event for event in scores(events, "validation") if event.score.name == "learned"]
@@ -142,7 +142,7 @@ def test_a_row_that_stands_in_a_prompt_counts_for_nobody(lm):
 
 def test_common_rows_leave_out_what_anyone_was_made_with():
     rows = answer_task().held_out
-    a, b = (Contender("x", "handcrafted", "{input}", NoPrefix(), excluded=frozenset({row.key})) for row in rows[:2])
+    a, b = (Contender("x", "handcrafted", "{input}", no_prefix(), excluded=frozenset({row.key})) for row in rows[:2])
     assert common_rows(rows, [a, b]) == list(rows[2:])
     assert common_rows(rows, []) == list(rows)
 
@@ -230,7 +230,7 @@ def test_a_run_that_breaks_reports_its_last_good_vectors(lm, monkeypatch):
     assert len(steps) == 6 and "no longer a number" in events[-1].stopped
     learned = scores(events, "held_out")[0].score
     assert np.isfinite(learned.loss)
-    good = replace(training.contender(), prefix=SoftPrompt(torch.from_numpy(steps[3].vectors)))
+    good = replace(training.contender(), prefix=soft_prompt(torch.from_numpy(steps[3].vectors)))
     assert learned == score(lm, good, answer_task().held_out)
 
 

@@ -18,15 +18,16 @@ from tiny_models import EXAMPLES, answer_task, make, random_prefix
 from transformers import AutoModelForCausalLM
 
 from core.errors import LabError
-from core.methods.prefix import create
 from core.models.language_model import LanguageModel, load_model
+from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs import saved_adapter as storage
 from core.runs.saved_adapter import CONFIG, RECIPE, TENSOR, WEIGHTS
 from core.scoring.rows import encode
 from core.scoring.score import answer_loss, prepare, score
+from core.training.start import create
 
-KINDS = ("soft", "prefix")
+KINDS = ("prompt", "prefix")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def lm() -> LanguageModel:
 
 def files_of(lm, kind, recipe=None):
     task = answer_task()
-    recipe = recipe or Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=6)
+    recipe = recipe or Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=6)
     return storage.to_files(lm, random_prefix(lm, kind, 6), storage.record_of(lm, task, recipe, "Word: {input} is"))
 
 
@@ -68,14 +69,14 @@ def test_a_prompt_comes_back_as_it_was_saved(lm, tmp_path, kind, as_zip):
     assert learned.prefix.kind == kind
     assert np.array_equal(learned.prefix.snapshot(), random_prefix(lm, kind, 6).snapshot())
     assert (learned.template, learned.placement, learned.warnings) == ("Word: {input} is", "before", ())
-    assert learned.recipe == Recipe(method="prompt" if kind == "soft" else "prefix", virtual_tokens=6)
+    assert learned.recipe == Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=6)
     again = storage.to_files(lm, learned.prefix, learned.record)
     assert again == files  # byte by byte
 
 
 def test_the_rows_that_it_was_trained_on_do_not_count_for_it(lm, tmp_path):
     task = answer_task()
-    contender = storage.load(storage.save(tmp_path / "x", files_of(lm, "soft")), lm).contender("saved")
+    contender = storage.load(storage.save(tmp_path / "x", files_of(lm, "prompt")), lm).contender("saved")
     assert contender.excluded == task.seen
     assert score(lm, contender, (*task.train, *task.held_out)).n == len(task.held_out)
     with pytest.raises(LabError, match="No rows are left"):
@@ -91,7 +92,7 @@ def test_a_prompt_made_by_an_mlp_is_saved_as_what_the_mlp_makes(lm, tmp_path):
 
 
 def test_saving_again_replaces_the_prompt_and_keeps_what_else_lies_there(lm, tmp_path):
-    folder = storage.save(tmp_path / "x", files_of(lm, "soft"))
+    folder = storage.save(tmp_path / "x", files_of(lm, "prompt"))
     (folder / "notes.txt").write_text("mine")
     storage.save(folder, files_of(lm, "prefix"))
     assert storage.load(folder, lm).prefix.kind == "prefix"
@@ -104,10 +105,10 @@ def test_a_folder_of_someone_elses_is_never_written_to(lm, tmp_path):
     (tmp_path / "file").write_text("x")
     for name in ("thesis", "file"):
         with pytest.raises(LabError, match="exists and is not a saved prompt"):
-            storage.save(tmp_path / name, files_of(lm, "soft"))
+            storage.save(tmp_path / name, files_of(lm, "prompt"))
     assert [file.name for file in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
     (tmp_path / "empty").mkdir()
-    storage.save(tmp_path / "empty", files_of(lm, "soft"))
+    storage.save(tmp_path / "empty", files_of(lm, "prompt"))
     assert (tmp_path / "empty" / CONFIG).is_file()
 
 
@@ -115,7 +116,7 @@ def test_a_folder_of_someone_elses_is_never_written_to(lm, tmp_path):
 def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, over_an_old_one):
     folder = tmp_path / "x"
     if over_an_old_one:
-        storage.save(folder, files_of(lm, "soft"))
+        storage.save(folder, files_of(lm, "prompt"))
     write = Path.write_bytes
 
     def full(self, data):
@@ -129,13 +130,13 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
         storage.save(folder, files_of(lm, "prefix"))
     assert list(tmp_path.iterdir()) == ([folder] if over_an_old_one else [])
     if over_an_old_one:
-        assert storage.load(folder, lm).prefix.kind == "soft"
+        assert storage.load(folder, lm).prefix.kind == "prompt"
 
 
 def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_path, monkeypatch):
     monkeypatch.setattr(storage.ctypes, "CDLL", lambda *_, **__: object())
     monkeypatch.setattr(storage.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
-    folder = storage.save(tmp_path / "x", files_of(lm, "soft"))
+    folder = storage.save(tmp_path / "x", files_of(lm, "prompt"))
     (folder / "more").mkdir()
     (folder / "more" / "notes.txt").write_text("mine")
     storage.save(folder, files_of(lm, "prefix"))
@@ -146,7 +147,7 @@ def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_p
 def test_a_place_that_cannot_be_written_is_named(lm, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match=r"can't be saved|exists and is not"):
-        storage.save(tmp_path / "file" / "x", files_of(lm, "soft"))
+        storage.save(tmp_path / "file" / "x", files_of(lm, "prompt"))
 
 
 # --- PEFT -----------------------------------------------------------------------------------------------------------------------
@@ -219,22 +220,20 @@ def test_what_peft_trains_in_ways_of_its_own_is_read_as_it_scores_there(saved_ba
 def test_placement_after_bos_is_refused_by_name_because_peft_cannot_say_it(lm):
     with_bos = make("llama", bos=True)
     with pytest.raises(LabError, match=r"BOS token \(placement 'after'\)"):
-        files_of(with_bos, "soft", Recipe(virtual_tokens=6, placement="after"))
-    files_of(lm, "soft", Recipe(virtual_tokens=6, placement="after"))  # without a BOS token it is the same place
+        files_of(with_bos, "prompt", Recipe(virtual_tokens=6, placement="after"))
+    files_of(lm, "prompt", Recipe(virtual_tokens=6, placement="after"))  # without a BOS token it is the same place
 
 
 def test_nothing_learned_is_nothing_to_save(lm):
-    from core.methods.prefix import NoPrefix
-
     with pytest.raises(LabError, match="Only a learned prompt"):
-        storage.to_files(lm, NoPrefix(), {})
+        storage.to_files(lm, no_prefix(), {})
 
 
 def test_other_weights_of_the_same_shapes_are_noticed(lm):
     other = make("llama")
     with torch.no_grad():
         next(other.model.parameters()).mul_(2)
-    files = files_of(other, "soft")
+    files = files_of(other, "prompt")
     assert "other weights" in storage.from_files(files, lm, "x").warnings[0]
 
 
@@ -362,7 +361,7 @@ def test_an_odd_recipe_file_is_refused_or_does_no_harm(lm, record):
 def test_a_zip_is_found_whatever_folder_it_was_made_of(lm, tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files_of(lm, "soft").items():
+        for name, data in files_of(lm, "prompt").items():
             archive.writestr(f"my prompt/deep/{name}", data)
         archive.writestr("__MACOSX/junk", b"")
     assert storage.load(path, lm).prefix.virtual_tokens == 6
@@ -406,7 +405,7 @@ def test_a_missing_path_is_named(lm, tmp_path):
         with pytest.raises(LabError):
             storage.load(name, lm)
         with pytest.raises(LabError):
-            storage.save(name, files_of(lm, "soft"))
+            storage.save(name, files_of(lm, "prompt"))
     with pytest.raises(LabError, match="is missing"):
         storage.load(tmp_path, lm)
 
@@ -458,7 +457,7 @@ def test_no_damaged_file_ever_gives_a_traceback(lm, kind):
 @pytest.mark.parametrize("method", ["ZIP_DEFLATED", "ZIP_STORED", "ZIP_BZIP2", "ZIP_LZMA"])
 def test_no_damaged_zip_ever_gives_a_traceback(lm, tmp_path, method):
     chance = random.Random(1)
-    good = zipped(list(files_of(lm, "soft").items()), getattr(zipfile, method))
+    good = zipped(list(files_of(lm, "prompt").items()), getattr(zipfile, method))
     path = tmp_path / "x.zip"
     for _ in range(300):
         path.write_bytes(mutate(good, chance))

@@ -5,19 +5,19 @@ import torch
 from tiny_models import ARCHITECTURES, EXAMPLES, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.methods.prefix import NoPrefix
 from core.models.language_model import expand
+from core.prefix import no_prefix
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.rows import join
 from core.scoring.score import Contender, score
 
 
 def contender(lm, kind, template="{input} is", placement="before"):
-    prefix = NoPrefix() if kind == "none" else random_prefix(lm, kind, 5)
+    prefix = no_prefix() if kind == "none" else random_prefix(lm, kind, 5)
     return Contender("x", kind, template, prefix, placement)
 
 
-@pytest.mark.parametrize("kind", ["none", "soft", "prefix"])
+@pytest.mark.parametrize("kind", ["none", "prompt", "prefix"])
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_an_answer_is_greedy_generation_shown_word_by_word(tiny, arch, bos, kind):
@@ -34,7 +34,7 @@ def test_an_answer_is_greedy_generation_shown_word_by_word(tiny, arch, bos, kind
 @pytest.mark.parametrize("placement", ["before", "after"])
 def test_labels_share_the_probability_as_scoring_sees_it(tiny, placement):
     lm, task = tiny("llama", True), label_task()
-    asked = contender(lm, "soft", task.template, placement)
+    asked = contender(lm, "prompt", task.template, placement)
     for result in score(lm, asked, task.held_out, task.labels).results:
         shares = label_probabilities(lm, asked, result.input, task.labels)
         assert sum(shares) == pytest.approx(1)
@@ -47,12 +47,12 @@ def test_what_cannot_be_answered_is_refused(tiny):
         with pytest.raises(LabError, match="no text to answer"):
             next(answer(lm, contender(lm, "none"), text))
     with pytest.raises(LabError, match="the model has 160"):
-        next(answer(lm, contender(lm, "soft"), "walk " * 200))
+        next(answer(lm, contender(lm, "prompt"), "walk " * 200))
 
 
 def test_asking_changes_nothing_for_the_next_who_asks():
     lm = make("llama")
-    asked = contender(lm, "soft")
+    asked = contender(lm, "prompt")
     first = list(answer(lm, asked, EXAMPLES[0].input))
     pieces = answer(lm, asked, EXAMPLES[1].input)
     next(pieces)  # somebody else asks in between

@@ -6,7 +6,6 @@ import torch
 from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.methods.prefix import SoftPrompt, create
 from core.recipe import Recipe
 from core.runs.run import repeat
 from core.scoring.answering import label_probabilities, next_tokens
@@ -24,6 +23,7 @@ from core.scoring.contenders import (
 from core.scoring.rows import encode
 from core.scoring.score import Contender, ends_answer, handcrafted, score
 from core.tasks.task import Handcrafted
+from core.training.start import create
 from core.training.training import StepEvent
 
 CHAT = (
@@ -112,14 +112,14 @@ def test_calibration_divides_by_the_shares_of_content_free_inputs():
 def test_snapped_vectors_are_words_and_words_snap_to_themselves():
     lm, task = make("gemma3"), answer_task()  # its embedding module scales
     start = create(lm, task, Recipe(virtual_tokens=4))
-    learned = Contender("mine", "soft", "{input}", start, excluded=frozenset({"a"}))
+    learned = Contender("mine", "prompt", "{input}", start, excluded=frozenset({"a"}))
     words, text = snapped(lm, learned)
     assert torch.equal(words.prefix.vectors, start.vectors) and text
     assert words.excluded == learned.excluded and words.name.startswith("snapped")
     assert score(lm, words, task.held_out).results == score(lm, learned, task.held_out).results
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_the_moved_control_has_the_learned_lengths(kind):
     lm = make("llama")
     start, end = random_prefix(lm, kind, 3, seed=1).snapshot(), random_prefix(lm, kind, 3, seed=2)
@@ -138,8 +138,8 @@ def test_random_vectors_look_like_the_vocabulary():
     np.testing.assert_allclose(made.mean(axis=0), vocabulary.mean(axis=0), atol=0.2)
     np.testing.assert_allclose(np.cov(made.T), np.cov(vocabulary.T), atol=0.4)
     lm = make("llama")
-    learned = Contender("mine", "soft", "{input}", random_prefix(lm, "soft", 3))
-    assert isinstance(drawn_at_random(lm, learned).prefix, SoftPrompt)
+    learned = Contender("mine", "prompt", "{input}", random_prefix(lm, "prompt", 3))
+    assert drawn_at_random(lm, learned).prefix.method.name == "prompt"
 
 
 def test_repeat_trains_without_scoring_and_ends_with_a_contender():
@@ -147,7 +147,7 @@ def test_repeat_trains_without_scoring_and_ends_with_a_contender():
     *steps, last = repeat(lm, task, Recipe(virtual_tokens=2, steps=3), "again")
     made = last.contender
     assert [step.step for step in steps] == [1, 2, 3] and all(isinstance(step, StepEvent) for step in steps)
-    assert (made.name, made.kind) == ("again", "soft")
+    assert (made.name, made.kind) == ("again", "prompt")
     assert made.examples == len(task.train) and made.seconds > 0 and made.excluded == task.seen
     assert np.array_equal(made.prefix.snapshot(), steps[-1].vectors)
 
@@ -155,7 +155,7 @@ def test_repeat_trains_without_scoring_and_ends_with_a_contender():
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_next_tokens_are_the_models_own_probabilities(arch):
     lm = make(arch)
-    contender = Contender("x", "soft", "{input} is", random_prefix(lm, "soft", 3))
+    contender = Contender("x", "prompt", "{input} is", random_prefix(lm, "prompt", 3))
     found = next_tokens(lm, contender, "the fox", k=5)
     assert len(found) == 5 and [share for _, share in found] == sorted((share for _, share in found), reverse=True)
     words = torch.tensor([lm.tokenise("the fox is")])
@@ -168,7 +168,7 @@ def test_next_tokens_are_the_models_own_probabilities(arch):
 
 def test_confidence_agreement_and_stops_of_an_answer():
     lm, task = make("llama"), answer_task()
-    found = score(lm, Contender("x", "soft", "{input} is", random_prefix(lm, "soft", 3)), task.held_out)
+    found = score(lm, Contender("x", "prompt", "{input} is", random_prefix(lm, "prompt", 3)), task.held_out)
     for result in found.results:
         assert 0 < result.confidence <= 1 and 0 <= result.agreement <= 1
         assert result.correct == (result.agreement == 1)

@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.methods.prefix import NoPrefix
 from core.models.language_model import expand
+from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs.run import Scorebook
 from core.scoring.measures import wilson
@@ -39,7 +39,7 @@ from core.training.training import Training
 def made_score(right, name="x"):
     """A score whose row number i was right where right[i] is."""
     rows = tuple(Result(f"row {i}", "yes", bool(value), bool(value), 1.0, 1, "") for i, value in enumerate(right))
-    return Score(name, "soft", sum(right) / len(right), (0.0, 1.0), 1.0, len(rows), 0.0, 1.0, 0, 0, rows)
+    return Score(name, "prompt", sum(right) / len(right), (0.0, 1.0), 1.0, len(rows), 0.0, 1.0, 0, 0, rows)
 
 
 # --- arithmetic ------------------------------------------------------------------------------------------------------------
@@ -114,11 +114,11 @@ def test_only_rows_that_both_were_scored_on_are_compared():
 def test_rows_that_a_contender_was_made_with_do_not_count_for_it(tiny):
     lm = tiny("llama")
     left_out = frozenset({EXAMPLES[1].key, EXAMPLES[3].key})
-    found = score(lm, Contender("x", "none", "{input}", NoPrefix(), excluded=left_out), EXAMPLES)
+    found = score(lm, Contender("x", "none", "{input}", no_prefix(), excluded=left_out), EXAMPLES)
     assert [result.input for result in found.results] == [EXAMPLES[i].input for i in (0, 2, 4)]
     assert found.n == 3
     with pytest.raises(LabError, match="No rows are left"):
-        score(lm, Contender("x", "none", "{input}", NoPrefix(), excluded=frozenset(e.key for e in EXAMPLES)), EXAMPLES)
+        score(lm, Contender("x", "none", "{input}", no_prefix(), excluded=frozenset(e.key for e in EXAMPLES)), EXAMPLES)
     with pytest.raises(LabError, match="No rows are left"):
         score(lm, bare(answer_task()), [])
 
@@ -172,12 +172,12 @@ def greedy_rows(lm, prefix, prompts):
     return rows
 
 
-@pytest.mark.parametrize("kind", ["soft", "none"])
+@pytest.mark.parametrize("kind", ["prompt", "none"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_wrong_answer_is_shown_as_the_start_of_what_the_model_really_says(arch, kind):
     lm = make(arch)
     lm.stop_tokens = set()
-    prefix = NoPrefix() if kind == "none" else random_prefix(lm, kind, 5)
+    prefix = no_prefix() if kind == "none" else random_prefix(lm, kind, 5)
     made = greedy_rows(lm, prefix, [lm.tokenise(e.input) for e in EXAMPLES])
     prepared = Prepared(prefix, "before", (), tuple(row for row, _, _ in made), 0)
     found = dict(pair for batch in results(lm, prepared) for pair in batch)
@@ -194,8 +194,8 @@ def test_a_wrong_answer_is_shown_as_the_start_of_what_the_model_really_says(arch
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_an_answers_loss_is_the_sum_over_its_tokens(tiny, arch):
     lm = tiny(arch)
-    prefix = random_prefix(lm, "soft", 5)
-    contender = Contender("x", "soft", "{input}", prefix)
+    prefix = random_prefix(lm, "prompt", 5)
+    contender = Contender("x", "prompt", "{input}", prefix)
     rows = prepare(lm, contender, EXAMPLES, None).rows
     for row, result in zip(rows, score(lm, contender, EXAMPLES).results, strict=True):
         ids = torch.tensor([[*row.prompt, *row.answer]])
@@ -254,7 +254,7 @@ def test_the_book_tells_apart_what_differs():
     assert book.get(lm, bare(task, "{input} is"), task.held_out, None) is None
     assert book.get(lm, bare(task), task.held_out, ("yes", "no")) is None
     assert book.get(make("gpt2"), bare(task), task.held_out, None) is None
-    learned = Contender("learned", "soft", "{input}", random_prefix(lm, "soft", 3))
+    learned = Contender("learned", "prompt", "{input}", random_prefix(lm, "prompt", 3))
     list(book.score(lm, learned, task.held_out, None))
     assert book.get(lm, learned, task.held_out, None) is not None
     with torch.no_grad():
@@ -280,7 +280,7 @@ def test_half_a_score_is_never_kept_as_a_whole():
 def test_scores_of_a_small_dtype_are_those_of_its_float32_twin():
     lm = make("llama")
     small = make("llama").to(torch.device("cpu"), torch.bfloat16)
-    contender = Contender("x", "soft", "{input}", random_prefix(lm, "soft", 5))
+    contender = Contender("x", "prompt", "{input}", random_prefix(lm, "prompt", 5))
     exact, published = score(lm, contender, EXAMPLES), score(small, contender, EXAMPLES)
     assert published == exact
     counting = Counting(small)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.components.controls import SETTINGS
+from app.components.controls import ON_PAGE
 from app.serving.api import MOST_KEPT, Api, Handles, _told
 from app.serving.returning import KEPT_SECONDS
 from app.sessions.session import MOST_RUNS
@@ -80,5 +80,5 @@ def test_train_takes_every_setting_of_a_recipe_by_its_name():
 
     _describe_train(api.train)
     told = _told(api.train)
-    assert list(inspect.signature(told).parameters) == ["request", "task", "rows", *SETTINGS]
-    assert all(f"{name}: " in told.__doc__ for name in SETTINGS)
+    assert list(inspect.signature(told).parameters) == ["request", "task", "rows", *ON_PAGE]
+    assert all(f"{name}: " in told.__doc__ for name in ON_PAGE)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from task_files import PARTS, everything
 
-from core.recipe import Recipe
+from core.recipe import SETTINGS, Recipe
 from core.scoring.score import handcrafted
 from core.tasks.built_in import BUILT_IN, shuffled, slugs
 from core.tasks.load import load_task, read_task
@@ -73,7 +73,7 @@ def test_a_built_in_task_is_read_from_its_own_json_as_itself(task):
 
 def test_its_own_settings_are_valid(task):
     Recipe.from_dict({**task.recipe, "task": task.slug})
-    assert set(task.recipe) <= set(Recipe.__dataclass_fields__)
+    assert set(task.recipe) <= set(SETTINGS)
 
 
 # --- other outputs ------------------------------------------------------------------------------------------------------------

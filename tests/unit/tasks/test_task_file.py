@@ -109,7 +109,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, object], str]] = {
     "a truth value as a setting": ({"recipe": {"steps": True}}, "The recipe in 'x.json' can't be used: steps is True"),
     "a giant number as a setting": ({"recipe": {"learning_rate": 10**400}}, "learning rate is 1000"),
     "NaN as a setting": ({"recipe": {"clip": float("nan")}}, "gradient clip is nan"),
-    "settings that don't fit": ({"recipe": {"method": "prompt", "mlp": 8}}, "The MLP belongs to K/V prefixes"),
+    "settings that don't fit": ({"recipe": {"method": "prompt", "mlp": 8}}, "MLP size is 8, and a soft prompt has no such setting"),
     "notes that are a text": ({"notes": "a"}, "notes in 'x.json' is no list"),
     "a thousand notes": ({"notes": ["x"] * 1000}, "notes in 'x.json' is no list of up to 100 texts"),
     "a note that is an object": ({"notes": [{}]}, "notes in 'x.json' is no list"),

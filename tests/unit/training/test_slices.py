@@ -20,7 +20,7 @@ from core.training.slices import MOST_SECONDS, MOST_STEPS, ScoringSlice, Trainin
 from core.training.training import StepEvent, Training
 
 METHODS = {
-    "soft": Recipe(steps=13, batch_size=4, virtual_tokens=4),
+    "prompt": Recipe(steps=13, batch_size=4, virtual_tokens=4),
     "K/V prefix": Recipe(method="prefix", steps=13, batch_size=4, virtual_tokens=3),
     "MLP": Recipe(method="prefix", mlp=8, steps=13, batch_size=4, virtual_tokens=3),
     "pulled": Recipe(steps=13, batch_size=4, virtual_tokens=3, init="text", init_text="red and", pull_text="red and", pull=1.0),
@@ -79,7 +79,7 @@ def test_slices_give_the_same_vectors_and_scores_bit_for_bit(method, lm):
 
 def test_going_backward_happens_on_the_other_side_and_changes_nothing_here(lm):
     before = hash_weights(lm.model)
-    training = Training(forked(lm), answer_task(), METHODS["soft"])
+    training = Training(forked(lm), answer_task(), METHODS["prompt"])
     start = training.start()
     events, state = advance(training, start)
     assert len(events) == MOST_STEPS and state.step == MOST_STEPS and start.step == 0
@@ -89,7 +89,7 @@ def test_going_backward_happens_on_the_other_side_and_changes_nothing_here(lm):
 
 
 def test_a_repeated_run_goes_there_too(lm):
-    events = list(repeat(forked(lm), answer_task(), METHODS["soft"], "again"))
+    events = list(repeat(forked(lm), answer_task(), METHODS["prompt"], "again"))
     assert len(events) == 14 and len(lm.elsewhere.done) == 2
 
 
@@ -120,7 +120,7 @@ def test_the_seconds_asked_for_follow_the_recipe_and_are_never_too_many(lm):
 
 
 def test_the_stand_in_lets_no_tensor_and_no_module_cross(lm):
-    training = Training(lm, answer_task(), METHODS["soft"])
+    training = Training(lm, answer_task(), METHODS["prompt"])
     for thing in (training.start(), training.contender(), training.prefix.vectors):
         with pytest.raises(AssertionError, match="may not cross"):
             plain_bytes(thing)
@@ -175,7 +175,7 @@ def test_in_the_engine_a_run_by_slices_paints_every_step_and_ends_like_any_other
         return forked(make("llama"))
 
     engine = Engine(load)
-    recipe = METHODS["soft"]
+    recipe = METHODS["prompt"]
     ticket = engine.submit("a", lambda lm, ticket: run(lm, answer_task(), recipe, stopping=ticket.stopping.is_set))
     until(lambda: ticket.over)
     assert ticket.status == "done" and [event.number for event in ticket.events if isinstance(event, Step)] == list(range(1, 14))

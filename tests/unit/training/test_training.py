@@ -12,11 +12,11 @@ from plain import plain_loss
 from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.methods.prefix import ReparameterisedKVPrefix, create, keys_values_of, start_tokens
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.scoring.rows import encode
 from core.tasks.task import Example
+from core.training.start import create, start_tokens
 from core.training.training import (
     LOSS_FLOOR,
     WORSE_STEPS,
@@ -29,7 +29,7 @@ from core.training.training import (
 )
 
 RECIPES = {
-    "soft": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),
+    "prompt": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),
     "soft, all options": Recipe(
         steps=6, batch_size=5, virtual_tokens=5, init="random", schedule="cosine", warmup=1, clip=0.5, weight_decay=0.1, seed=3
     ),
@@ -107,8 +107,8 @@ def test_a_busy_neighbour_thread_changes_nothing(tiny, recipe):
 
 
 def test_another_seed_starts_elsewhere_and_takes_other_rows(tiny):
-    first, _ = train(tiny("llama"), RECIPES["soft"])
-    second, _ = train(tiny("llama"), RECIPES["soft"].but(seed=1))
+    first, _ = train(tiny("llama"), RECIPES["prompt"])
+    second, _ = train(tiny("llama"), RECIPES["prompt"].but(seed=1))
     assert not np.array_equal(first[0].vectors, second[0].vectors)
     assert batch_indices(0, 0, 4, 12) != batch_indices(1, 0, 4, 12)
 
@@ -123,7 +123,7 @@ def batches(monkeypatch, lm, recipe):
 
 
 def test_the_order_seed_changes_the_rows_and_not_the_start_and_the_seed_the_other_way_round(tiny, monkeypatch):
-    lm, recipe = tiny("llama"), RECIPES["soft"]
+    lm, recipe = tiny("llama"), RECIPES["prompt"]
     rows, start = batches(monkeypatch, lm, recipe)
     other_rows, same_start = batches(monkeypatch, lm, recipe.but(order_seed=1))
     assert rows != other_rows and np.array_equal(start, same_start)
@@ -226,7 +226,7 @@ def test_going_on_from_an_old_state_twice_gives_the_same_twice(tiny, recipe):
 
 
 def test_no_step_is_taken_after_the_last(tiny):
-    training = Training(tiny("llama"), answer_task(), RECIPES["soft"])
+    training = Training(tiny("llama"), answer_task(), RECIPES["prompt"])
     events, end = training.advance(training.start(), 1000)
     assert [event.step for event in events] == [1, 2, 3, 4, 5, 6]
     assert training.advance(end, 5) == ([], end)
@@ -254,7 +254,7 @@ def test_the_loss_goes_down(tiny, arch, method):
 
 def test_steps_are_those_of_plain_adam_on_the_plain_loss(tiny):
     lm, task = tiny("llama"), answer_task()
-    recipe = RECIPES["soft"]
+    recipe = RECIPES["prompt"]
     events, _ = train(lm, recipe, task)
     prefix = create(lm, task, recipe)
     rows = encode(lm, task.template, task.train, None)
@@ -408,7 +408,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_vectors(tiny, mo
 
 def test_vectors_that_are_no_numbers_are_never_kept(tiny, monkeypatch):
     """The step itself can break the vectors, with a loss that was still fine."""
-    training = Training(tiny("llama"), answer_task(), RECIPES["soft"])
+    training = Training(tiny("llama"), answer_task(), RECIPES["prompt"])
     healthy, before = training.advance(training.start(), 2)
     real_step = torch.optim.AdamW.step
 
@@ -433,7 +433,7 @@ def test_a_random_start_has_the_spread_of_the_real_vectors_times_the_scale(tiny)
         assert found.std() == pytest.approx(scale * lm.vocabulary.std().item(), rel=0.05)
     kv = Recipe(method="prefix", init="random", virtual_tokens=200, init_scale=2.0)
     found = create(lm, answer_task(), kv).snapshot()
-    real = keys_values_of(lm, lm.ordinary_tokens[:150].tolist()).numpy()
+    real = lm.keys_values(lm.ordinary_tokens[:150].tolist()).numpy()
     for layer in range(lm.layers):
         for half in range(2):
             assert found[layer, half].std() == pytest.approx(2 * real[layer, half].std(), rel=0.25)
@@ -446,7 +446,7 @@ def test_a_start_from_the_vocabulary_is_made_of_ordinary_tokens(tiny):
     assert not set(ids) & set(lm.tokenizer.all_special_ids)
     assert np.array_equal(create(lm, answer_task(), recipe).snapshot(), lm.vocabulary[ids].numpy())
     kv = create(lm, answer_task(), recipe.but(method="prefix")).snapshot()
-    assert np.array_equal(kv, keys_values_of(lm, ids).numpy())
+    assert np.array_equal(kv, lm.keys_values(ids).numpy())
 
 
 @pytest.mark.parametrize("count", [2, 7, 20])
@@ -457,7 +457,7 @@ def test_a_start_from_a_text_is_that_text_repeated_or_cut(tiny, count):
     wanted = (text * count)[:count]
     assert np.array_equal(create(lm, answer_task(), recipe).snapshot(), lm.vocabulary[wanted].numpy())
     kv = create(lm, answer_task(), recipe.but(method="prefix")).snapshot()
-    assert np.array_equal(kv, keys_values_of(lm, wanted).numpy())
+    assert np.array_equal(kv, lm.keys_values(wanted).numpy())
 
 
 def test_a_start_from_labels_begins_with_the_label_words(tiny):
@@ -477,7 +477,7 @@ def test_an_mlp_starts_exactly_where_the_plain_prefix_does(tiny, init):
     lm = tiny("qwen3")
     recipe = Recipe(method="prefix", init=init, init_text="the quick brown fox", virtual_tokens=6)
     plain, made = create(lm, answer_task(), recipe), create(lm, answer_task(), recipe.but(mlp=8))
-    assert isinstance(made, ReparameterisedKVPrefix)
+    assert "start" in dict(made.named_buffers())
     assert np.array_equal(made.snapshot(), plain.snapshot())
     out = lm.layers * 2 * lm.kv_heads * lm.head_dim
     assert made.parameter_count() == 6 * lm.d_model + 8 * lm.d_model + 8 + out * 8 + out
@@ -489,10 +489,10 @@ def test_an_mlp_after_a_random_start_makes_something(tiny):
     assert np.isfinite(made).all() and made.std() > 0.01
 
 
-@pytest.mark.parametrize("kind", ["soft", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_parameters_are_counted_as_in_the_textbook(tiny, kind):
     lm = tiny("llama")
-    each = lm.d_model if kind == "soft" else lm.layers * 2 * lm.kv_heads * lm.head_dim
+    each = lm.d_model if kind == "prompt" else lm.layers * 2 * lm.kv_heads * lm.head_dim
     assert random_prefix(lm, kind, 10).parameter_count() == 10 * each
 
 
@@ -502,9 +502,9 @@ def test_parameters_are_counted_as_in_the_textbook(tiny, kind):
 def test_in_bfloat16_the_vectors_stay_float32():
     lm = make("llama").to(torch.device("cpu"), torch.bfloat16)
     assert lm.dtype == torch.bfloat16 and lm.float32.dtype == torch.float32
-    events, state = train(lm, RECIPES["soft"])
+    events, state = train(lm, RECIPES["prompt"])
     assert state.tensors["vectors"].dtype == torch.float32
     small = events[-1].vectors - torch.from_numpy(events[-1].vectors).bfloat16().float().numpy()
     assert np.abs(small).max() > 0  # not rounded to what bfloat16 can hold
-    exact, _ = train(lm.float32, RECIPES["soft"])
+    exact, _ = train(lm.float32, RECIPES["prompt"])
     assert events[0].loss == pytest.approx(exact[0].loss, rel=0.05)

@@ -75,7 +75,7 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
     *steps, accuracy = said.getvalue().splitlines()
     assert [float(line.split()[1]) for line in steps] == run.record.losses
     assert np.array_equal(space["training"].prefix.snapshot(), run.record.final_vectors())
-    learned = next(score for score in run.record.scores if score["kind"] in ("soft", "prefix"))
+    learned = next(score for score in run.record.scores if score["kind"] in ("prompt", "prefix"))
     assert float(accuracy) == learned["accuracy"]
 
     line = code.command(run.task, run.recipe)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from tiny_models import answer_task, make
 
-from app.components.controls import SETTINGS, control, recipe_from
+from app.components.controls import ON_PAGE, control, recipe_from
 from app.view import figures, show
 from core import LabError
 from core.recipe import Recipe
@@ -111,10 +111,8 @@ def test_any_token_is_legible_and_no_markup(text):
 
 
 def test_every_recipe_field_has_a_control_with_the_recipes_default():
-    for name in SETTINGS:
-        made = control(name)
-        assert made.value == getattr(Recipe(), name)
-    values = {name: control(name).value for name in SETTINGS}
+    values = {name: control(setting).value for name, setting in ON_PAGE.items()}
+    assert values == {name: getattr(Recipe(), name) for name in ON_PAGE}
     assert recipe_from(values, answer_task()) == Recipe(task="tiny")
 
 
@@ -122,6 +120,6 @@ def test_every_recipe_field_has_a_control_with_the_recipes_default():
     ("name", "value"), [("steps", None), ("steps", 2.5), ("virtual_tokens", 0), ("learning_rate", None), ("method", "x")]
 )
 def test_a_controls_bad_value_is_named(name, value):
-    values = {setting: control(setting).value for setting in SETTINGS} | {name: value}
-    with pytest.raises(LabError, match=Recipe.__dataclass_fields__[name].metadata["label"]):
+    values = {setting: control(facts).value for setting, facts in ON_PAGE.items()} | {name: value}
+    with pytest.raises(LabError, match=ON_PAGE[name].label):
         recipe_from(values, answer_task())

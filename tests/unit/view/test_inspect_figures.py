@@ -235,7 +235,7 @@ def test_a_word_in_the_lens_is_cut_before_it_is_escaped():
 @pytest.mark.parametrize(("placement", "bos"), [("before", False), ("before", True), ("after", True)])
 def test_the_lens_marks_the_chosen_vector_where_it_stands(placement, bos):
     lm = make("llama", bos=bos)
-    prompt = Contender("x", "soft", "1 {input}", random_prefix(lm, "soft", 3), placement)  # a word that looks like a vector's number
+    prompt = Contender("x", "prompt", "1 {input}", random_prefix(lm, "prompt", 3), placement)  # a word that looks like a vector's number
     found = list(hear(lm, prompt))[-1]
     for chosen in range(3):
         band = known(figures.lens(found, chosen))["layout"]["shapes"]

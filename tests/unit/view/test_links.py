@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
-from app.components.controls import SETTINGS
 from app.view import links
+from app.view.links import SETTINGS
 from core import LabError, Recipe, load_task
 from core.recipe import default_of
 from core.tasks.built_in import slugs
@@ -26,16 +26,15 @@ texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
 
 def values_of(name: str) -> some.SearchStrategy:
     """Sound values of a recipe field, from its own bounds."""
-    facts = Recipe.__dataclass_fields__[name].metadata
-    default = default_of(name)
-    if "choices" in facts:
-        return some.sampled_from(facts["choices"])
-    if isinstance(default, str):
+    field = SETTINGS[name]
+    if field.choices:
+        return some.sampled_from(field.choices)
+    if field.kind is str:
         return texts
-    low, high = facts.get("low", facts.get("above")), facts["high"]
-    if isinstance(default, int):
-        return some.integers(low, high)
-    return some.floats(low, high, exclude_min="above" in facts)
+    if field.kind is int:
+        return some.integers(field.low, field.high)
+    low = field.low if field.above is None else field.above
+    return some.floats(low, field.high, exclude_min=field.above is not None)
 
 
 controls = some.fixed_dictionaries({name: values_of(name) for name in SETTINGS})

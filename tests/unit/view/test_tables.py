@@ -19,7 +19,7 @@ from core.runs.run import Scored
 from core.scoring.measures import reliability
 from core.scoring.score import Result, Score
 
-SCORES = [a_score("run 1", "11111100", "soft", seconds=3.0), a_score("plain", "11000000"), a_score("few", "11110011")]
+SCORES = [a_score("run 1", "11111100", "prompt", seconds=3.0), a_score("plain", "11000000"), a_score("few", "11110011")]
 
 
 def test_a_group_is_one_row_with_its_mean_and_range():
@@ -52,9 +52,9 @@ def test_a_cell_carries_its_row():
     assert made.count("data-cell='0'") == 3 and made.count("data-cell='1'") == 3
     assert "class='right'" in made and "class='wrong'" in made
     assert "No rows match" in tables.grid(SCORES, [], [])
-    random = a_score("control: random vectors", "11111111", "soft")
+    random = a_score("control: random vectors", "11111111", "prompt")
     assert tables.ordered_rows([*SCORES, random], "", True, False) == ["row 4", "row 5"]  # a control has learned nothing
-    missing = a_score("short", "1111", "soft")
+    missing = a_score("short", "1111", "prompt")
     assert "does not count" in tables.grid([*SCORES, missing], INPUTS, [])
 
 
@@ -91,7 +91,7 @@ def test_the_exports_are_csv_and_safe():
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_becomes_markup(text, said):
-    score = Score(text, "soft", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (Result(text, said, True, True, 0.5, 1, said, 0.8),), 0.5, 0.5)
+    score = Score(text, "prompt", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (Result(text, said, True, True, 0.5, 1, said, 0.8),), 0.5, 0.5)
     made = tables.grid([score], [text], [text]) + tables.next_words(text, {text: said}, {text: ([(said, 0.5)], [0.5])}, said, (said,))
     made += tables.measures({text: score}, False) + verdicts(score, [score, SCORES[0]])
     inner = re.sub(r"</?(table|caption|thead|tbody|tr|th|td|i|p|span|button)( [^<>]*)?>", "", made)

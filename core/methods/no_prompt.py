@@ -1,0 +1,76 @@
+"""No prompt: nothing is stored, and the cache holds only the tokens that all rows begin with. Handcrafted prompts are this, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.methods.contract import Method, Parameters, Start, Tensors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+    from transformers import DynamicCache
+
+    from core.models.language_model import LanguageModel
+    from core.models.sizes import Shape
+
+
+class NoPrompt(Method):
+    """The words of a handcrafted prompt are in its template, so there is nothing to train or to store."""
+
+    name = "none"
+    label = "no prompt"
+    about = "nothing"
+    paper = ""
+    order = 0
+    defaults = {}
+    settings = frozenset()
+    starts = ()
+    in_embedding_space = False
+    token_axis = 0
+    peft_type = ""
+
+    def start(self, lm: LanguageModel, start: Start) -> Parameters:
+        return Parameters({})
+
+    def array(self, tensors: Tensors) -> Tensor:
+        import torch
+
+        return torch.empty(0, 0)
+
+    def from_array(self, array: Tensor) -> Parameters:
+        return Parameters({})
+
+    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> DynamicCache:
+        return lm.prefill(lm.embed_ids([*before, *after]))
+
+    def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
+        return (0, 0)
+
+    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> int:
+        return 0
+
+    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> str:
+        return "0"
+
+    def positions_run(self, virtual_tokens: int) -> int:
+        return 0
+
+    def of_tokens(self, lm: LanguageModel, ids: Sequence[int]) -> Tensor:
+        return self.array({})
+
+    def to_rows(self, array: np.ndarray) -> np.ndarray:
+        return array
+
+    def from_rows(self, rows: np.ndarray, model: Shape) -> np.ndarray:
+        return rows
+
+    def peft_config(self, model: Shape) -> dict[str, Any]:
+        return {}
+
+    def part(self, array: np.ndarray, layer: int = 0, part: int = 1, head: int | None = None) -> np.ndarray:
+        return array
+
+    def described(self, virtual_tokens: int) -> str:
+        return "no prompt"
