@@ -27,7 +27,7 @@ def plain_bytes(thing: Any) -> bytes:
 
 
 class Forked:
-    """`LanguageModel.elsewhere` with a new process for every slice. sizes: bytes that went there and came back."""
+    """`LanguageModel.device_process` with a new process for every slice. sizes: bytes that went there and came back."""
 
     device = "a forked process"
 

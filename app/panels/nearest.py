@@ -7,7 +7,7 @@ from app.panels.look import Look, View
 from app.panels.panel import Panel
 from app.view import inspect_figures, show
 from app.view.show import cut, safe, token
-from core.inspection.nearest import share_farther, share_less_alike, share_shorter
+from core.inspection.nearest import share_larger, share_smaller
 from core.runs.record import RunRecord
 
 NO_WORDS = (
@@ -37,9 +37,9 @@ def table(record: RunRecord, step: int, chosen: int | None) -> str:
     """Every vector's nearest tokens by cosine and by distance, each with how unusual that is, beside the controls'."""
     reading, start = record.readings[step], record.readings[0]
     usual = record.usual
-    near = _percents(share_less_alike(np.array([row[0] for row in reading.cosine]), usual.cosine)) if usual else None
-    close = _percents(share_farther(np.array(reading.distance), usual.l2)) if usual else None
-    long = _percents(share_shorter(reading.norm, usual.norms)) if usual else None
+    near = _percents(share_smaller(np.array([row[0] for row in reading.cosine]), usual.cosine)) if usual else None
+    close = _percents(share_larger(np.array(reading.distance), usual.l2)) if usual else None
+    long = _percents(share_smaller(reading.norm, usual.norms)) if usual else None
     rows = []
     for i, ids in enumerate(reading.ids):
         by_cosine = " ".join(f"<b>{_word(record, t)}</b> {c:.2f}" for t, c in zip(ids, reading.cosine[i], strict=True))

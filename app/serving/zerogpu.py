@@ -38,7 +38,7 @@ def lend(lm: LanguageModel) -> None:
     """From now on slices of `lm`, which is on the CPU, are done by workers with a GPU."""
     global _here, _there
     _here, _there = lm, None
-    lm.elsewhere = ZeroGPU(lm)
+    lm.device_process = ZeroGPU(lm)
 
 
 @spaces.GPU(duration=lambda work: work.seconds)

@@ -13,7 +13,7 @@ import plotly
 from app.view import figures, show
 from app.view.show import percent, safe, token
 from core.files import ASSETS
-from core.inspection.nearest import share_less_alike, share_shorter
+from core.inspection.nearest import share_smaller
 from core.methods import METHODS
 from core.recipe import SETTINGS
 from core.runs.record import RunRecord
@@ -108,8 +108,8 @@ def _nearest(record: RunRecord) -> str:
     if not record.method.in_embedding_space:
         return show.chips(record, 0, None)
     reading, start, usual = record.readings[-1], record.readings[0], record.usual
-    far = share_less_alike(np.array([row[0] for row in reading.cosine]), usual.cosine) if usual else None
-    long = share_shorter(reading.norm, usual.norms) if usual else None
+    far = share_smaller(np.array([row[0] for row in reading.cosine]), usual.cosine) if usual else None
+    long = share_smaller(reading.norm, usual.norms) if usual else None
     lines = []
     for i, (ids, cosines) in enumerate(zip(reading.ids, reading.cosine, strict=True)):
         words = " ".join(f"<b>{_word(record, one)}</b> {cosine:.2f}" for one, cosine in zip(ids, cosines, strict=True))

@@ -1,1 +1,1 @@
-"""Readings of learned vectors, one per file: arrays in, arrays out. Each has its control."""
+"""Measurements of learned vectors, one in each file: arrays in, arrays out, each with its control."""

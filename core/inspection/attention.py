@@ -1,8 +1,8 @@
-"""Where attention goes: to a prompt, to the first position, or to the rest. And Petrov's identity, which says what a prefix can't do.
+"""Shares of attention on a prompt, on the first position and on the rest; and Petrov's identity about the limits of a prefix.
 
-A large share is no proof of use: heads with nothing to look for put their weight on the first position (the attention sink,
-Xiao et al. 2023, "Efficient streaming language models with attention sinks"), so that one is always kept apart. What a share
-is read against is that of a handcrafted prompt of as many tokens.
+A large share does not show that a prompt is used: heads that find nothing attend to the first position (the attention sink,
+Xiao et al. 2023, "Efficient streaming language models with attention sinks"), so its share is reported separately. The control
+is the share of a handcrafted prompt with as many tokens.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """How one token's attention is shared out in each head: sink + prefix + rest = 1.
+    """Shares of one token's attention in each head: sink + prefix + rest = 1.
 
-    sink: to the first position of all. prefix: to the prompt's positions, without the first of all where that is one of them.
-    rest: to everything else. by_token: to each of the prompt's P positions, the first of all included.
+    sink: on the first position of the row. prefix: on the prompt's positions, without the sink if that is one of them.
+    rest: on all other positions. by_token: on each of the prompt's P positions, the sink included.
     """
 
     sink: Float[np.ndarray, "layers heads"]
@@ -48,7 +48,7 @@ def shares(weights: Float[np.ndarray, "layers heads keys"], first: int, count: i
 
 
 def mean(several: Sequence[Shares]) -> Shares:
-    """The mean of each share over rows that have one prompt, and so one P. ValueError where there are none."""
+    """The mean of each share over rows with the same prompt. ValueError if there are no rows."""
     if not several:
         raise ValueError("There are no rows to take a mean of.")
     return Shares(**{field.name: np.mean([getattr(one, field.name) for one in several], axis=0) for field in fields(Shares)})
@@ -57,11 +57,11 @@ def mean(several: Sequence[Shares]) -> Shares:
 def petrov_residual(
     with_prefix: Float[np.ndarray, "layers heads T keys"], without: Float[np.ndarray, "layers heads T T"], P: int
 ) -> Float[np.ndarray, " layers"]:
-    """How far a prefix of P positions changes how the T tokens after it share out the rest of their attention.
+    """How far a prefix of P positions changes the proportions of the T later tokens' attention to each other.
 
     max over heads, i and j of |A'_ij - A_ij (1 - sum_p A'_ip)|, where A' is with the prefix (keys = P + T), A without. It is 0
-    in a layer that gets the same inputs in both: there a prefix only takes attention away from all tokens alike (and adds a bias
-    to what comes out). Deeper layers get other inputs, so there it need not hold. Petrov, Torr & Bibi 2023, "When do prompting
+    in a layer that gets the same inputs in both: there a prefix only takes the same proportion of attention from all tokens (and
+    adds a bias to the output). Deeper layers get other inputs, so there it need not be 0. Petrov, Torr & Bibi 2023, "When do prompting
     and prefix-tuning work? A theory of capabilities and limitations", section 4. ValueError where keys is not P + T.
 
     >>> alone, after = np.array([[[[1.0, 0.0], [0.5, 0.5]]]]), np.array([[[[0.5, 0.5, 0.0], [0.5, 0.25, 0.25]]]])

@@ -1,4 +1,4 @@
-"""Between two prompts: the line that joins them, one with vectors of the other, and how alike their vectors are."""
+"""Comparison of two prompts: interpolation, patches of one with vectors of the other, and cosines of their vectors."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def interpolate(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."], shares
 def patch(
     into: Float[np.ndarray, "..."], source: Float[np.ndarray, "..."], which: Sequence[int], axis: int = 0
 ) -> Float[np.ndarray, "..."]:
-    """`into` with the virtual tokens numbered `which` taken from `source`, at the same places.
+    """`into` with the virtual tokens at the indices `which` taken from `source`.
 
     Both are vectors (P, d_model), or both keys and values (layers, 2, P, kv_heads, head_dim), where axis is 2. ValueError for different
     shapes, or a number that isn't from 0 to P - 1.
@@ -39,11 +39,11 @@ def patch(
 def cosines(
     groups: Sequence[Float[np.ndarray, "_ d"]], mean: Float[np.ndarray, " d"] | None = None
 ) -> Float[np.ndarray, "vectors vectors"]:
-    """The cosine of every vector with every other, of all groups one after another: (N, N), from -1 to 1.
+    """The cosines of all pairs of vectors of all groups, in order: (N, N), from -1 to 1.
 
-    groups: of (P_i, d), N being the sum of all P_i. mean: taken off every vector first, because embeddings share a common
-    direction that makes any two of them alike (Mu & Viswanath 2018). A vector of length 0 has cosine 0 with everything.
-    ValueError for groups of different widths, or none.
+    groups: of (P_i, d), where N is the sum of all P_i. mean: subtracted from every vector first, because embeddings share a
+    common direction that makes any two of them similar (Mu & Viswanath 2018). A vector of length 0 has cosine 0 with all
+    vectors. ValueError for groups of different widths, or none.
 
     >>> cosines([np.float32([[2, 0]]), np.float32([[0, 1], [-1, 0]])]).round(6).tolist()[0]
     [1.0, 0.0, -1.0]
@@ -62,7 +62,7 @@ def barrier(losses: Sequence[float]) -> float:
     """How far the loss on a line rises above the straight line between its ends' losses: the loss barrier, in their unit.
 
     max over t of loss(t) - ((1 - t) loss(0) + t loss(1)), for losses at evenly spaced t from 0 to 1, both ends included. It is
-    0 where the loss rises nowhere above, so it is never negative. Frankle et al. 2020 (ICML, "Linear mode connectivity and the
+    0 if the loss nowhere exceeds that line, and never negative. Frankle et al. 2020 (ICML, "Linear mode connectivity and the
     lottery ticket hypothesis"), in the form of Entezari et al. 2022 for ends of unequal loss. ValueError for fewer than 2.
 
     >>> barrier([1.0, 4.0, 3.0]), barrier([1.0, 1.5, 3.0])

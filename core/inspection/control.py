@@ -1,6 +1,6 @@
-"""The control of first choice: the start of a run, each vector moved by its learned distance in a random direction.
+"""The main control: the start of a run, with each vector moved by its learned distance in a random direction.
 
-What this shows too is no sign of learning: it has learned nothing, and differs from its start by the same lengths.
+It has learned nothing and is as far from the start, so an effect that it shows as well is no effect of learning.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def moved_at_random(start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "
     >>> torch.linalg.vector_norm(moved_at_random(a, b), dim=1).round(decimals=4).tolist()
     [5.0, 0.0]
     """
-    # Above every recipe's seed: the same seed would draw the very numbers that a random start is made of, and move along it.
+    # Above every recipe's seed, because the same seed would draw the numbers of a random start again and move along it.
     generator = torch.Generator().manual_seed(2**31 + seed)
     directions = torch.randn(start.shape, generator=generator).to(start.device)
     directions = torch.nn.functional.normalize(directions, dim=-1)
@@ -25,6 +25,6 @@ def moved_at_random(start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "
 
 
 def array_moved_at_random(start: Float[np.ndarray, "*vectors d"], learned: Float[np.ndarray, "*vectors d"], seed: int = 0) -> np.ndarray:
-    """`moved_at_random` of arrays: the very same numbers."""
+    """`moved_at_random` of arrays, with equal results."""
     start, learned = np.ascontiguousarray(start), np.ascontiguousarray(learned)
     return moved_at_random(torch.from_numpy(start), torch.from_numpy(learned), seed).numpy()

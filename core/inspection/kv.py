@@ -1,4 +1,4 @@
-"""A K/V prefix layer by layer: how long its keys and values are, against those of real tokens."""
+"""Lengths of a K/V prefix's keys and values in each layer, compared with those of real tokens."""
 
 import numpy as np
 from jaxtyping import Float
@@ -17,9 +17,9 @@ def norms(values: Float[np.ndarray, "layers 2 P heads head_dim"]) -> Float[np.nd
 def against(
     values: Float[np.ndarray, "layers 2 P heads head_dim"], real: Float[np.ndarray, "layers 2 tokens heads head_dim"]
 ) -> Float[np.ndarray, "layers 2 heads"]:
-    """`norms` of a prefix divided by those of `real` tokens of its model, however many: 1 where they are as long.
+    """`norms` of a prefix divided by those of any number of `real` tokens of its model: 1 where they are as long.
 
-    A model's first position often has keys and values unlike all others', so don't hold a prefix against that one alone.
+    A model's first position often has unusual keys and values, so `real` should have more than that one.
 
     >>> real = np.ones((1, 2, 3, 1, 4), dtype=np.float32)
     >>> against(2 * real[:, :, :1], real).tolist()

@@ -1,4 +1,4 @@
-"""Whether two prompts hold the same vectors, in whatever order: each vector of one is given a partner in the other."""
+"""Whether two prompts hold the same vectors in any order: each vector of one is paired with one vector of the other."""
 
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class Matched:
 def match(a: Float[np.ndarray, "vectors d"], b: Float[np.ndarray, "others d"], mean: Float[np.ndarray, " d"] | None = None) -> Matched:
     """The pairing of the vectors of a and b, one to one, whose cosines have the largest sum (Hungarian method, Kuhn 1955).
 
-    mean: taken off all vectors first. Embeddings share a large common direction, which makes everything look alike (Mu &
-    Viswanath 2018, "All-but-the-top"): give the vocabulary's mean, and the cosines are of what sets vectors apart. A vector of
-    length 0 has cosine 0 with everything. Partners are chosen to be alike, so unrelated vectors too get cosines above 0: match
+    mean: subtracted from all vectors first. Embeddings share a large common direction, which makes all of them similar (Mu &
+    Viswanath 2018, "All-but-the-top"): pass the vocabulary's mean to compare how vectors differ from it. A vector of length 0
+    has cosine 0 with all vectors. Partners are chosen for their cosines, so even unrelated vectors get cosines above 0: match
     a control in the same way. Raises ValueError where a and b differ in their number of vectors.
 
     >>> a, b = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 3.0], [2.0, 0.0]])

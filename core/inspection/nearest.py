@@ -1,6 +1,6 @@
 """Nearest vocabulary tokens of a vector, by cosine and by Euclidean distance.
 
-Used on soft prompts by Lester et al. 2021 (section 7) and Khashabi et al. 2021, who show how little it may say.
+Used on soft prompts by Lester et al. 2021 (section 7), and by Khashabi et al. 2021, who show how misleading it can be.
 """
 
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-LIKELY = 64  # tokens that are looked at again, for each vector and each measure
-ROUGH = 2.0**-7
+LIKELY = 64  # candidates that are compared exactly, for each vector and each measure
+ROUGH = 2.0**-7  # bound on the relative error of a product in bfloat16: see `_among_likely`
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def nearest(
     lengths: Float[Tensor, " vocab"] | None = None,
     rough: Shaped[Tensor, "vocab d_model"] | None = None,
 ) -> Nearest:
-    """The k tokens of `vocabulary` nearest to each vector. lengths: of its tokens, where they are known already.
+    """The k tokens of `vocabulary` nearest to each vector. lengths: of its tokens, if already computed.
 
-    cosine = v.w / (|v| |w|), l2 = |v - w|. A vector or token of length 0 has cosine 0 with everything.
-    rough: the vocabulary in bfloat16, for a CPU that multiplies that faster: the same answer in a third of the time.
+    cosine = v.w / (|v| |w|), l2 = |v - w|. A vector or token of length 0 has cosine 0 with all others.
+    rough: the vocabulary in bfloat16, for a CPU that multiplies it faster: the same result in a third of the time.
 
     >>> words = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     >>> nearest(torch.tensor([[0.0, 1.0]]), words, k=1).ids.tolist()
@@ -51,7 +51,7 @@ def nearest(
     found = None if rough is None else _among_likely(vectors, vocabulary, k, lengths, norms, rough)
     if found:
         return found
-    dots = (vocabulary @ vectors.T).T.contiguous()  # (vectors, vocab); this way round takes a CPU two thirds of the time
+    dots = (vocabulary @ vectors.T).T.contiguous()  # (vectors, vocab); in this order a CPU needs two thirds of the time
     cosine = dots / (norms[:, None] * lengths).clamp_min(1e-12)
     best = cosine.topk(min(k, len(vocabulary)), dim=1)
     chosen = vocabulary[best.indices]  # (vectors, k, d_model)
@@ -70,16 +70,16 @@ def _among_likely(
     norms: Float[Tensor, " vectors"],
     rough: Shaped[Tensor, "vocab d_model"],
 ) -> Nearest | None:
-    """`nearest` among the few tokens that rough products leave possible, or None where those are not certain to be all.
+    """`nearest` among candidates chosen by rough products, or None if a token that is no candidate might be nearer.
 
-    A product of bfloat16 vectors is off by less than ROUGH |v| |w|: each factor is rounded by at most 2^-9 of itself, and so is
-    the sum (Cauchy-Schwarz). So a token's rough score plus that is more than its score, and whatever is below the k-th exact
-    one even so can't be among the nearest.
+    The error of a product of bfloat16 vectors is below ROUGH |v| |w|: each factor is rounded by at most 2^-9 of itself, and so is
+    the sum (Cauchy-Schwarz). So a rough score plus that bound is an upper bound of the exact score, and a token whose upper
+    bound is below the k-th exact score is not among the nearest.
     """
     if len(vocabulary) <= LIKELY:
         return None
     products = norms[:, None] * lengths  # (vectors, vocab)
-    dots = (vectors.to(rough.dtype) @ rough.T).float() + ROUGH * products  # more than the true ones
+    dots = (vectors.to(rough.dtype) @ rough.T).float() + ROUGH * products  # upper bounds of the exact ones
     by_cosine = (dots / products.clamp_min(1e-12)).topk(LIKELY, dim=1)
     by_nearness = dots.sub_(lengths**2 / 2).topk(LIKELY, dim=1)  # v.w - |w|^2/2 is largest where |v - w| is smallest
     ids = torch.cat([by_cosine.indices, by_nearness.indices]).unique()  # sorted, so that equals stay in their order
@@ -93,10 +93,10 @@ def _among_likely(
 
 @dataclass(frozen=True)
 class Neighbours:
-    """How near a vocabulary's own tokens are to each other, and how long they are: what one vector's numbers are read against.
+    """The control for one vector's values: how near tokens of the vocabulary are to each other, and how long they are.
 
-    cosine, l2: (sample,), of sampled tokens, to the nearest other token by cosine and by distance, which need not be the same
-    one. norms: (vocab,), all tokens' lengths. Each sorted ascending by itself, float32: place i is not one token's.
+    cosine, l2: (sample,), from sampled tokens to their nearest other token by cosine and by distance, which may be two tokens.
+    norms: (vocab,), lengths of all tokens. Each array is sorted ascending, so index i is another token in each. float32.
     """
 
     cosine: Float[np.ndarray, " sample"]
@@ -105,9 +105,9 @@ class Neighbours:
 
 
 def neighbours(vocabulary: Float[Tensor, "vocab d_model"], sample: int = 2000, seed: int = 0) -> Neighbours:
-    """For `sample` tokens drawn by `seed` (at most all), their nearest other token: its cosine, and the least distance.
+    """For up to `sample` tokens drawn by `seed`: the largest cosine with another token, and the smallest distance to one.
 
-    A token that another one equals has a distance of 0. `vocabulary` has two tokens or more.
+    Equal tokens have the distance 0. `vocabulary` has two tokens or more.
 
     >>> found = neighbours(torch.tensor([[3.0, 0.0], [3.0, 0.0], [0.0, 4.0]]))
     >>> found.cosine.tolist(), found.l2.tolist(), found.norms.tolist()
@@ -124,42 +124,26 @@ def neighbours(vocabulary: Float[Tensor, "vocab d_model"], sample: int = 2000, s
         nearness = dots - half_squares  # v.w - |w|^2/2 is largest where |v - w| is smallest
         nearness[rows, part] = -torch.inf  # not itself
         closest = vocabulary[nearness.max(dim=1).indices]
-        l2.append(torch.linalg.vector_norm(own - closest, dim=1))  # of the difference: the dots would round 0 to something
+        l2.append(torch.linalg.vector_norm(own - closest, dim=1))  # the dot products would not give 0 for equal tokens
         alike = dots.div_(lengths.clamp_min(1e-12))
         alike[rows, part] = -torch.inf
         cosine.append(alike.max(dim=1).values / lengths[part].clamp_min(1e-12))
     return Neighbours(*(values.sort().values.cpu().numpy() for values in (torch.cat(cosine), torch.cat(l2), lengths)))
 
 
-def share_farther(own: Float[np.ndarray, " n"], usual: Float[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
-    """For each distance of a vector to its nearest token: the share of `usual` ones (sorted: `Neighbours.l2`) that are larger.
+def share_larger(own: Float[np.ndarray, " n"], usual: Float[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
+    """For each value: the share of `usual`, which is sorted, that is larger. Of distances: 1 is nearer than any word to another.
 
-    1: nearer than any word is to its neighbour; 0: as far as the loneliest word, or farther. Equal ones are not larger.
-
-    >>> share_farther(np.array([0.5, 2.0, 9.0]), np.array([1.0, 2.0, 3.0, 4.0])).tolist()
+    >>> share_larger(np.array([0.5, 2.0, 9.0]), np.array([1.0, 2.0, 3.0, 4.0])).tolist()
     [1.0, 0.5, 0.0]
     """
     return 1 - np.searchsorted(usual, own, side="right") / len(usual)
 
 
-def share_less_alike(own: Float[np.ndarray, " n"], usual: Float[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
-    """For each cosine of a vector to its nearest token: the share of `usual` ones (sorted: `Neighbours.cosine`) that are smaller.
+def share_smaller(own: Float[np.ndarray, " n"], usual: Float[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
+    """For each value: the share of `usual`, which is sorted, that is smaller. Of cosines: 1 is more alike than any two words.
 
-    1: more like its token than any word is like its neighbour; 0: no more alike than the loneliest word. Equal ones are not
-    smaller.
-
-    >>> share_less_alike(np.array([0.9, 0.5, 0.1]), np.array([0.2, 0.5, 0.6, 0.7])).tolist()
-    [1.0, 0.25, 0.0]
-    """
-    return np.searchsorted(usual, own, side="left") / len(usual)
-
-
-def share_shorter(own: Float[np.ndarray, " n"], usual: Float[np.ndarray, " m"]) -> Float[np.ndarray, " n"]:
-    """For each vector's length: the share of the vocabulary's tokens (sorted: `Neighbours.norms`) that are shorter.
-
-    1: longer than every token; 0: no longer than the shortest. Equal ones are not shorter.
-
-    >>> share_shorter(np.array([5.0, 2.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0])).tolist()
+    >>> share_smaller(np.array([0.9, 0.5, 0.1]), np.array([0.2, 0.5, 0.6, 0.7])).tolist()
     [1.0, 0.25, 0.0]
     """
     return np.searchsorted(usual, own, side="left") / len(usual)

@@ -1,4 +1,4 @@
-"""PCA: a fixed basis, and how much of each vector it shows. scikit-learn's PCA, seen as arrays."""
+"""PCA by scikit-learn: a fixed basis, projections onto it, and the share of each vector that they don't show."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ def fit(cloud: Float[np.ndarray, "n d"], k: int = 3) -> Plane:
     >>> plane.components.round(6).tolist(), plane.explained.round(6).tolist()
     ([[1.0, 0.0]], [1.0])
     """
-    from sklearn.decomposition import PCA  # here: it takes a second that the page's start hasn't
+    from sklearn.decomposition import PCA  # here: the import takes a second, which the page's start would wait for
 
     k = min(k, *cloud.shape)
     found = PCA(n_components=k, svd_solver="covariance_eigh" if len(cloud) > cloud.shape[1] else "full").fit(cloud)
@@ -42,10 +42,10 @@ def fit(cloud: Float[np.ndarray, "n d"], k: int = 3) -> Plane:
 
 
 def explained_by(plane: Plane, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " k"]:
-    """The share of the variance of `vectors` (about their own mean) along each component of `plane`, of whatever cloud it is.
+    """The share of the variance of `vectors` (about their own mean) along each component of `plane`, fitted to any cloud.
 
-    The components are orthonormal, so the shares add up to at most 1. In a plane of the vectors' own they are its `explained`.
-    All 0 where the vectors are equal.
+    The components are orthonormal, so the shares add up to at most 1. For a plane fitted to `vectors`, they are its `explained`.
+    All 0 if the vectors are equal.
 
     >>> across = Plane(np.zeros(2), np.array([[1.0, 0.0]]), np.array([1.0]))
     >>> explained_by(across, np.array([[0.0, 0.0], [1.0, 2.0]])).tolist()
@@ -59,12 +59,12 @@ def explained_by(plane: Plane, vectors: Float[np.ndarray, "n d"]) -> Float[np.nd
 
 
 def random_walk(path: Float[np.ndarray, "points vectors d"], seed: int = 0) -> Float[np.ndarray, "points vectors d"]:
-    """A path with nothing learned in it: the same start, and every vector's own step lengths, each in a random direction.
+    """The control for a path: the same start and the same length of every step of every vector, in random directions.
 
-    path: the vectors at every point of a run, points being steps + 1. A random walk too fills two components: in many
-    dimensions the first takes 6 / pi^2 of its variance and the second a quarter of that, whatever its length (Antognini &
-    Sohl-Dickstein 2018, "PCA of high dimensional random walks with comparison to neural network training"). So a smooth curve
-    in the PCA plane of the path itself is no sign of structure.
+    path: the vectors at the steps + 1 points of a run. Two components show most of a random walk as well: in many dimensions the
+    first has 6 / pi^2 of its variance and the second a quarter of that, for a walk of any length (Antognini & Sohl-Dickstein
+    2018, "PCA of high dimensional random walks with comparison to neural network training"). So a smooth curve in the PCA plane
+    of the path itself is no sign of structure.
 
     >>> walk = random_walk(np.array([[[0.0, 0.0]], [[3.0, 4.0]], [[3.0, 4.0]]]))
     >>> np.linalg.norm(np.diff(walk, axis=0), axis=2).round(6).tolist()

@@ -1,4 +1,4 @@
-"""Snap (discretise): put the nearest vocabulary token in place of each vector, and measure the share of the gain that is left."""
+"""Snap (discretise): replace each vector by its nearest vocabulary token, and measure how much of the gain remains."""
 
 from dataclasses import dataclass
 
@@ -26,10 +26,10 @@ def snap(
 
 @dataclass(frozen=True)
 class Retention:
-    """How much of a soft prompt's gain its snapped tokens keep: 1 all, 0 none; below 0 they do harm, above 1 they do better.
+    """The share of a soft prompt's gain that its snapped tokens keep: 1 all, 0 none, below 0 a loss, above 1 a larger gain.
 
-    gain: the soft prompt's accuracy less that of no prompt. Intervals: 95 %. value and interval are None, not defined, where
-    gain_interval touches 0: a share of what may be nothing is no number.
+    gain: the soft prompt's accuracy minus that of no prompt. Intervals: 95 %. value and interval are None (not defined) if
+    gain_interval contains 0, because the share of a gain of 0 is not defined.
     """
 
     value: float | None
@@ -50,16 +50,16 @@ class Retention:
 def retention(none: Bool[np.ndarray, " _"], snapped: Bool[np.ndarray, " _"], soft: Bool[np.ndarray, " _"], seed: int = 0) -> Retention:
     """(mean(snapped) - mean(none)) / (mean(soft) - mean(none)), of the accuracies of no prompt, snapped tokens and soft prompt.
 
-    All (rows,), whether each row was right, in the same order. Intervals: percentiles of 2000 bootstrap resamples of whole
-    rows, so paired (Efron 1979). In a resample without gain, or with one of the other sign, the share means nothing: it is left
-    out of `interval`. Where the value is defined, that is at most about one resample in forty. One row can't be resampled: its
-    gain may be anything. Raises ValueError where there are no rows or their numbers differ.
+    All (rows,): whether each row was right, in the same order. Intervals: percentiles of 2000 paired bootstrap resamples of rows
+    (Efron 1979). A resample whose gain is 0 or has the other sign is left out of `interval`, because its share is not defined;
+    where the value is defined, that is at most about one resample in forty. One row can't be resampled, so the interval of its
+    gain is everything from -1 to 1. Raises ValueError if there are no rows or their numbers differ.
 
-    >>> none, half, all_right = np.zeros(8, bool), np.arange(8) < 4, np.ones(8, bool)
-    >>> found = retention(none, half, all_right)
+    >>> no_row, half, every_row = np.zeros(8, bool), np.arange(8) < 4, np.ones(8, bool)
+    >>> found = retention(no_row, half, every_row)
     >>> found.value, found.gain, found.gain_interval
     (0.5, 1.0, (1.0, 1.0))
-    >>> retention(none, half, none).value is None
+    >>> retention(no_row, half, no_row).value is None
     True
     """
     rows = len(none)

@@ -1,4 +1,4 @@
-"""A learned prompt with one thing changed about it: what each of its vectors does shows in what becomes of the scores."""
+"""Variants of a learned prompt with one change each: the change of the scores shows the effect of each vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import numpy as np
 from jaxtyping import Float
 
 KINDS = ("leave out", "mean", "start", "random token", "snap", "only", "scale", "swap")
-AMOUNTS = tuple(quarter / 4 for quarter in range(9))  # what the whole prompt is multiplied by
-MOST_PAIRS_OF = 6  # vectors of which every pair is swapped
+AMOUNTS = tuple(quarter / 4 for quarter in range(9))  # factors of the whole prompt
+MOST_PAIRS_OF = 6  # of more vectors than this, not every pair is swapped
 
 
 @dataclass(frozen=True, eq=False)
 class Variant:
     """A changed prompt. what: one of KINDS. vectors: the virtual tokens that were changed, left out or kept, counted from 0.
 
-    amount: what the whole prompt was multiplied by, else 1. values: (P', d_model) or (layers, 2, P', kv_heads, head_dim),
+    amount: the factor of the whole prompt, 1 for other changes. values: (P', d_model) or (layers, 2, P', kv_heads, head_dim),
     where P' is 0 for a prompt whose only vector was left out.
     """
 
@@ -29,7 +29,7 @@ class Variant:
 def available(values: Float[np.ndarray, "..."], start: Float[np.ndarray, "..."] | None = None, axis: int = 0) -> tuple[str, ...]:
     """The KINDS that can be made of this prompt. axis: of the virtual tokens, 0 for vectors, 2 for keys and values.
 
-    Keys and values of every layer are no token's embedding, so neither a random nor the nearest token can stand in for them.
+    Keys and values are not embeddings, so neither a random token nor the nearest one can replace them.
 
     >>> available(np.zeros((2, 4), dtype=np.float32))
     ('leave out', 'mean', 'random token', 'snap', 'only', 'scale', 'swap')
@@ -55,11 +55,10 @@ def variants(
 ) -> list[Variant]:
     """Every changed prompt of one kind. values: (P, d_model), or (layers, 2, P, kv_heads, head_dim) where axis is 2.
 
-    leave out: without vector i; what stood behind it moves one position forward. The keys of a K/V prefix keep the rotation
-    that they have.
+    leave out: without vector i; later vectors move one position forward. The keys of a K/V prefix keep their rotation.
     mean: vector i replaced by `mean`, the vocabulary's mean embedding; in a K/V prefix by the mean over its own virtual
     tokens, of each layer and head (keys are averaged as stored, that is after rotation).
-    start: vector i replaced by its row of `start`, what training began from.
+    start: vector i replaced by its row of `start`, the vectors before training.
     random token, snap: vector i replaced by row i of `words`, the embeddings of random tokens or of each vector's nearest.
     only: vector i alone.
     scale: the whole prompt times 0, 0.25, … 2. Keys and values of 0 still draw attention, so that is not "no prompt".
@@ -97,7 +96,7 @@ def variants(
 def _instead(
     values: np.ndarray, axis: int, what: str, start: np.ndarray | None, mean: np.ndarray | None, words: np.ndarray | None
 ) -> np.ndarray:
-    """What may stand in for each vector, in the shape of `values`."""
+    """A replacement for each vector, in the shape of `values`."""
     if what == "mean" and axis:
         return np.broadcast_to(values.mean(axis=axis, keepdims=True), values.shape)
     name, given = {"start": ("start", start), "mean": ("mean", mean)}.get(what, ("words", words))

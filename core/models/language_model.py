@@ -22,7 +22,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_device(device: str | None = None) -> torch.device:
-    """The device asked for, or the best there is: cuda, then mps, then cpu. LabError where it isn't there."""
+    """The device that is named, or the first available of cuda, mps and cpu. LabError if it is not available."""
     if not device or device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -34,7 +34,7 @@ def pick_device(device: str | None = None) -> torch.device:
 
 
 def pick_dtype(dtype: str | None, device: torch.device, parameters: int) -> torch.dtype:
-    """The dtype asked for. auto: float32, or bfloat16 where float32 would take over a quarter of a GPU's memory.
+    """The dtype that is named. auto: float32, or bfloat16 where float32 would take more than a quarter of a GPU's memory.
 
     fast: as auto, but bfloat16 on a CPU that multiplies it in hardware (a step takes about half the time there).
     """
@@ -59,7 +59,7 @@ def load_model(name: str | None = None, device: str | None = None, dtype: str | 
     """Load and freeze a causal language model.
 
     name: the default model, a Hub id or a local folder. device, dtype: "auto" or None chooses (see pick_device, pick_dtype).
-    Raises LabError where the model can't be had, or its cache can't be filled by hand.
+    Raises LabError if the model can't be loaded, or its cache can't be filled by hand.
     """
     name = name or weights.DEFAULT_MODEL
     where = pick_device(device)
@@ -68,20 +68,20 @@ def load_model(name: str | None = None, device: str | None = None, dtype: str | 
     return LanguageModel(model, tokenizer, name).to(where, chosen)
 
 
-class Elsewhere(Protocol):
-    """Another process, with a faster device, that does slices of work: see core/training/slices.py. device: its name, for people."""
+class DeviceProcess(Protocol):
+    """Another process with a faster device, which does slices of work (core/training/slices.py). device: its name, for display."""
 
     device: str
 
     def __call__(self, work: Any) -> Any:
-        """What `work.do` returns there. It is done here where it can't be there; LabError as `work.do` raises it."""
+        """The result of `work.do` in that process, or in this one if that fails. LabError as `work.do` raises it."""
 
 
 class LanguageModel:
     """A frozen causal LM with its tokenizer. Everything that runs the network is here; nothing here is trained.
 
-    d_model, layers, kv_heads, head_dim: the model's sizes, read from what it really computes.
-    window: the most positions it can take. lead: the special tokens (BOS) that its tokenizer puts first, often none.
+    d_model, layers, kv_heads, head_dim: the model's sizes, read from a cache that it computed.
+    window: the largest number of positions. lead: the special tokens (BOS) that its tokenizer puts first, often none.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str):
@@ -90,8 +90,8 @@ class LanguageModel:
         self.name = name
         self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
         self.lead = _lead_tokens(tokenizer)
-        self.float32 = self  # the twin that publishes scores; itself unless training runs in a smaller dtype
-        self.elsewhere: Elsewhere | None = None  # who trains and scores in place of this process
+        self.float32 = self  # scores are published in float32; another model only where training runs in a smaller dtype
+        self.device_process: DeviceProcess | None = None  # trains and scores instead of this process
         self._probe()
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
@@ -112,8 +112,8 @@ class LanguageModel:
 
     @property
     def device_name(self) -> str:
-        """Where it trains and scores, for people."""
-        return self.elsewhere.device if self.elsewhere else self.device.type
+        """The device that trains and scores, for display."""
+        return self.device_process.device if self.device_process else self.device.type
 
     @property
     def dtype(self) -> torch.dtype:
@@ -140,7 +140,7 @@ class LanguageModel:
         return str(self.dtype).removeprefix("torch.")
 
     def _probe(self) -> None:
-        """Read the cache's shapes, and make sure that a cache filled by hand gives the model's own logits."""
+        """Read the cache's shapes, and check that a cache filled by hand gives the model's own logits."""
         ids = torch.arange(6, device=self.device).remainder(self.model.get_input_embeddings().num_embeddings)[None]  # (1, 6)
         try:
             with torch.inference_mode():
@@ -169,7 +169,7 @@ class LanguageModel:
     # --- embeddings -------------------------------------------------------------------------------------------------
 
     def embed(self, ids: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
-        """What the embedding *module* returns (some models scale in it, so its weight is not the vocabulary)."""
+        """The output of the embedding *module*: some models scale in it, so its weight is not the vocabulary."""
         return self.model.get_input_embeddings()(ids)
 
     def embed_ids(self, ids: Sequence[int]) -> Float[Tensor, "tokens d_model"]:
@@ -178,7 +178,7 @@ class LanguageModel:
 
     @cached_property
     def vocabulary(self) -> Float[Tensor, "vocab d_model"]:
-        """Every token's input embedding, float32. Rows that no token has (padding of the matrix) are left out."""
+        """Every token's input embedding, float32. Padding rows of the matrix, which belong to no token, are left out."""
         ids = torch.arange(self.vocab_size, device=self.device)
         return self.float32.embed(ids).detach().float()
 
@@ -215,10 +215,10 @@ class LanguageModel:
     def prefill(self, rows: Float[Tensor, "tokens d_model"], cache: DynamicCache | None = None) -> DynamicCache:
         """Run one row of embeddings (after `cache`, if given) and return the cache of batch 1 that it fills.
 
-        Every layer of the cache is a full one, whatever the model's sliding windows: the mask does the windowing, so
-        a window shorter than the prefix needs no care.
+        Every layer of the cache is a full one, also in models with sliding windows: the mask limits what is attended to, so
+        a window may be shorter than the prefix.
         """
-        # A plain DynamicCache (no config) never drops what left a sliding window, so positions stay right.
+        # A plain DynamicCache (no config) keeps positions outside a sliding window, so positions stay right.
         cache = DynamicCache() if cache is None else cache
         if len(rows):
             nowhere = torch.empty(0, dtype=torch.long, device=self.device)
@@ -255,10 +255,10 @@ class LanguageModel:
             return self._forward(cache, input_ids=ids).logits[0].float()
 
     def attentions(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
-        """How the tokens of `ids`, run after `cache`, share out their attention over the cache's positions and their own.
+        """Attention weights of the tokens of `ids`, run after `cache`, over the cache's positions and their own.
 
-        float32; after the softmax, 0 for what a token doesn't see. `cache` is of batch 1 and grows by `ids`. offset: the
-        positions of `ids` are counted as if so many more tokens stood before them. LabError for a model without such weights.
+        float32, after the softmax; 0 for positions that are masked. `cache` is of batch 1 and grows by `ids`. offset: added to
+        the positions of `ids`. LabError for a model that returns no attention weights.
         """
         nowhere = torch.empty(0, dtype=torch.long, device=self.device)
         with self.eager(), self._head_only_at(nowhere, nowhere):
@@ -269,9 +269,9 @@ class LanguageModel:
 
     @contextmanager
     def eager(self) -> Iterator[None]:
-        """Within: attention is computed step by step, so that its weights can be had; fused kernels give none.
+        """Within: attention is computed step by step, so that its weights are returned; fused kernels return none.
 
-        It affects every caller of this model meanwhile, so leave it before other jobs get their turns.
+        It holds for every job that runs this model, so leave it before other jobs take their turns.
         """
         before = self.model.config._attn_implementation
         self.model.set_attn_implementation("eager")
@@ -283,7 +283,7 @@ class LanguageModel:
     def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
         batch, tokens = next(iter(inputs.values())).shape[:2]
         past = cache.get_seq_length()
-        # Positions and the mask are always explicit: some models guess them wrongly after a cache filled by hand.
+        # Positions and the mask are always passed: some models derive them wrongly after a cache filled by hand.
         positions = torch.arange(past + offset, past + offset + tokens, device=self.device).expand(batch, tokens)
         mask = torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
         options = {"output_attentions": True} if attentions else {}
@@ -293,7 +293,7 @@ class LanguageModel:
     def _head_only_at(self, rows: Tensor, columns: Tensor) -> Iterator[None]:
         """Within: the output head sees only the hidden states at (rows, columns); logits come out as [1, answers, vocab].
 
-        A hook on the head, so that whatever a model does to its logits afterwards (soft-capping, scaling) still happens.
+        A hook on the head, so that later changes to the logits (soft-capping, scaling) still happen.
         """
         head = self.model.get_output_embeddings()
         hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][rows, columns][None],))
@@ -305,7 +305,7 @@ class LanguageModel:
     def generate(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], most: int) -> Iterator[int]:
         """Greedy continuation of `ids` after a cache of batch 1: yields up to `most` token ids, ends before a stop token.
 
-        The cache is used up: give it one of its own (`expand(cache, 1)`).
+        The cache is changed: pass a copy of it (`expand(cache, 1)`).
         """
         stops = self.stop_tokens
         row = ids[None].to(self.device)  # (1, tokens)
@@ -329,9 +329,9 @@ class LanguageModel:
 
 
 def expand(cache: DynamicCache, rows: int) -> DynamicCache:
-    """A second cache whose every layer is `cache`'s one row seen `rows` times: a view, nothing is copied.
+    """A cache of batch `rows` whose layers are views of the one row of `cache`: nothing is copied.
 
-    Running rows after it leaves `cache` as it was, and gradients of all rows sum in `cache`.
+    Rows that run after it leave `cache` unchanged, and the gradients of all rows add up in `cache`.
     """
     wide = DynamicCache()
     for layer in cache.layers:
@@ -344,7 +344,7 @@ def expand(cache: DynamicCache, rows: int) -> DynamicCache:
 
 
 def pick(cache: DynamicCache, rows: Int[Tensor, " picked"]) -> DynamicCache:
-    """A new cache whose rows are those of `cache` numbered by `rows`, each as often as it is named."""
+    """A new cache with the rows of `cache` that `rows` lists; a row may be listed several times."""
     picked = DynamicCache()
     for layer in cache.layers:
         copy = DynamicLayer()

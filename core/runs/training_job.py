@@ -37,7 +37,7 @@ def training_job(
     LabError, with the numbers, where the device hasn't enough memory left for it.
     """
     training = Training(lm, task, recipe)
-    if lm.elsewhere is None:  # else it is asked there, by the first slice
+    if lm.device_process is None:  # else it is asked there, by the first slice
         check(training)
     state = training.start()
     start = training.show(state).snapshot()

@@ -3,7 +3,7 @@
 Where a GPU is lent for seconds, to a process that is forked for it, this process can't train a step at a time. There a run is
 `n` steps in one go, and a score is all its rows in one go: what crosses the fork is tasks, recipes, bytes and numpy arrays, never
 a tensor, and going backward happens on the other side. A slice depends on nothing but what it holds, so it can be done anywhere,
-and done again where it was lost. `LanguageModel.elsewhere` does them; without one, everything here happens in this process.
+and done again where it was lost. `LanguageModel.device_process` does them; without one, everything here happens in this process.
 """
 
 import math
@@ -75,13 +75,13 @@ class ScoringSlice:
 def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
     """Train on: one step here, or a slice elsewhere. The prefix of `training` is as after it."""
     lm, recipe = training.lm, training.recipe
-    if lm.elsewhere is None:
+    if lm.device_process is None:
         return training.advance(state)
     sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
     tokens = sequences * _longest(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
     steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
-    events, data = lm.elsewhere(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))
+    events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))
     state = State.from_bytes(data)
     training.show(state, best=True)
     return events, state
@@ -89,7 +89,7 @@ def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
 
 def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
     """As in scoring.py: the score so far, batch by batch. From elsewhere it comes whole."""
-    if lm.elsewhere is None:
+    if lm.device_process is None:
         yield from scored_here(lm, contender, examples, labels)
         return
     characters = sum(len(example.input) + len(example.output) for example in examples) + len(contender.template) * len(examples)
@@ -98,7 +98,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     labels = tuple(labels) if labels else None
     prefix = contender.prefix
     work = ScoringSlice(made, prefix.kind, prefix.snapshot(), tuple(examples), labels, _asked(seconds))
-    found: Score = lm.elsewhere(work)
+    found: Score = lm.device_process(work)
     # What crosses is what an MLP makes, not the MLP.
     yield replace(found, parameters=prefix.parameter_count())
 

@@ -7,7 +7,7 @@ from jaxtyping import TypeCheckError
 from tiny_models import make
 
 from core.inspection.control import moved_at_random
-from core.inspection.nearest import _among_likely, nearest, neighbours, share_farther, share_less_alike, share_shorter
+from core.inspection.nearest import _among_likely, nearest, neighbours, share_larger, share_smaller
 from core.inspection.snap import snap
 from core.runs.readings import Vocabulary
 
@@ -94,8 +94,8 @@ def test_shares_say_how_many_words_are_less_near_and_count_no_ties():
     larger = [(usual > value).mean() for value in own]
     smaller = [(usual < value).mean() for value in own]
     assert larger == [1, 0.75, 0.25, 0.25, 0, 0] and smaller == [0, 0, 0.25, 0.75, 0.75, 1]
-    assert share_farther(own, usual).tolist() == larger
-    assert share_less_alike(own, usual).tolist() == share_shorter(own, usual).tolist() == smaller
+    assert share_larger(own, usual).tolist() == larger
+    assert share_smaller(own, usual).tolist() == smaller
 
 
 def test_the_control_that_left_the_vocabulary_is_farther_than_words_are_from_each_other():
@@ -104,10 +104,10 @@ def test_the_control_that_left_the_vocabulary_is_farther_than_words_are_from_eac
     usual = neighbours(lm.vocabulary)
     home = nearest(lm.embed(ids), lm.vocabulary, k=1)
     away = nearest(moved_at_random(lm.embed(ids), 20 * lm.embed(ids)), lm.vocabulary, k=1)
-    assert share_farther(home.distance.numpy(), usual.l2).min() == 1 and share_farther(away.distance.numpy(), usual.l2).max() == 0
-    assert share_less_alike(home.cosine[:, 0].numpy(), usual.cosine).min() == 1
-    assert share_less_alike(away.cosine[:, 0].numpy(), usual.cosine).mean() < 0.6  # no nearer than words: a draw from the sphere
-    assert share_shorter(away.norm.numpy(), usual.norms).min() == 1
+    assert share_larger(home.distance.numpy(), usual.l2).min() == 1 and share_larger(away.distance.numpy(), usual.l2).max() == 0
+    assert share_smaller(home.cosine[:, 0].numpy(), usual.cosine).min() == 1
+    assert share_smaller(away.cosine[:, 0].numpy(), usual.cosine).mean() < 0.6  # no nearer than words: a draw from the sphere
+    assert share_smaller(away.norm.numpy(), usual.norms).min() == 1
 
 
 def test_a_vocabulary_is_read_once_for_its_neighbours():

@@ -43,7 +43,7 @@ def lm():
 
 
 def forked(lm):
-    lm.elsewhere = Forked(lm)
+    lm.device_process = Forked(lm)
     return lm
 
 
@@ -74,7 +74,7 @@ def test_slices_give_the_same_vectors_and_scores_bit_for_bit(method, lm):
     assert isinstance(there[2], Finished) and there[2].stopped == here[2].stopped
     for name, tensor in here[2].state.tensors.items():
         assert np.array_equal(tensor.numpy(), there[2].state.tensors[name].numpy())
-    assert sum(isinstance(work, TrainingSlice) for work in lm.elsewhere.done) == -(-len(here[0]) // MOST_STEPS)
+    assert sum(isinstance(work, TrainingSlice) for work in lm.device_process.done) == -(-len(here[0]) // MOST_STEPS)
 
 
 def test_going_backward_happens_on_the_other_side_and_changes_nothing_here(lm):
@@ -90,7 +90,7 @@ def test_going_backward_happens_on_the_other_side_and_changes_nothing_here(lm):
 
 def test_a_repeated_run_goes_there_too(lm):
     events = list(repeat(forked(lm), answer_task(), METHODS["prompt"], "again"))
-    assert len(events) == 14 and len(lm.elsewhere.done) == 2
+    assert len(events) == 14 and len(lm.device_process.done) == 2
 
 
 def test_what_cannot_be_done_there_comes_back_as_its_sentence(lm):
@@ -98,13 +98,13 @@ def test_what_cannot_be_done_there_comes_back_as_its_sentence(lm):
     task = answer_task(template="{input} " + "and on " * 200)
     with pytest.raises(LabError, match="positions"):
         list(Scorebook().score(lm, bare(task), task.held_out, None))
-    assert isinstance(lm.elsewhere.done[0], ScoringSlice)
+    assert isinstance(lm.device_process.done[0], ScoringSlice)
 
 
 def first_slice(lm, recipe):
     """What is asked for first."""
     asked = []
-    lm.elsewhere = lambda work: asked.append(work) or ([], work.state)
+    lm.device_process = lambda work: asked.append(work) or ([], work.state)
     training = Training(lm, answer_task(), recipe)
     advance(training, training.start())
     return asked[0]
