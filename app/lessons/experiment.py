@@ -37,7 +37,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
-        """As of a panel: yields how many findings and `Step`s there will be (an int), then them, and None between pieces."""
+        """As of a panel: yields a `Progress` with the number of pieces, then the pieces (findings, or `Done`), and None between them."""
 
     @abstractmethod
     def view(self, settings: Settings, findings: Findings) -> View:

@@ -219,7 +219,7 @@ def test_a_contest_with_everybody(visit, tiny_app):
     page.fill("#few-k input", "0")
     page.click("#score-few")
     visitor.settle("#compare-message", "choose a whole number from 1 to 32")
-    page.click("button:has-text('two other ways')")
+    page.click("button:has-text('variants of a written prompt')")
     page.click("#score-chat")
     visitor.settle("#compare-message", "no chat template")
     page.click("#score-calibrated")

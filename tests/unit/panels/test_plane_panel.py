@@ -1,0 +1,55 @@
+"""What the panel plane says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+
+from made_up import a_view
+from panel_cases import DEFAULTS, HOSTILE, made, shown, trained
+
+from app.panels.between import ALIKE, START, BetweenPanel
+from app.panels.look import Look
+from app.panels.plane import WALK, WORDS, PlanePanel
+from app.sessions.session import Session
+
+
+def test_the_plane_is_the_recorded_one_until_another_is_found(lab, run):
+    panel = made(PlanePanel, lab)
+    recorded = shown(panel, run).figure
+    assert "PCA of the" in recorded["note"]
+    assert shown(panel, run, basis="path").figure["note"] == recorded["note"]  # while the other one is made
+    found = shown(panel, run, [a_view()], basis="path", part=0).figure
+    assert ("of how the vectors vary" if run.record.kind == "prompt" else "of how the keys vary") in found["title"]
+    assert shown(panel, run, [a_view()], basis="path", dimensions=3).figure["data"][0]["type"] == "scatter3d"
+    dashes = [
+        [trace.get("line", {}).get("dash") for trace in shown(panel, run, [a_view()], extras=extras).figure["data"]]
+        for extras in ([WALK], [WORDS])
+    ]
+    assert "dot" in dashes[0] and "dot" not in dashes[1]
+
+
+def test_only_what_was_recorded_needs_no_experiment(soft, prefix):
+    panel = made(PlanePanel, None)
+
+    def needed(run, beside=(), **settings):
+        return panel.needed(Look(Session(), run, 3, DEFAULTS["plane"] | settings, beside))
+
+    assert not needed(soft) and not needed(soft, dimensions=3) and not needed(soft, layer=0)
+    assert needed(soft, basis="path") and needed(soft, extras=[WALK]) and needed(soft, (prefix,))
+    assert not needed(prefix) and needed(prefix, layer=0) and needed(prefix, part=0) and needed(prefix, head=1)
+
+
+def test_planes_of_runs_of_one_name_are_not_taken_for_each_other(lab, soft):
+    """Runs are numbered in every session alike, and what was found is kept for all."""
+    panel = made(PlanePanel, lab)
+    others = [trained(lab, name="run 2", seed=seed) for seed in (2, 3)]
+    keys = [panel._key(Look(Session(), soft, 3, DEFAULTS["plane"] | {"basis": "vectors"}, (other,))) for other in (*others, others[0])]
+    assert keys[0] == keys[2] != keys[1]
+    panel = made(BetweenPanel, lab)
+    keys = [panel._key(Look(Session(runs=[soft, other]), soft, 3, {"how": ALIKE, "other": START})) for other in (*others, others[0])]
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_the_planes_experiment_lays_out_runs_and_words(lab, soft, prefix):
+    panel = made(PlanePanel, lab)
+    settings = DEFAULTS["plane"] | {"basis": "vectors", "extras": [WORDS]}
+    progress, finding = panel.job(lab.lm, Look(Session(), soft, 3, settings, (trained(lab, name="other", virtual_tokens=5),)), None)
+    assert progress.total == 1 and [marks.name for marks in finding.value.marks] == ["other", HOSTILE, "plain", "answers"]
+    _, finding = panel.job(lab.lm, Look(Session(), prefix, 3, DEFAULTS["plane"] | {"layer": 99, "head": 9}), None)  # as many as there are
+    assert finding.value.paths.shape == (4, 3, 3)
