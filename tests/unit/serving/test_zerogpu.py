@@ -85,7 +85,7 @@ def test_without_a_gpu_a_run_goes_on_here_to_its_end_and_says_so_once_for_each_p
 
     monkeypatch.setattr(zerogpu, "in_worker", refuse)
     lm = lent()
-    with pytest.warns(UserWarning, match="No GPU could be had") as said, visit("two"):
+    with pytest.warns(UserWarning, match="No GPU available") as said, visit("two"):
         events = list(run(lm, answer_task(), RECIPE))
     assert isinstance(events[-1], Finished) and events[-1].state.step == 12
     assert len(tries) == 1
