@@ -24,8 +24,10 @@ from app.view import show
 
 
 def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
-    """The page over a lab, whose model loads in the background. allow_hub: visitors may name datasets of the Hub, which this
-    server then fetches."""
+    """The page over a lab, whose model loads in the background.
+
+    allow_hub: visitors may name datasets of the Hub, which this server then fetches.
+    """
     gr.set_static_paths([PLOTLY])
     recording = recorded_run()
     with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=KEEP_FILES, fill_width=True) as page:
@@ -71,7 +73,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         def paint(session: Session, link: Any) -> Changes:
             linked = says_something(link)
             changes = bar.open(session, link) if linked else {**train.restore(session), bar.message: ""}
-            if linked or session.shown or session.runs:  # a new visitor's Train page stays as it was built: scrubbing begins at once
+            if linked or session.shown or session.runs:  # a new visitor may have scrubbed the recording already
                 changes |= train.paint(session)
             return {**changes, **paint_others(session)}
 

@@ -42,7 +42,7 @@ def test_train_pause_step_resume_and_stop(visit, tiny_app):
     visitor.settle("#progress", "left")
     visitor.page.click("#stop")
     visitor.run_ends()
-    assert "stopped by hand" in visitor.text("#progress")
+    assert "You stopped it" in visitor.text("#progress")
     assert "held-out rows" in visitor.text("#bars")
     assert visitor.errors == []
 
