@@ -5,7 +5,7 @@ Contrast is AA in both themes: 4.5 to 1 for text, 3 to 1 for what marks a place 
 
 import gradio as gr
 
-from app.view.show import LEARNED
+from app.view.colours import LEARNED
 from core.files import ASSETS
 
 STYLE = ASSETS / "style.css"

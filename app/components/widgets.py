@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import plotly
 
+from app.view.html import Html
 from core.files import ASSETS
 from core.runs.run_file import without_nan
 
@@ -52,7 +53,7 @@ def begin_with(changes: Changes) -> None:
     for component, value in changes.items():
         update = value if isinstance(value, dict) and "__type__" in value else {"value": value}
         for name in update.keys() - {"__type__"}:
-            setattr(component, name, update[name])
+            setattr(component, name, component.postprocess(update[name]) if name == "value" else update[name])
 
 
 def _own(function: str, template: str, value: str = "", **options: Any) -> gr.HTML:
@@ -70,8 +71,15 @@ def plot(**options: Any) -> gr.HTML:
 
 
 def html(value: str = "", **options: Any) -> gr.HTML:
-    """HTML made by app.view.show, where every text is escaped. Its click event carries `data-token` of what was clicked."""
-    return _own("html", '<div class="html-host"></div>', value, **options)
+    """HTML made by app.view.html; a plain string is text, which is escaped. Its click event carries `data-token` of what was clicked."""
+    made = _own("html", '<div class="html-host"></div>', trusted(value), **options)
+    made.postprocess = trusted  # not in a subclass, for which Gradio would write a .pyi file into this folder
+    return made
+
+
+def trusted(value: str | None) -> str:
+    """HTML as a plain string, for the browser: `Html` as it is, anything else escaped."""
+    return "" if value is None else str(Html.escape(value))
 
 
 def counters() -> gr.HTML:

@@ -6,11 +6,16 @@ from dataclasses import replace
 from app.lessons.experiment import Experiment, Settings, record_of
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.panels.nearest import table
+from app.panels.nearest import nearest_table
 from app.panels.snap import kept
 from app.sessions.contest import learned_contender
-from app.view import figures, inspect_figures, show
+from app.view import figures, inspect_figures
+from app.view.bars import bars
+from app.view.html import EMPTY, tag
 from app.view.lesson import Told, versus
+from app.view.nearest import chips
+from app.view.samples import samples
+from app.view.text import percent
 from core.events import Event, Finding, Progress
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
@@ -39,8 +44,8 @@ class NearestExperiment(Experiment):
         if record is None or not record.readings:
             return View()
         if not record.finished:
-            return View(show.chips(record, record.step, None), figures.curves(record))
-        return View(table(record, record.step, None), inspect_figures.strip(record, record.step, None))
+            return View(chips(record, record.step, None), figures.curves(record))
+        return View(nearest_table(record, record.step, None), inspect_figures.strip(record, record.step, None))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)
@@ -54,7 +59,7 @@ class NearestExperiment(Experiment):
             "changed": str(changed),
             "control": str(control),
             "count": str(len(first)),
-            "learned": show.percent(learned.accuracy),
+            "learned": percent(learned.accuracy),
             "moved": f"{float(last.moved.mean()):.2f}",
             "norm": f"{float(last.norm.mean()):.2f}",
         }
@@ -81,9 +86,9 @@ class SnapExperiment(Experiment):
     def view(self, settings: Settings, findings: Findings) -> View:
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
         texts = [item for item in findings.items if isinstance(item, str)]
-        reads = f"<p class='headline'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
+        reads = tag("p", "Snapped, the prompt reads: ", tag("q", texts[0]), class_="headline") if texts else EMPTY
         rows = [score_row(score, samples=False) for score in scores.values()]
-        return View(reads + show.bars(rows, "The same held-out rows for all", []) + kept(scores))
+        return View(reads + bars(rows, "The same held-out rows for all", []) + kept(scores))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         scores = [item for item in findings.items if isinstance(item, Score)]
@@ -93,10 +98,10 @@ class SnapExperiment(Experiment):
         nothing = next(score for score in scores if score.kind == "none")
         gain = mine.accuracy - nothing.accuracy
         values = {
-            "learned": show.percent(mine.accuracy),
-            "snapped": show.percent(words.accuracy),
-            "control": show.percent(control.accuracy),
-            "none": show.percent(nothing.accuracy),
+            "learned": percent(mine.accuracy),
+            "snapped": percent(words.accuracy),
+            "control": percent(control.accuracy),
+            "none": percent(nothing.accuracy),
         }
         if versus(mine, nothing) != "ahead":
             return Told("unclear", values)
@@ -137,21 +142,21 @@ class WaywardExperiment(Experiment):
         scores = [item for item in findings.items if isinstance(item, Score)]
         rows = [score_row(score, samples=False) for score in scores]
         found = next((item for item in findings.items if isinstance(item, Wayward)), None)
-        reads = f"<p class='headline'>Its nearest tokens read: <q>{show.safe(found.text.strip())}</q></p>" if found else ""
-        bars = show.bars(rows, "The same held-out rows for all", [])
-        return View(reads + bars + show.chips(record, record.step, None) + show.samples(record, record.step), figures.curves(record))
+        reads = tag("p", "Its nearest tokens read: ", tag("q", found.text.strip()), class_="headline") if found else EMPTY
+        scored = bars(rows, "The same held-out rows for all", [])
+        return View(reads + scored + chips(record, record.step, None) + samples(record, record.step), figures.curves(record))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         found = next(item for item in findings.items if isinstance(item, Wayward))
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
         itself = scores["the sentence itself"]
         values = {
-            "learned": show.percent(found.score.accuracy),
-            "itself": show.percent(itself.accuracy),
-            "text": show.safe(found.text.strip()),
+            "learned": percent(found.score.accuracy),
+            "itself": percent(itself.accuracy),
+            "text": found.text.strip(),
             "kept": str(found.kept),
             "count": str(len(found.tokens)),
-            "control": show.percent(next(score.accuracy for name, score in scores.items() if name.startswith("control"))),
+            "control": percent(next(score.accuracy for name, score in scores.items() if name.startswith("control"))),
         }
         learned = versus(found.score, itself) == "ahead"
         return Told(("both" if found.reads else "task") if learned else ("words" if found.reads else "neither"), values)

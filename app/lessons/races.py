@@ -6,8 +6,10 @@ from typing import Any
 from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import learn_figures, show
+from app.view import learn_figures
 from app.view.lesson import CHANCE, Told, apart, versus
+from app.view.race_table import race_table
+from app.view.text import percent
 from core import Recipe
 from core.events import Event
 from core.methods import METHODS
@@ -46,7 +48,7 @@ class RaceExperiment(Experiment):
         placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
         names = {spec["id"]: spec["name"] for spec in settings["entries"]}
         steps = max(self.recipe(settings, **spec.get("recipe", {})).steps for spec in settings["entries"])
-        return View(learn_figures.race_table(names, laps, placed), learn_figures.race(names, laps, steps) if laps else None)
+        return View(race_table(names, laps, placed), learn_figures.race(names, laps, steps) if laps else None)
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
@@ -59,24 +61,24 @@ class RaceExperiment(Experiment):
         for name, one in placed.items():
             last = losses[name][-LAST:]
             values |= {
-                f"{name}_held": show.percent(one.held_out.accuracy),
-                f"{name}_seen": show.percent(one.seen.accuracy),
+                f"{name}_held": percent(one.held_out.accuracy),
+                f"{name}_seen": percent(one.seen.accuracy),
                 f"{name}_loss": f"{one.held_out.token_loss:.2f}" if one.held_out.token_loss is not None else "–",
                 f"{name}_start": f"{losses[name][0]:.2f}",
                 f"{name}_end": f"{sum(last) / len(last):.2f}",
                 f"{name}_gap": f"{100 * (one.seen.accuracy - one.held_out.accuracy):.0f} points",
                 f"{name}_parameters": f"{one.parameters:,}",
                 f"{name}_apart": apart(one.held_out, first),
-                f"{name}_misused": show.percent(one.misused.accuracy) if one.misused else "–",
+                f"{name}_misused": percent(one.misused.accuracy) if one.misused else "–",
                 f"{name}_rate": f"{self.recipe(settings, **self._spec(settings, name).get('recipe', {})).learning_rate:g}",
             }
         scores = {name: one.held_out for name, one in placed.items()}
         values |= {
-            "first": show.safe(self._spec(settings, leader(scores))["name"]),
-            "first_held": show.percent(scores[leader(scores)].accuracy),
+            "first": self._spec(settings, leader(scores))["name"],
+            "first_held": percent(scores[leader(scores)].accuracy),
         }
         tail = min(scores, key=lambda name: scores[name].accuracy)
-        values |= {"last": show.safe(self._spec(settings, tail)["name"]), "last_held": show.percent(scores[tail].accuracy)}
+        values |= {"last": self._spec(settings, tail)["name"], "last_held": percent(scores[tail].accuracy)}
         values["spread"] = apart(scores[tail], scores[leader(scores)])
         return Told(outcome(settings, scores), values)
 

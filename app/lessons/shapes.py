@@ -6,8 +6,9 @@ from typing import Any
 from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import learn_figures, show
+from app.view import learn_figures
 from app.view.lesson import Told
+from app.view.sizes import diagram, share, sizes_table
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.models.sizes import Shape
@@ -36,20 +37,18 @@ class CountExperiment(Experiment):
             return View()
         (name, shape), tokens = findings.items[0], self.recipe(settings).virtual_tokens
         sizes = spectrum(shape, tokens, RANK, ADAPTER)
-        return View(
-            learn_figures.diagram(shape, tokens, name) + learn_figures.sizes_table(sizes), learn_figures.spectrum(sizes, show.safe(name))
-        )
+        return View(diagram(shape, tokens, name) + sizes_table(sizes), learn_figures.spectrum(sizes, name))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         (name, shape), (_, prompt), (_, prefix) = findings.items
         times = prefix / prompt
         values = {
-            "model": show.safe(name),
+            "model": name,
             "prompt": f"{prompt:,}",
             "prefix": f"{prefix:,}",
             "times": f"{times:.0f}" if times >= 10 else f"{times:.1f}",
             "all": f"{shape.parameters:,}",
-            "share": learn_figures.share(prompt / shape.parameters),
+            "share": share(prompt / shape.parameters),
             "layers": str(shape.layers),
             "tokens": str(self.recipe(settings).virtual_tokens),
         }
@@ -79,7 +78,7 @@ class SpectrumExperiment(Experiment):
             return View()
         name, shape = findings.items[0]
         sizes = self.sizes(settings, shape)
-        return View(learn_figures.sizes_table(sizes), learn_figures.spectrum(sizes, show.safe(name)))
+        return View(sizes_table(sizes), learn_figures.spectrum(sizes, name))
 
     def sizes(self, settings: Settings, shape: Shape) -> list[Any]:
         return spectrum(shape, settings["tokens"], RANK, ADAPTER)
@@ -89,7 +88,7 @@ class SpectrumExperiment(Experiment):
         *methods, full = self.sizes(settings, shape)
         order = sorted(methods, key=lambda size: size.parameters)
         values = {size.method.split(",")[0].split(" of ")[0].replace(" ", "_").replace("/", ""): f"{size.parameters:,}" for size in methods}
-        values |= {"model": show.safe(name), "all": f"{full.parameters:,}", "order": " < ".join(show.safe(size.method) for size in order)}
-        values["largest_share"] = learn_figures.share(order[-1].parameters / full.parameters)
-        share = order[-1].parameters / full.parameters
-        return Told("under" if share < 0.1 else "over", values)
+        values |= {"model": name, "all": f"{full.parameters:,}", "order": " < ".join(size.method for size in order)}
+        largest = order[-1].parameters / full.parameters
+        values["largest_share"] = share(largest)
+        return Told("under" if largest < 0.1 else "over", values)

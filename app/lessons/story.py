@@ -5,8 +5,14 @@ from collections.abc import Iterator
 from app.lessons.experiment import Experiment, Settings, record_of
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import figures, show
+from app.view import figures
+from app.view.bars import bars
+from app.view.headline import headline
+from app.view.html import EMPTY, Html, table, tag, td
 from app.view.lesson import Told, amount, apart, versus
+from app.view.samples import said, samples
+from app.view.tables import prompts
+from app.view.text import cut, percent
 from core.events import Event, Finding, Progress
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
@@ -34,19 +40,19 @@ class WrittenExperiment(Experiment):
     def view(self, settings: Settings, findings: Findings) -> View:
         scores = [score for score in findings.items if isinstance(score, Score)]
         names = [prompt.name for prompt in self.task(settings).handcrafted]
-        bars = show.bars([score_row(score, samples=False) for score in scores], "Right answers, all on the same held-out rows", names)
-        return View(bars + prompts(self.task(settings), {score.name for score in scores}) + said(scores))
+        scored = bars([score_row(score, samples=False) for score in scores], "Right answers, all on the same held-out rows", names)
+        return View(scored + shown_prompts(self.task(settings), {score.name for score in scores}) + first_answers(scores))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         scores = [score for score in findings.items if isinstance(score, Score)]
         nothing = next(score for score in scores if score.kind == "none")
         plain = best([score for score in scores if score.kind == "handcrafted" and not score.examples]) or nothing
-        values = {"none": show.percent(nothing.accuracy), "instruction": show.percent(plain.accuracy), "n": str(plain.n)}
-        values["name"] = show.safe(plain.name)
+        values = {"none": percent(nothing.accuracy), "instruction": percent(plain.accuracy), "n": str(plain.n)}
+        values["name"] = plain.name
         if settings["part"] == "instructions":
             return Told(amount(plain.accuracy), values)
         worked = best([score for score in scores if score.examples]) or nothing
-        values |= {"examples": show.percent(worked.accuracy), "difference": apart(worked, plain)}
+        values |= {"examples": percent(worked.accuracy), "difference": apart(worked, plain)}
         return Told(versus(worked, plain), values)
 
 
@@ -64,20 +70,20 @@ class TrainExperiment(Experiment):
         if record is None or not record.readings:
             return View()
         rows = record.scores if record.scores else []
-        told = f"<p class='headline'>{show.headline(record)}</p>"
-        bars = show.bars(rows, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
-        return View(told + bars + show.samples(record, record.step), figures.curves(record))
+        told = tag("p", headline(record), class_="headline")
+        scored = bars(rows, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
+        return View(told + scored + samples(record, record.step), figures.curves(record))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)
         assert record is not None
         learned, written, nothing = scores_of(record)
         values = {
-            "learned": show.percent(learned.accuracy),
+            "learned": percent(learned.accuracy),
             "n": str(learned.n),
-            "none": show.percent(nothing.accuracy),
-            "written": show.percent(written.accuracy),
-            "name": show.safe(written.name),
+            "none": percent(nothing.accuracy),
+            "written": percent(written.accuracy),
+            "name": written.name,
             "difference": apart(learned, written),
             "vectors": str(record.recipe["virtual_tokens"]),
             "steps": str(record.step),
@@ -103,24 +109,17 @@ def best(scores: list[Score]) -> Score | None:
     return max(scores, key=lambda score: score.accuracy, default=None)
 
 
-def prompts(task: Task, names: set[str]) -> str:
+def shown_prompts(task: Task, names: set[str]) -> Html:
     """The full text of the prompts in `names`."""
     shown = [prompt for prompt in task.handcrafted if prompt.name in names]
-    items = "".join(f"<dt>{show.safe(prompt.name)}</dt><dd><pre>{show.safe(prompt.template)}</pre></dd>" for prompt in shown)
-    return f"<details class='prompts'><summary>full text of each prompt</summary><dl>{items}</dl></details>" if shown else ""
+    return prompts(shown) if shown else EMPTY
 
 
-def said(scores: list[Score], most: int = 6) -> str:
+def first_answers(scores: list[Score], most: int = 6) -> Html:
     """The answers of the best of `scores` on its first rows."""
     top = best(scores)
     if top is None:
-        return ""
-    rows = "".join(
-        f"<tr><td>{show.safe(show.cut(one.input, 60))}</td><td class='dim'>{show.safe(show.cut(one.output, 30))}</td>"
-        f"<td class='{'right' if one.correct else 'wrong'}'>{'✓' if one.correct else '✗'} {show.safe(show.cut(one.said, 30) or '∅')}</td></tr>"
-        for one in top.results[:most]
-    )
-    return (
-        f"<table class='said'><caption>What it says with the best of these, “{show.safe(top.name)}”</caption><thead><tr><th scope='col'>input</th>"
-        f"<th scope='col'>right answer</th><th scope='col'>it says</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+        return EMPTY
+    rows = [[td(cut(one.input, 60)), td(cut(one.output, 30), class_="dim"), said(one.said, one.correct)] for one in top.results[:most]]
+    caption = f"What it says with the best of these, “{top.name}”"
+    return table(["input", "right answer", "it says"], rows, caption, class_="said")

@@ -9,7 +9,7 @@ from app.components.widgets import QUIET, SILENT, Changes, html
 from app.pages.link_bar import says_something
 from app.serving.returning import Visitors
 from app.sessions.session import Session
-from app.view import show
+from app.view.html import Html, tag
 
 KEEP_TOKEN = "(token) => lab.keepToken(token)"
 
@@ -72,8 +72,8 @@ class Arrival:
         }
 
 
-def _offer(session: Session) -> str:
+def _offer(session: Session) -> Html:
     """The session that a closed tab left, in words."""
     run = session.runs[-1]
     more = f" and {len(session.runs) - 1} more" if len(session.runs) > 1 else ""
-    return f"<p>You left something here: {show.safe(run.name)}, step {run.record.step} of {run.record.recipe['steps']}{more}.</p>"
+    return tag("p", f"You left something here: {run.name}, step {run.record.step} of {run.record.recipe['steps']}{more}.")

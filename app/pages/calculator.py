@@ -6,7 +6,9 @@ import gradio as gr
 
 from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
 from app.sessions.lab import Lab
-from app.view import learn_figures, show
+from app.view import learn_figures
+from app.view.html import alert, note, tag
+from app.view.sizes import sizes_table, textbook
 from core import LabError
 from core.models.sizes import Shape
 from core.spectrum import spectrum
@@ -38,7 +40,7 @@ class Calculator:
 
     def __init__(self, lab: Lab):
         self.lab = lab
-        html("<h4>Any model</h4><p class='note'>Choose a model or type its sizes; the counts update.</p>")
+        html(tag("h4", "Any model") + note("Choose a model or type its sizes; the counts update."))
         self.preset = gr.Dropdown([LOADED, *PRESETS], value=list(PRESETS)[-1], label="model", elem_id="sizes-preset")
         self.fields: dict[str, Any] = {}
         for names in (SHAPE, tuple(name for name in FIELDS if name not in SHAPE)):
@@ -56,13 +58,13 @@ class Calculator:
         try:
             given = {name: _whole(name, value) for name, value in zip(FIELDS, values, strict=True)}
         except LabError as error:
-            return {self.message: show.message(str(error))}
+            return {self.message: alert(str(error))}
         shape = Shape(*(given[name] for name in SHAPE))
         sizes = spectrum(shape, given["tokens"], given["rank"], given["adapter"], given["mlp"])
         return {
             self.message: "",
             self.plot: drawn(learn_figures.spectrum(sizes, "this model")),
-            self.table: learn_figures.sizes_table(sizes) + learn_figures.textbook(shape, TABLE),
+            self.table: sizes_table(sizes) + textbook(shape, TABLE),
         }
 
     def choose(self, name: Any, *values: Any) -> Changes:
@@ -71,7 +73,7 @@ class Calculator:
         if name == LOADED and self.lab.engine.lm is not None:
             shape = self.lab.engine.lm.shape
         if shape is None:
-            return {self.message: show.message("The model is still loading: choose another, or wait for it.")}
+            return {self.message: alert("The model is still loading: choose another, or wait for it.")}
         chosen = {**dict(zip(FIELDS, values, strict=True)), **{name: getattr(shape, name) for name in SHAPE}}
         return {**{self.fields[name]: value for name, value in chosen.items()}, **self.count(*chosen.values())}
 

@@ -25,7 +25,9 @@ from app.sessions.contest_jobs import Repeat, Scoring, ask_all, score, train_mor
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
-from app.view import show, tables
+from app.view import tables
+from app.view.bars import bars
+from app.view.html import Html, alert, bold, dim, join, lines, note, tag
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
@@ -38,8 +40,8 @@ MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
 MOST_ORDERS = 10
 SEEDS = 2  # more seeds of a run
-RECORDED = "<p class='note'>From a <b>recording</b>. Press <b>Score all</b> to score the handcrafted prompts here, or train a prompt.</p>"
-NOTHING_SCORED = "<p class='note'>Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page.</p>"
+RECORDED = note(Html("From a <b>recording</b>. Press <b>Score all</b> to score the handcrafted prompts here, or train a prompt."))
+NOTHING_SCORED = note(Html("Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page."))
 
 
 class ComparePage:
@@ -103,22 +105,21 @@ class ComparePage:
         shown = {**scores, growing.name: growing} if growing else scores
         rows = [{**row, "final": growing is None or growing.name not in row.get("members", [row["name"]])} for row in tables.grouped(shown)]
         n = len(task.held_out)
-        table = show.bars(rows, f"Right answers on the {n} held-out rows, never used in training", written_names(task), full=True)
+        table = bars(rows, f"Right answers on the {n} held-out rows, never used in training", written_names(task), full=True)
         changes: Changes = {
-            self.message: show.message(message),
+            self.message: alert(message),
             self.progress: "",
-            self.task_name: f"<p><b>Task: {show.safe(task.name)}</b><br>"
-            f"<span class='dim'>{n} held-out rows. Choose another one on the Train page.</span></p>",
+            self.task_name: tag("p", lines(bold(f"Task: {task.name}"), dim(f"{n} held-out rows. Choose another one on the Train page."))),
             self.cancel: gr.update(interactive=busy),
         }
         if busy and progress:
-            line = f'<div class="progress" role="status"><span>{show.safe(progress)}</span></div>'
+            line = tag("div", tag("span", progress), class_="progress", role="status")
             return {**changes, self.progress: line, self.table: table}
         prompts = [prompt.name for prompt in (*task.handcrafted, *session.compare.on(task).prompts)]
         runs = [run.name for run in learned_runs(session)]
         return {
             **changes,
-            self.table: ("" if known else RECORDED) + table + tables.how_counted(task) + _saved(scores) if rows else NOTHING_SCORED,
+            self.table: join([None if known else RECORDED, table, tables.how_counted(task), _saved(scores)]) if rows else NOTHING_SCORED,
             self.written: tables.prompts(all_prompts(session)),
             self.base: gr.update(choices=prompts, value=_chosen(session.compare.base_prompt, prompts, -1)),
             self.run: gr.update(choices=runs, value=_chosen(session.compare.control_run, runs, 0)),
@@ -273,15 +274,15 @@ class ComparePage:
         text, task = str(text or ""), session.task
         if not text.strip() or len(text) > MOST_TYPED:
             problem = f"Type an input of 1 to {MOST_TYPED:,} characters; this one has {len(text.strip()):,}."
-            yield {self.message: show.message(problem)}
+            yield {self.message: alert(problem)}
             return
         async for answers in ask_all(self.lab, session, text):
             said = tables.next_words(text, answers.said, answers.considered, "", task.labels or ())
-            yield {self.message: show.message(answers.problem), self.answers: said}
+            yield {self.message: alert(answers.problem), self.answers: said}
 
 
-def _saved(scores: dict[str, Score]) -> str:
-    return f"<p>{tables.download('contenders.csv', tables.contenders_csv(scores), 'this table as CSV')}</p>"
+def _saved(scores: dict[str, Score]) -> Html:
+    return tag("p", tables.download("contenders.csv", tables.contenders_csv(scores), "this table as CSV"))
 
 
 def _chosen(chosen: str, choices: list[str], place: int) -> str | None:

@@ -10,7 +10,8 @@ from app.sessions.contest import grid_columns, scores_in_sight, written_names
 from app.sessions.contest_jobs import ask_all
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.view import figures, show, tables
+from app.view import figures, tables
+from app.view.html import alert
 from core.scoring.measures import confusion, expected_calibration_error, reliability
 from core.scoring.score import Score
 
@@ -129,4 +130,4 @@ class Details:
         wanted = next((example.output for example in task.held_out if example.input == text), "")
         async for answers in ask_all(self.lab, session, text):
             said = tables.next_words(text, answers.said, answers.considered, wanted, task.labels or ())
-            yield {self.message: show.message(answers.problem), self.cell: said}
+            yield {self.message: alert(answers.problem), self.cell: said}

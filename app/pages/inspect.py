@@ -19,7 +19,9 @@ from app.sessions.lab import Lab
 from app.sessions.playing import play
 from app.sessions.run import Run, recording_name, recording_named
 from app.sessions.session import Session
-from app.view import show
+from app.view import lesson
+from app.view.html import alert
+from app.view.nearest import numbers
 from app.view.report import report
 from core import LabError, Recipe, load_task
 from core.errors import shown
@@ -46,7 +48,7 @@ class InspectPage:
         shelf = Shelf()
         self.panels: list[Panel] = [panel(lab, shelf) for panel in PANELS]
         self.message = html(elem_id="inspect-message")
-        html(show.lesson_link("reading", "can you read a soft prompt?"))
+        html(lesson.link("reading", "can you read a soft prompt?"))
         with gr.Row(elem_classes="picker"):
             self.run = gr.Dropdown(label="run", choices=[], elem_id="inspect-run", scale=3)
             self.beside = gr.Dropdown(
@@ -89,7 +91,7 @@ class InspectPage:
         names = [*(known.name for known in session.runs), *map(recording_name, recordings())]
         beside = [known.name for known in session.runs if known is not run]
         return {
-            self.message: show.message(message),
+            self.message: alert(message),
             self.run: gr.update(choices=names, value=run.name if run else None),
             self.beside: gr.update(choices=beside, value=[name for name in inspect.beside if name in beside], visible=bool(beside)),
             self.file: gr.update(visible=run is not None and inspect.offered is run),
@@ -113,7 +115,7 @@ class InspectPage:
             return {self.numbers: ""}
         count = len(run.record.readings[0].place)
         return {
-            self.numbers: show.numbers(count, session.chosen),
+            self.numbers: numbers(count, session.chosen),
             self.scrubber: gr.update(maximum=max(run.last, 1), value=session.step_of(run)),
         }
 
@@ -188,7 +190,7 @@ class InspectPage:
         """Offer what `job` makes (bytes) as a file to download."""
         async for data, problem, _ in side_job(self.lab, session, job, lambda event: event.value):
             if problem:
-                yield {self.message: show.message(problem)}
+                yield {self.message: alert(problem)}
             if data:
                 for changes in self._offer(session, data, name):
                     yield changes
@@ -200,24 +202,24 @@ class InspectPage:
             path = folder / name
             path.write_bytes(data)
         except OSError:
-            yield {self.message: show.message("The server's disk is full, so no file can be written: please tell its administrator.")}
+            yield {self.message: alert("The server's disk is full, so no file can be written: please tell its administrator.")}
             return
         session.inspect.offered = session.shown or self.recording
-        yield {self.message: show.message(""), self.file: gr.update(value=str(path), visible=True, label=f"Download {name}")}
+        yield {self.message: alert(""), self.file: gr.update(value=str(path), visible=True, label=f"Download {name}")}
         shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
     def _report(self, session: Session) -> Iterator[Changes]:
         """The run that is shown as one HTML file. All of it is in its record, so this needs no device."""
         run = session.shown or self.recording
         if run is None or run.busy or not run.record.readings:
-            yield {self.message: show.message("There is nothing to report yet: finish or stop a run.")}
+            yield {self.message: alert("There is nothing to report yet: finish or stop a run.")}
             return
         yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
 
     async def _save(self, session: Session) -> AsyncIterator[Changes]:
         run = session.shown
         if run is None or prefix_of_run(run) is None or run.busy:
-            yield {self.message: show.message("There is nothing to save yet: finish or stop a run.")}
+            yield {self.message: alert("There is nothing to save yet: finish or stop a run.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
@@ -230,7 +232,7 @@ class InspectPage:
         """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
         runs = [run for run in self.runs(session) if prefix_of_run(run) is not None and not run.busy]
         if not runs:
-            yield {self.message: show.message("There are no vectors to save yet: finish a run, or load a prompt.")}
+            yield {self.message: alert("There are no vectors to save yet: finish a run, or load a prompt.")}
             return
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:

@@ -16,8 +16,9 @@ from app.sessions.following import following
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.view import lesson, show
+from app.view import lesson
 from app.view.glossary import GLOSSARY
+from app.view.html import EMPTY, Html, alert, note
 from app.view.lesson import Part
 from core.errors import shown
 from core.events import Event
@@ -107,7 +108,7 @@ class LearnPage:
         told = self._told(part, findings) if done else None
         ready = part.key in progress.bets and progress.running is None
         return {
-            self.message: show.message(message),
+            self.message: alert(message),
             self.go: gr.update(value="Run again" if done else experiment.button, interactive=ready),
             self.halt: gr.update(interactive=progress.running is not None),
             self.state: self._state(session, part, going.findings if going and watching else None),
@@ -119,24 +120,24 @@ class LearnPage:
             self.contents: lesson.contents(progress),
         }
 
-    def _state(self, session: Session, part: Part, going: Findings | None) -> str:
+    def _state(self, session: Session, part: Part, going: Findings | None) -> Html:
         """Where the experiment is, in words."""
         progress = session.learn
         key = self._experiment(part)[1]
         if going:
             waits = "" if self.lab.engine.lm else " The model is still loading; this continues when it is loaded."
-            return f'<p class="note" role="status">{going.words()}{waits}</p>'
+            return note(going.words(), waits, role="status")
         if progress.running is not None:
-            return '<p class="note">What you started in another part is still running: wait for it, or stop it.</p>'
+            return note("What you started in another part is still running: wait for it, or stop it.")
         if part.key not in progress.bets:
-            return '<p class="note">Make a prediction first; then you can run it.</p>'
+            return note("Make a prediction first; then you can run it.")
         known = self.shelf.get(key)
         if part.key in progress.done:
             if known is None:
-                return '<p class="note">You have done this part; its results are no longer kept here. Run it again to see them.</p>'
+                return note("You have done this part; its results are no longer kept here. Run it again to see them.")
             if key not in progress.mine:
-                return '<p class="note">These results were computed earlier on this server with the same settings. “Run again” runs it live.</p>'
-        return ""
+                return note("These results were computed earlier on this server with the same settings. “Run again” runs it live.")
+        return EMPTY
 
     def _experiment(self, part: Part) -> tuple[Experiment, tuple]:
         experiment = self.experiments[part.run]

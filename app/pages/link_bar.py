@@ -12,7 +12,8 @@ from app.components.controls import recipe_from
 from app.components.widgets import QUIET, Changes, copied, html
 from app.pages.train import TrainPage
 from app.sessions.session import Session
-from app.view import links, show
+from app.view import links
+from app.view.html import alert
 from core import LabError, Recipe, load_task
 from core.tasks.built_in import slugs
 
@@ -72,7 +73,7 @@ class LinkBar:
         changes = self.train.restore(session) if untouched else self.train.set_up(session, values)
         if link.page:
             changes[self.tabs] = gr.Tabs(selected=link.page)
-        return {**changes, self.message: show.message(links.sentence(problems))}
+        return {**changes, self.message: alert(links.sentence(problems))}
 
 
 def says_something(text: Any) -> bool:

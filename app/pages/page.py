@@ -20,7 +20,13 @@ from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.sessions.lab import Lab
 from app.sessions.run import recorded_run
 from app.sessions.session import Session
-from app.view import show
+from app.view.html import Html, tag
+from app.view.text import short_name
+
+LEAD = (
+    "Ten learned vectors can steer a language model better than our best written instruction. "
+    "Train them live, compare them with human prompts, and look inside."
+)
 
 
 def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
@@ -33,10 +39,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
     with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=KEEP_FILES, fill_width=True) as page:
         session = gr.State(Session())
         with gr.Row(elem_classes="top"):
-            html(
-                '<h1>Soft Prompt Lab</h1><p class="lead">Ten learned vectors can steer a language model better than our best written '
-                "instruction. Train them live, compare them with human prompts, and look inside.</p>"
-            )
+            html(tag("h1", "Soft Prompt Lab") + tag("p", LEAD, class_="lead"))
             with gr.Column(scale=0, min_width=400):
                 status = html(_status(lab), elem_id="status")
                 counters()
@@ -93,13 +96,12 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
     return page
 
 
-def _status(lab: Lab) -> str:
+def _status(lab: Lab) -> Html:
     lm = lab.engine.lm
-    short = show.safe(show.short_name(lm.name if lm else lab.model))
+    short = short_name(lm.name if lm else lab.model)
     if lab.engine.problem:
-        return f'<p class="status bad">{show.safe(lab.engine.problem)}</p>'
+        return tag("p", lab.engine.problem, class_="status bad")
     if lm is None:
-        return f'<p class="status" role="status"><i class="pulse"></i>{short} is loading; what you see is a recording</p>'
-    return (
-        f'<p class="status" role="status"><i class="ok"></i>{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen</p>'
-    )
+        return tag("p", tag("i", class_="pulse"), f"{short} is loading; what you see is a recording", class_="status", role="status")
+    words = f"{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"
+    return tag("p", tag("i", class_="ok"), words, class_="status", role="status")

@@ -15,7 +15,14 @@ from app.sessions.lab import Lab
 from app.sessions.playing import play
 from app.sessions.run import Run, recorded_run
 from app.sessions.session import Session
-from app.view import code, figures, show, tables
+from app.view import code, figures, lesson, tables
+from app.view.bars import bars
+from app.view.headline import headline
+from app.view.html import EMPTY, Html, alert, tag
+from app.view.ladder import ladder
+from app.view.nearest import chips
+from app.view.progress import gallery, progress
+from app.view.samples import examples, samples, skipped
 from core import LabError, load_task
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
@@ -54,7 +61,7 @@ class TrainPage:
                     with gr.Row(elem_classes="settings"):
                         self.controls |= {setting.name: control(setting) for setting in row}
                     if row[0].name in LESSONS:
-                        html(show.lesson_link(*LESSONS[row[0].name]))
+                        html(lesson.link(*LESSONS[row[0].name]))
                 with gr.Accordion("more", open=False, elem_id="more"):
                     self.controls |= {name: control(setting) for name, setting in ON_PAGE.items() if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
@@ -98,12 +105,12 @@ class TrainPage:
         own = run is not None and run.learned is None and run.task.slug not in slugs()
         problem = message or (run.ticket.message if run and run.ticket else "")
         changes: Changes = {
-            self.message: show.message(problem),
+            self.message: alert(problem),
             self.train: gr.update(interactive=not busy),
             self.step: gr.update(interactive=not busy or paused),
             self.pause: gr.update(value="Resume" if paused else "Pause", interactive=busy),
             self.stop: gr.update(interactive=busy),
-            self.gallery: show.gallery(recordings(), run.recipe if run and recorded else None),
+            self.gallery: gallery(recordings(), run.recipe if run and recorded else None),
             self.live: gr.update(visible=recorded),
             self.code: code.view(run),
             self.get_task: gr.update(visible=own),
@@ -116,9 +123,9 @@ class TrainPage:
         scores = record.scores or _latest(record)
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return {
-            self.headline: f'<p class="headline">{show.headline(record)}</p>{show.ladder(scores, run.task, record)}',
-            self.progress: show.progress(record, run.status, ahead, left, wait),
-            self.bars: show.bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + show.skipped(record),
+            self.headline: tag("p", headline(record), class_="headline") + ladder(scores, run.task, record),
+            self.progress: progress(record, run.status, ahead, left, wait),
+            self.bars: bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + skipped(record),
             self.scrubber: gr.update(maximum=max(record.recipe["steps"] if run.busy else run.last, 1), value=step),
             **self._paint_step(session, run),
         }
@@ -129,8 +136,8 @@ class TrainPage:
         return {
             self.curves: drawn(figures.curves(record, step if session.step is not None else None)),
             self.plane: drawn(figures.plane(record, step, session.chosen, control=record.method.in_embedding_space, live=run.busy)),
-            self.chips: show.chips(record, step, session.chosen),
-            self.samples: show.samples(record, step),
+            self.chips: chips(record, step, session.chosen),
+            self.samples: samples(record, step),
         }
 
     async def follow(self, session: Session) -> AsyncIterator[Changes]:
@@ -198,7 +205,7 @@ class TrainPage:
             recipe = recipe_from(dict(zip(self.controls, values, strict=True)), session.task)
             self.lab.start(session, recipe, steps)
         except LabError as error:
-            yield {self.message: show.message(str(error))}
+            yield {self.message: alert(str(error))}
             return
         async for changes in self.follow(session):
             yield changes
@@ -242,7 +249,7 @@ class TrainPage:
         if number is None:
             return gr.skip()
         if session.training:
-            return {self.message: show.message("A run is training: stop it, or wait until it ends, before you open a recording.")}
+            return {self.message: alert("A run is training: stop it, or wait until it ends, before you open a recording.")}
         run = recorded_run(recordings()[number].slug)
         assert run is not None
         session.take_stream()  # a recording that plays ends
@@ -259,7 +266,7 @@ class TrainPage:
         try:
             self.lab.start(session, run.recipe)
         except LabError as error:
-            yield {self.message: show.message(str(error))}
+            yield {self.message: alert(str(error))}
             return
         async for changes in self.follow(session):
             yield changes
@@ -275,11 +282,12 @@ class TrainPage:
         async for _ in play(session, session.shown or self.recording):
             yield self.paint(session)
 
-    def _give_task(self, session: Session) -> str:
+    def _give_task(self, session: Session) -> Html:
         if session.shown is None:
-            return ""
+            return EMPTY
         task = session.shown.task
-        return f"<p>{tables.download(code.file_name(task), task_to_json(task), code.file_name(task), 'application/json')}</p>"
+        name = code.file_name(task)
+        return tag("p", tables.download(name, task_to_json(task), name, "application/json"))
 
     def choose(self, session: Session, event: gr.EventData) -> Changes:
         """Highlight the virtual token that was clicked: changes of `plane` and `chips`."""
@@ -308,13 +316,13 @@ class TrainPage:
         try:
             task = read()
         except LabError as error:
-            return {self.message: show.message(str(error))}
+            return {self.message: alert(str(error))}
         session.task = task
         self.lab.prepare(task)
         if task.slug not in slugs():
             session.train.own_task = task
         controls = {control: gr.update(value=task.recipe[name]) for name, control in self.controls.items() if name in task.recipe}
-        return {self.message: show.message(""), **self._task_changes(session), **controls}
+        return {self.message: alert(""), **self._task_changes(session), **controls}
 
     def _as_in(self, session: Session, run: Run) -> Changes:
         """Take up a run's task and settings."""
@@ -341,7 +349,7 @@ def task_choices() -> list[tuple[str, str]]:
     return [(load_task(slug).name, slug) for slug in slugs()]
 
 
-def task_summary(task: Task) -> str:
+def task_summary(task: Task) -> Html:
     """A task's first examples, what it teaches, and how its rows are split."""
     rows: Iterable[Any] = task.train[:4]
     if task.labels:  # one of each label first
@@ -349,7 +357,7 @@ def task_summary(task: Task) -> str:
         rows = [example for example in found if example][:6]
     kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}."
-    return show.examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
+    return examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
 
 
 def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:

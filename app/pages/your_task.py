@@ -11,7 +11,9 @@ from app.components.widgets import QUIET, Changes, html
 from app.pages.train import TrainPage
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.view import show, tables
+from app.view import tables
+from app.view.html import Html, alert, join, note, table, tag, td, tokens
+from app.view.text import cut
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.scoring.rows import encode
@@ -123,12 +125,12 @@ class TaskPage:
 
     async def _hub(self, session: Session, name: Any) -> Changes:
         if self.fetching.locked():
-            return {self.message: show.message("Another dataset is being fetched: try again in half a minute.")}
+            return {self.message: alert("Another dataset is being fetched: try again in half a minute.")}
         async with self.fetching:
             try:  # in a thread of its own: the engine's thread would keep other sessions waiting
                 table = await asyncio.to_thread(load_hub_table, str(name or "").strip())
             except LabError as error:
-                return {self.message: show.message(str(error))}
+                return {self.message: alert(str(error))}
         return self._read(session, lambda: table)
 
     def _read(self, session: Session, read: Callable[[], Table | Task]) -> Changes:
@@ -137,7 +139,7 @@ class TaskPage:
         try:
             brought = read()
         except LabError as error:
-            return {self.message: show.message(str(error))}
+            return {self.message: alert(str(error))}
         if isinstance(brought, Task):
             state.table, state.draft = None, brought
             return {**self._shown(session, brought), self.words: gr.update(visible=False)}
@@ -148,7 +150,7 @@ class TaskPage:
         except LabError as error:
             return {
                 **self._choices(names, Columns("", "", "answers")),
-                self.message: show.message(f"{error} Or choose the columns here."),
+                self.message: alert(f"{error} Or choose the columns here."),
                 self.preview: _table(brought),
                 self.use: gr.update(interactive=False),
                 self.saved: "",
@@ -172,7 +174,7 @@ class TaskPage:
         """Changes of `result` for what is chosen. words None: the labels as they are in the rows."""
         state = session.your_task
         if state.table is None:
-            return {self.message: show.message("Bring some rows first: paste them, or choose a file.")}
+            return {self.message: alert("Bring some rows first: paste them, or choose a file.")}
         state.draft = None
         labelled = kind == "labels"
         try:
@@ -183,7 +185,7 @@ class TaskPage:
             task = state.draft = task_from_table(state.table, columns, str(template or "").strip("\n"), given)
         except LabError as error:
             return {
-                self.message: show.message(str(error)),
+                self.message: alert(str(error)),
                 self.use: gr.update(interactive=False),
                 self.words: gr.update(visible=labelled),
                 self.saved: "",
@@ -211,11 +213,11 @@ class TaskPage:
         lm = self.lab.engine.lm
         problem, shown = "", summary(task)
         try:
-            shown = preview(lm, task) if lm else shown + "<p class='note'>The tokens appear here when the model is loaded.</p>"
+            shown = preview(lm, task) if lm else shown + note("The tokens appear here when the model is loaded.")
         except LabError as error:
             session.your_task.draft, problem = None, str(error)
         return {
-            self.message: show.message(problem),
+            self.message: alert(problem),
             self.preview: shown,
             self.use: gr.update(interactive=not problem),
             self.saved: "",
@@ -228,8 +230,8 @@ class TaskPage:
         link = tables.download(f"{task.name}.task.json", task_to_json(task), "this task as one file", "application/json")
         return {
             self.tabs: gr.Tabs(selected="train"),
-            self.message: show.message(""),
-            self.saved: f"<p>In use. Keep it: {link}; upload that file here to load it again.</p>",
+            self.message: alert(""),
+            self.saved: tag("p", "In use. Keep it: ", link, "; upload that file here to load it again."),
         }
 
 
@@ -249,45 +251,39 @@ def read_words(text: Any) -> dict[str, str]:
     return words
 
 
-WELCOME = (
-    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (50 rows "
-    "work; 200 work better), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
+WELCOME = Html(
+    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (50 rows work; "
+    "200 work better), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
     "chosen by their content, and rows that repeat each other stay on one side. This server keeps the rows while this page is open.</p>"
 )
 
 
-def summary(task: Task) -> str:
-    """How a task's rows are split, and what was dropped."""
+def summary(task: Task) -> Html:
+    """How a task's rows are parted, and what was dropped."""
     kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
     counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}."
-    notes = "".join(f"<p class='note'>{show.safe(note)}</p>" for note in task.notes)
-    return f"<h2>{show.safe(task.name)}</h2><p>{show.safe(show.cut(counts, 600))}</p>{notes}"
+    return join([tag("h2", task.name), tag("p", cut(counts, 600)), *map(note, task.notes)])
 
 
-def preview(lm: LanguageModel, task: Task) -> str:
+def preview(lm: LanguageModel, task: Task) -> Html:
     """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
-    rows = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
-    lines = []
-    for row in rows:
-        wanted = [row.answer] if not row.candidates else row.candidates
-        made = "".join(
-            f"<div class='{'right' if ids == row.answer else 'dim'}'>{_chips(lm, ids)}</div>"
-            for ids in sorted(wanted, key=lambda ids: ids != row.answer)[:8]
+
+    def shown(ids: Any) -> Html:
+        return tokens([lm.token_text(one) for one in ids])
+
+    encoded = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
+    rows = []
+    for one in encoded:
+        wanted = sorted(one.candidates or [one.answer], key=lambda ids: ids != one.answer)[:8]
+        rows.append(
+            [td(shown(one.prompt[-120:])), join(tag("div", shown(ids), class_="right" if ids == one.answer else "dim") for ids in wanted)]
         )
-        lines.append(f"<tr><td>{_chips(lm, row.prompt[-120:])}</td><td>{made}</td></tr>")
-    longest = max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in rows)
-    return (
-        f"{summary(task)}<table class='said'><caption>The first {len(rows)} training rows as tokens (␣: a space, ⏎: a line break); up to {longest} tokens "
-        f"each</caption><thead><tr><th scope='col'>the model gets</th><th scope='col'>{'and chooses among' if task.labels else 'and must produce'}</th>"
-        f"</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    )
+    longest = max(len(one.prompt) + max([len(one.answer), *map(len, one.candidates)]) for one in encoded)
+    heads = ["the model gets", "and chooses among" if task.labels else "and must produce"]
+    caption = f"The first {len(rows)} training rows as tokens (␣: a space, ⏎: a line break); up to {longest} tokens each"
+    return summary(task) + table(heads, rows, caption, class_="said")
 
 
-def _chips(lm: LanguageModel, ids: Any) -> str:
-    return " ".join(f"<span class='tok'>{show.safe(show.whole_token(lm.token_text(token)))}</span>" for token in ids)
-
-
-def _table(table: Table) -> str:
-    head = "".join(f"<th scope='col'>{show.safe(show.cut(name, 40))}</th>" for name in table.columns[:12])
-    rows = "".join("<tr>" + "".join(f"<td>{show.safe(show.cut(cell, 60))}</td>" for cell in row[:12]) + "</tr>" for row in table.rows[:8])
-    return f"<table class='said'><caption>{len(table.rows)} rows</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+def _table(brought: Table) -> Html:
+    rows = [[td(cut(cell, 60)) for cell in cells[:12]] for cells in brought.rows[:8]]
+    return table([cut(name, 40) for name in brought.columns[:12]], rows, f"{len(brought.rows)} rows", class_="said")

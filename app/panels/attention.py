@@ -12,7 +12,9 @@ from app.panels.panel import Panel
 from app.sessions.contest import best_written
 from app.sessions.run import Run
 from app.sessions.session import Session
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.html import EMPTY, Html, join, note, table, tokens, wide
+from app.view.text import percent
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.attention import Attention, attention_of, petrov
@@ -63,34 +65,30 @@ class AttentionPanel(Panel):
     def view(self, look: Look, findings: Findings | None) -> View:
         found = {item.name: item for item in findings.items if isinstance(item, Attention)} if findings else {}
         if look.learned.name not in found:
-            return View("")
+            return View()
         learned, *others = found.values()
         written = next((one for one in others if not one.name.startswith("the start")), None)
         layer, head = look.settings["layer"], look.settings["head"]
         one = (layer, head) if layer >= 0 and head >= 0 else None
-        told = "".join(identity(*item) for item in findings.items if isinstance(item, tuple)) if findings else ""
+        told = join(identity(*item) for item in findings.items if isinstance(item, tuple)) if findings else EMPTY
         return View(_table([learned, *others]) + told, inspect_figures.attention(learned, written, one, look.chosen))
 
 
-def _table(found: list[Attention]) -> str:
-    rows = []
+def _table(found: list[Attention]) -> Html:
+    rows: list[list[object]] = []
     for one in found:
         shares = [one.shares.prefix, one.shares.sink, one.shares.rest]
-        words = "" if one.tokens == tuple(str(i + 1) for i in range(len(one.tokens))) else f": {show.token_list(one.tokens)}"
-        rows.append(
-            f"<tr><th scope='row'>{show.safe(one.name)}</th><td>{len(one.tokens)}{words}</td>"
-            + "".join(f"<td class='num'>{show.percent(float(share.mean()))}</td>" for share in shares)
-            + "</tr>"
-        )
-    heads = "".join(f"<th scope='col' class='num'>{name}</th>" for name in ("to the prompt", "to the first position", "to the rest"))
-    return (
-        f"<div class='wide'><table class='said csv'><caption>Where attention goes, mean over all layers and heads, {found[0].n} rows</caption><thead><tr>"
-        f"<th scope='col'>prompt</th><th scope='col'>its positions</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        "<p class='note'>The start is the control: it has learned nothing. Longer prompts get more attention, so compare prompts of equal length.</p>"
+        numbered = one.tokens == tuple(str(i + 1) for i in range(len(one.tokens)))  # vectors, which have no words
+        positions = join([len(one.tokens), *([] if numbered else [": ", tokens(one.tokens)])])
+        rows.append([one.name, positions, *(percent(float(share.mean())) for share in shares)])
+    heads = ["prompt", "its positions", "to the prompt", "to the first position", "to the rest"]
+    caption = f"Where attention goes, mean over all layers and heads, {found[0].n} rows"
+    return wide(table(heads, rows, caption, numbers=(2, 3, 4))) + note(
+        "The start is the control: it has learned nothing. Longer prompts get more attention, so compare prompts of equal length."
     )
 
 
-def identity(residual: np.ndarray, start: np.ndarray | None) -> str:
+def identity(residual: np.ndarray, start: np.ndarray | None) -> Html:
     """Petrov's identity by layer, in words. start: the same for the untrained start."""
     deeper = f"{residual[1:].max():.2f}" if len(residual) > 1 else "0"
     beside = (
@@ -98,9 +96,10 @@ def identity(residual: np.ndarray, start: np.ndarray | None) -> str:
         if start is not None and len(start) > 1
         else ""
     )
-    return (
-        "<p class='note'><b>What a prefix can’t change</b> (Petrov et al. 2023): given the same inputs and positions, it only takes attention "
+    words = Html(
+        "<b>What a prefix can’t change</b> (Petrov et al. 2023): given the same inputs and positions, it only takes attention "
         "from the input’s tokens and keeps their proportions, A′<sub>ij</sub> = A<sub>ij</sub> (1 − Σ<sub>p</sub> A′<sub>ip</sub>). "
-        f"Checked here on a few inputs joined together: in layer 0 the two sides differ by at most {residual[0]:.1e}; in deeper layers by up to {deeper}{beside}, "
-        "since their inputs have already changed.</p>"
+        "Checked here on a few inputs joined together: in layer 0 the two sides differ by at most {:.1e}; in deeper layers by up to {}{}, "
+        "since their inputs have already changed."
     )
+    return note(words.format(float(residual[0]), deeper, beside))

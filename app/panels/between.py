@@ -11,7 +11,9 @@ from app.panels.panel import Panel
 from app.sessions.contest import contender_at, prefix_of_run
 from app.sessions.run import Run
 from app.sessions.session import Session
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.html import EMPTY, Html, row, table, td, vector_button, wide
+from app.view.text import percent
 from core import LabError
 from core.events import Event, Finding, Progress
 from core.inspection.between import barrier, cosines
@@ -90,11 +92,11 @@ class BetweenPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not findings or not findings.items:
-            return View("")
+            return View()
         names = ("this prompt", str(look.settings["other"]))
         if look.settings["how"] == ALIKE:
             values, groups, sizes = findings.items[-1]
-            return View("", inspect_figures.cosines(values, groups, sizes, look.chosen))
+            return View(figure=inspect_figures.cosines(values, groups, sizes, look.chosen))
         if look.settings["how"] == MOVE:
             run = _run(look)
             found = [item for item in findings.items if isinstance(item, Patched)]
@@ -102,7 +104,7 @@ class BetweenPanel(Panel):
             return View(_moves(found, tasks, look.chosen), inspect_figures.transplant(found, tasks, look.chosen))
         points = sorted((item for item in findings.items if isinstance(item, Along)), key=lambda one: one.share)
         losses = [one.score.loss for one in points if one.score.loss is not None]
-        return View("", inspect_figures.along(points, names, barrier(losses) if findings.complete else None))
+        return View(figure=inspect_figures.along(points, names, barrier(losses) if findings.complete else None))
 
 
 def _run(look: Look) -> Run | None:
@@ -131,25 +133,17 @@ def _alike(lm: LanguageModel, look: Look) -> Iterator[Event | None]:
     yield Finding((alike, [name for name, _ in groups], [len(values) for _, values in groups]))
 
 
-def _moves(found: list[Patched], names: tuple[str, str], chosen: int | None) -> str:
+def _moves(found: list[Patched], names: tuple[str, str], chosen: int | None) -> Html:
     single = [one for one in found if len(one.which) == 1]
     if not single:
-        return ""
+        return EMPTY
     control = {one.which: one for one in single if one.source == "control"}
     rows = []
     for one in sorted((one for one in single if one.source == "learned"), key=lambda one: one.which):
-        number, other = one.which[0], control.get(one.which)
-        cells = [show.percent(one.from_task.accuracy), show.percent(one.into_task.accuracy)]
-        beside = [show.percent(other.from_task.accuracy), show.percent(other.into_task.accuracy)] if other else ["–", "–"]
-        rows.append(
-            f"<tr{' class=lit' if chosen == number else ''}><th scope='row'><button type='button' class='number' data-token='{number}'>{number + 1}</button></th>"
-            + "".join(f"<td class='num'>{cell}</td>" for cell in cells)
-            + "".join(f"<td class='num control'>{cell}</td>" for cell in beside)
-            + "</tr>"
-        )
-    heads = (*names, f"{names[0]}, random", f"{names[1]}, random")
-    head = "".join(f"<th scope='col' class='num'>{show.safe(name)}</th>" for name in heads)
-    return (
-        f"<div class='wide'><table class='said csv'><caption>One vector put in alone</caption><thead><tr><th scope='col'>vector</th>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+        vector, other = one.which[0], control.get(one.which)
+        own = [percent(score.accuracy) for score in (one.from_task, one.into_task)]
+        beside = [percent(score.accuracy) for score in (other.from_task, other.into_task)] if other else ["–", "–"]
+        cells = [vector_button(vector), *own, *(td(cell, class_="num control") for cell in beside)]
+        rows.append(row(cells, numbers=(1, 2), class_="lit" if chosen == vector else None))
+    heads = ["vector", *names, f"{names[0]}, random", f"{names[1]}, random"]
+    return wide(table(heads, rows, "One vector put in alone", numbers=(1, 2, 3, 4)))

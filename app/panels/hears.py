@@ -8,7 +8,9 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.html import EMPTY, Html, table
+from app.view.text import visible
 from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.probes.hears import Continuation, Lens, hear, said_alone
@@ -38,7 +40,7 @@ class HearsPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not findings:
-            return View("")
+            return View()
         lens = next((item for item in findings.items if isinstance(item, Lens)), None)
         said: dict[tuple[str, int], Continuation] = {}
         for item in findings.items:
@@ -47,11 +49,8 @@ class HearsPanel(Panel):
         return View(_said(list(said.values())), inspect_figures.lens(lens, look.chosen) if lens else None)
 
 
-def _said(found: list[Continuation]) -> str:
+def _said(found: list[Continuation]) -> Html:
     if not found:
-        return ""
-    rows = "".join(
-        f"<tr><th scope='row'>{'most likely' if one.kind == 'greedy' else f'sampled, {one.number + 1}'}</th><td>{show.safe(show.visible(one.text))}</td></tr>"
-        for one in found
-    )
-    return f"<table class='said csv'><caption>How the model continues from the prompt alone</caption><tbody>{rows}</tbody></table>"
+        return EMPTY
+    rows = [["most likely" if one.kind == "greedy" else f"sampled, {one.number + 1}", visible(one.text)] for one in found]
+    return table([], rows, "How the model continues from the prompt alone")

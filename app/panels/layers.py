@@ -8,6 +8,7 @@ from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
 from app.view import inspect_figures
+from app.view.html import EMPTY, Html, details, note, table
 from core.events import Event, Finding, Progress
 from core.inspection.kv import against
 from core.models.language_model import LanguageModel
@@ -33,23 +34,18 @@ class LayersPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if look.soft:
-            return View("<p class='note'>A soft prompt has vectors only before the first layer. Train a K/V prefix to see it here.</p>")
+            return View(note("A soft prompt has vectors only before the first layer. Train a K/V prefix to see it here."))
         if not findings:
-            return View("")
+            return View()
         ratio = next((item for item in findings.items if isinstance(item, np.ndarray)), None)
         found = [item for item in findings.items if isinstance(item, LayerEffect)]
         if found:
-            return View(_norms(ratio) if ratio is not None else "", inspect_figures.layer_effects(found))
-        return View("", inspect_figures.layer_norms(ratio) if ratio is not None else None)
+            return View(_norms(ratio) if ratio is not None else EMPTY, inspect_figures.layer_effects(found))
+        return View(figure=inspect_figures.layer_norms(ratio) if ratio is not None else None)
 
 
-def _norms(ratio: np.ndarray) -> str:
+def _norms(ratio: np.ndarray) -> Html:
     keys, values = ratio[:, 0].mean(axis=1), ratio[:, 1].mean(axis=1)
-    rows = "".join(
-        f"<tr><th scope='row'>{i}</th><td class='num'>{k:.2f}</td><td class='num'>{v:.2f}</td></tr>"
-        for i, (k, v) in enumerate(zip(keys, values, strict=True))
-    )
-    return (
-        "<details><summary>Norms against real words’, by layer (mean over heads)</summary><table class='said csv'><thead><tr><th scope='col'>layer</th>"
-        f"<th scope='col' class='num'>keys, times</th><th scope='col' class='num'>values, times</th></tr></thead><tbody>{rows}</tbody></table></details>"
-    )
+    rows = [[i, f"{k:.2f}", f"{v:.2f}"] for i, (k, v) in enumerate(zip(keys, values, strict=True))]
+    made = table(["layer", "keys, times", "values, times"], rows, numbers=(1, 2))
+    return details("Norms against real words’, by layer (mean over heads)", made)

@@ -9,6 +9,7 @@ import numpy as np
 from app.sessions.contest import contender_at
 from app.sessions.run import Run
 from app.sessions.session import Session
+from app.view.html import EMPTY, Html
 from core import LabError
 from core.runs.record import RunRecord
 from core.scoring.score import Contender
@@ -17,9 +18,9 @@ from core.tasks.task import Task
 
 @dataclass(frozen=True)
 class View:
-    """What a panel shows of one run: escaped HTML, and a figure of app.view.figures or None."""
+    """What a panel shows of one run: HTML, and a figure of app.view.figures or None."""
 
-    html: str = ""
+    html: Html = EMPTY
     figure: dict[str, Any] | None = None
 
 

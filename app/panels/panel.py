@@ -18,7 +18,8 @@ from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
-from app.view import show
+from app.view.headline import recipe_line
+from app.view.html import EMPTY, Html, alert, bold, note, tag
 from core import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
@@ -28,7 +29,7 @@ SLOTS = 3  # runs side by side
 
 
 class Panel(ABC):
-    """One analysis on the page. sees: what it shows; doubt: what it does not show; each one sentence of plain HTML.
+    """One analysis on the page. sees: what it shows; doubt: what it does not show; each one sentence.
 
     button: the label of the button that starts its experiment; "" where there is none. follows: it is painted anew while the
     scrubber moves. text_first: its text is above its figure. automatic: its experiment starts by itself when a setting is changed
@@ -80,7 +81,7 @@ class Panel(ABC):
 
     def build(self) -> None:
         with gr.Accordion(self.title, open=self.open, elem_id=f"panel-{self.name}", elem_classes="panel"):
-            html(f"<p class='note sees'>{self.sees} <b>Don’t conclude</b> {self.doubt}</p>")
+            html(tag("p", self.sees, " ", bold("Don’t conclude"), " ", self.doubt, class_="note sees"))
             with gr.Row(elem_classes="panel-controls"):
                 self.controls = self.make_settings()
                 if self.button:
@@ -109,7 +110,7 @@ class Panel(ABC):
 
     def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> Changes:
         """Changes of `outputs`: one slot for each of `runs`. working: an experiment is running."""
-        changes: Changes = {self.message: show.message(message)}
+        changes: Changes = {self.message: alert(message)}
         for number, (column, text, figure) in enumerate(zip(self.columns, self.texts, self.plots, strict=True)):
             changes[column] = gr.update(visible=number < len(runs) or number == 0)
             changes[text], changes[figure] = self._slot(session, runs[number], runs) if number < len(runs) else ("", "")
@@ -122,23 +123,23 @@ class Panel(ABC):
         """Changes of `followed`, for another step: only the first of `runs` has one."""
         return dict(zip(self.followed, self._slot(session, runs[0], runs), strict=True)) if runs else {}
 
-    def _slot(self, session: Session, run: Run, runs: list[Run]) -> tuple[str, str]:
+    def _slot(self, session: Session, run: Run, runs: list[Run]) -> tuple[Html, str]:
         """HTML and figure of one of `runs`, under its name where there are several."""
         view = self._view(session, run, runs)
-        name = f'<p class="slot-name">{show.safe(run.name)}</p>' if len(runs) > 1 else ""
-        return name + view.html, drawn(view.figure, show.recipe_line(run.record)) if view.figure else ""
+        name = tag("p", run.name, class_="slot-name") if len(runs) > 1 else EMPTY
+        return name + view.html, drawn(view.figure, recipe_line(run.record)) if view.figure else ""
 
     def _view(self, session: Session, run: Run, runs: list[Run]) -> View:
         if not run.record.readings:
-            return View("<p class='note'>Train a prompt first.</p>")
+            return View(note("Train a prompt first."))
         look = self.look(session, run, runs)
         try:
             findings = self.known(look) if self.button or self.automatic else None
             shown = self.view(look, findings)
         except LabError as error:
-            return View(f"<p class='note'>{show.safe(error)}</p>")
+            return View(note(error))
         if findings and not findings.complete:
-            return View(f"<p class='note' role='status'>{findings.words()}</p>{shown.html}", shown.figure)
+            return View(note(findings.words(), role="status") + shown.html, shown.figure)
         return shown
 
     def look(self, session: Session, run: Run, runs: list[Run]) -> Look:

@@ -87,10 +87,10 @@ class PlanePanel(Panel):
     def view(self, look: Look, findings: Findings | None) -> View:
         dimensions = 3 if look.settings["dimensions"] == 3 else 2
         if self.as_recorded(look) or not (findings and findings.items):
-            return View("", figures.plane(look.record, look.step, look.chosen, dimensions, control=True))
+            return View(figure=figures.plane(look.record, look.step, look.chosen, dimensions, control=True))
         what = "vectors" if look.soft else "keys" if look.settings["part"] == 0 else "values"
         walk = WALK in look.settings["extras"]
-        return View("", inspect_figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
+        return View(figure=inspect_figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
 
 
 def _named(run: Run) -> tuple[str, bytes]:

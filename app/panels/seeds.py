@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from app.panels.findings import Findings, by_steps
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import show
+from app.view.html import EMPTY, note, table, tag, wide
+from app.view.text import percent
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.probes.seeds import Meeting, meet
@@ -32,34 +33,35 @@ class SeedsPanel(Panel):
     def view(self, look: Look, findings: Findings | None) -> View:
         found = [item for item in findings.items if isinstance(item, Meeting)] if findings else []
         if not found:
-            return View("")
+            return View()
         rows = []
         for one in found:
             shared = [name for name, same in (("start", one.same_start), ("order", one.same_order)) if same]
             cells = [
                 " and ".join(shared) or "nothing", *(f"{value:.2f}" for value in (one.same_place, one.matched)),
-                f"<span class='control-ink'>{one.control:.2f}</span>", f"{one.starts:.2f}", show.percent(one.agreement),
-                f"{show.percent(one.accuracy_a)}, {show.percent(one.accuracy_b)}",
+                tag("span", f"{one.control:.2f}", class_="control-ink"), f"{one.starts:.2f}", percent(one.agreement),
+                f"{percent(one.accuracy_a)}, {percent(one.accuracy_b)}",
             ]  # fmt: skip
-            rows.append(
-                f"<tr><th scope='row'>{show.safe(one.a)} and {show.safe(one.b)}</th>"
-                + "".join(f"<td{' class=num' if place else ''}>{cell}</td>" for place, cell in enumerate(cells))
-                + "</tr>"
-            )
+            rows.append([f"{one.a} and {one.b}", *cells])
         apart = [one for one in found if not one.same_start]
-        verdict = ""
+        verdict = EMPTY
         if apart:
             mean = {name: sum(getattr(one, name) for one in apart) / len(apart) for name in ("matched", "control", "agreement")}
             met = mean["matched"] > mean["control"] + 0.1
-            verdict = (
-                f"<p class='note'>From other starts the vectors match at {mean['matched']:.2f} on average, random moves of equal length at "
+            verdict = note(
+                f"From other starts the vectors match at {mean['matched']:.2f} on average, random moves of equal length at "
                 f"{mean['control']:.2f}: {'more than by chance' if met else 'they found different vectors'}. The prompts agree on "
-                f"{show.percent(mean['agreement'])} of the held-out rows.</p>"
+                f"{percent(mean['agreement'])} of the held-out rows."
             )
-        heads = ("the two share", "cosine, same place", "matched", "matched, at random", "matched, starts", "same answers", "% right")
-        head = "".join(f"<th scope='col'{' class=num' if place else ''}>{name}</th>" for place, name in enumerate(heads))
-        table = (
-            f"<div class='wide'><table class='said csv'><caption>Pairs of runs; cosines after the vocabulary’s mean is taken off</caption><thead><tr>"
-            f"<th scope='col'>pair</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        )
-        return View(verdict + table)
+        heads = [
+            "pair",
+            "the two share",
+            "cosine, same place",
+            "matched",
+            "matched, at random",
+            "matched, starts",
+            "same answers",
+            "% right",
+        ]
+        caption = "Pairs of runs; cosines after the vocabulary’s mean is taken off"
+        return View(verdict + wide(table(heads, rows, caption, numbers=range(2, 8))))

@@ -9,7 +9,9 @@ import numpy as np
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.bars import bars
+from app.view.html import EMPTY, Html, note, tag
 from core.events import Event, Finding, Progress
 from core.inspection.snap import retention
 from core.methods import METHODS
@@ -53,27 +55,27 @@ class SnapPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:
-            return View("<p class='note'>A K/V prefix has no words to snap to.</p>")
+            return View(note("A K/V prefix has no words to snap to."))
         if not findings:
-            return View("")
+            return View()
         found = [item for item in findings.items if isinstance(item, Effect)]
         if look.settings["how"] == EACH:
             count = look.run.recipe.virtual_tokens
-            return View("", inspect_figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
+            return View(figure=inspect_figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
         texts = [item for item in findings.items if isinstance(item, str)]
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
         rows = [score_row(score, samples=False) for score in scores.values()]
-        reads = f"<p class='note'>Snapped, the prompt reads: <q>{show.safe(texts[0])}</q></p>" if texts else ""
-        return View(reads + kept(scores) + show.bars(rows, "The same held-out rows for all", look.written))
+        reads = note("Snapped, the prompt reads: ", tag("q", texts[0])) if texts else EMPTY
+        return View(reads + kept(scores) + bars(rows, "The same held-out rows for all", look.written))
 
 
-def kept(scores: dict[str, Score]) -> str:
+def kept(scores: dict[str, Score]) -> Html:
     """The share of the gain over no prompt that the snapped words keep, as a sentence."""
     soft = next((score for score in scores.values() if score.kind in METHODS), None)
     words = next((score for score in scores.values() if score.name.startswith("snapped")), None)
     none = next((score for score in scores.values() if score.kind == "none"), None)
     if not (soft and words and none):
-        return ""
+        return EMPTY
     before, after, whole = (np.array([result.correct for result in score.results]) for score in (none, words, soft))
     found = retention(before, after, whole)
-    return f"<p class='note'><b>Retention</b>, (snapped − no prompt) / (soft − no prompt): {show.safe(found.words)}</p>"
+    return note(tag("b", "Retention"), f", (snapped − no prompt) / (soft − no prompt): {found.words}")

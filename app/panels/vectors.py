@@ -8,7 +8,8 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.html import EMPTY, Html, note, row, table, vector_button
 from core.events import Event
 from core.inspection.variants import KINDS
 from core.models.language_model import LanguageModel
@@ -55,23 +56,19 @@ class VectorsPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not findings:
-            return View("")
+            return View()
         if look.settings["what"] == HELPFUL:
             return View(_removals([item for item in findings.items if isinstance(item, Removal)], findings.complete, look.chosen))
         what = look.settings["what"]
         found = [item for item in findings.items if isinstance(item, Effect) and item.what != "whole"]
-        flat = what == "swap" and not look.soft
-        told = (
-            "<p class='note'>In a K/V prefix a swap changes nothing: attention has no order of its own, and the positions are in the keys.</p>"
-            if flat
-            else ""
-        )
+        still = "In a K/V prefix a swap changes nothing: attention has no order of its own, and the positions are in the keys."
+        told = note(still) if what == "swap" and not look.soft else EMPTY
         return View(told, inspect_figures.effects(found, what, look.run.recipe.virtual_tokens, look.chosen))
 
 
-def _removals(found: list[Removal], whole: bool, chosen: int | None) -> str:
+def _removals(found: list[Removal], whole: bool, chosen: int | None) -> Html:
     if not found:
-        return ""
+        return EMPTY
     latest = {one.vector: one for one in found}
     picked = [one for one in latest.values() if one.chosen]
     verdict = ""
@@ -87,16 +84,15 @@ def _removals(found: list[Removal], whole: bool, chosen: int | None) -> str:
             if one.held_out
         )
         verdict = f"Chosen on validation rows, scored once on held-out rows: {held}."
-    rows = "".join(
-        f"<tr{' class=lit' if chosen == one.vector else ''}><th scope='row'><button type='button' class='number' data-token='{one.vector}'>{one.vector + 1}"
-        f"</button></th><td class='num'>{one.validation.loss_change:+.3f}</td><td class='num'>{100 * one.validation.accuracy_change:+.0f}</td>"
-        f"<td class='num'>{one.p:.3f}</td><td class='num'>{one.adjusted:.3f}</td><td>{'yes' if one.chosen else 'no'}</td></tr>"
-        for one in sorted(latest.values(), key=lambda one: one.vector)
-    )
-    heads = "".join(
-        f"<th scope='col' class='num'>{name}</th>" for name in ("loss, nats more", "% right, points", "p that it falls", "p, Holm")
-    )
-    return (
-        f"<p class='note'>{show.safe(verdict)}</p><table class='said csv'><caption>Without this vector, on validation rows</caption><thead><tr>"
-        f"<th scope='col'>vector</th>{heads}<th scope='col'>chosen</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+    rows = []
+    for one in sorted(latest.values(), key=lambda one: one.vector):
+        measured = [
+            f"{one.validation.loss_change:+.3f}",
+            f"{100 * one.validation.accuracy_change:+.0f}",
+            f"{one.p:.3f}",
+            f"{one.adjusted:.3f}",
+        ]
+        cells = [vector_button(one.vector), *measured, "yes" if one.chosen else "no"]
+        rows.append(row(cells, numbers=range(1, 5), class_="lit" if chosen == one.vector else None))
+    heads = ["vector", "loss, nats more", "% right, points", "p that it falls", "p, Holm", "chosen"]
+    return note(verdict) + table(heads, rows, "Without this vector, on validation rows", numbers=range(1, 5))

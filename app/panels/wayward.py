@@ -8,7 +8,10 @@ import gradio as gr
 from app.panels.findings import Findings, by_steps
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures, show
+from app.view import inspect_figures
+from app.view.bars import bars
+from app.view.html import EMPTY, Html, join, note, table, tag, wide
+from app.view.text import percent, span, token
 from core import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
@@ -57,9 +60,9 @@ class WaywardPanel(Panel):
 
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:
-            return View("<p class='note'>A K/V prefix has no nearest tokens: train a soft prompt for this.</p>")
+            return View(note("A K/V prefix has no nearest tokens: train a soft prompt for this."))
         if not findings:
-            return View("")
+            return View()
         runs = [item for item in findings.items if isinstance(item, Wayward)]
         scored = [item.score for item in findings.items if isinstance(item, Scored) and item.final]
         written = [row["accuracy"] for row in look.record.lines if row["kind"] == "handcrafted"]
@@ -79,45 +82,33 @@ def weights(text: Any) -> list[float]:
     return found
 
 
-def _told(runs: list[Wayward], scored: list[Score], look: Look) -> str:
+def _told(runs: list[Wayward], scored: list[Score], look: Look) -> Html:
     best = choose([run for run in runs if run.start != "free"])
     if best is None:
-        return ""
+        return EMPTY
+    reads = tag("q", best.text.strip())
     final = next((score for score in scored if score.name == best.contender.name), None)
     if final is None:
-        return (
-            f"<p class='note big'>So far: a prompt whose nearest tokens spell <q>{show.safe(best.text.strip())}</q> gets "
-            f"<b>{show.percent(best.score.accuracy)}</b> of {best.score.n} validation rows right.</p>"
-        )
-    low, high = (100 * end for end in final.interval)
-    return (
-        f"<p class='note big'>This prompt’s nearest tokens spell <q>{show.safe(best.text.strip())}</q>, and it gets "
-        f"<b>{show.percent(final.accuracy)}</b> of {final.n} held-out rows of “{show.safe(look.task.name)}” right ({low:.0f}–{high:.0f}).</p>"
-    )
+        words = Html("So far: a prompt whose nearest tokens spell {} gets <b>{}</b> of {} validation rows right.")
+        words = words.format(reads, percent(best.score.accuracy), best.score.n)
+    else:
+        words = Html("This prompt’s nearest tokens spell {}, and it gets <b>{}</b> of {} held-out rows of “{}” right ({}).")
+        words = words.format(reads, percent(final.accuracy), final.n, look.task.name, span(final.interval))
+    return tag("p", words, class_="note big")
 
 
-def _table(runs: list[Wayward], chosen: int | None) -> str:
+def _table(runs: list[Wayward], chosen: int | None) -> Html:
     if not runs:
-        return ""
-    lines = []
+        return EMPTY
+    rows = []
     for run in runs:
-        tokens = "".join(
-            f"<span class='tok{' lit-token' if chosen == i else ''}'>{show.safe(show.token(text))}</span> "
-            for i, text in enumerate(run.tokens)
-        )
-        lines.append(
-            f"<tr><th scope='row'>{show.safe(run.contender.name)}</th><td>{tokens}</td><td class='num'>{run.kept} of {len(run.tokens)}</td>"
-            f"<td class='num'>{run.by_l2} of {len(run.tokens)}</td><td class='num'>{run.distance:.2f}</td><td class='num'>{show.percent(run.score.accuracy)}</td></tr>"
-        )
-    heads = "".join(
-        f"<th scope='col' class='num'>{name}</th>" for name in ("kept (cosine)", "kept (L2)", "squared distance", "validation rows right")
-    )
-    return (
-        f"<div class='wide'><table class='said csv'><caption>What each prompt spells</caption><thead><tr><th scope='col'>prompt</th>"
-        f"<th scope='col'>its nearest tokens</th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
+        tokens = (tag("span", token(text), class_="tok lit-token" if chosen == i else "tok") + " " for i, text in enumerate(run.tokens))
+        near = [f"{kept} of {len(run.tokens)}" for kept in (run.kept, run.by_l2)]
+        rows.append([run.contender.name, join(tokens), *near, f"{run.distance:.2f}", percent(run.score.accuracy)])
+    heads = ["prompt", "its nearest tokens", "kept (cosine)", "kept (L2)", "squared distance", "validation rows right"]
+    return wide(table(heads, rows, "What each prompt spells", numbers=range(2, 6)))
 
 
-def _bars(scored: list[Score], written: list[str]) -> str:
+def _bars(scored: list[Score], written: list[str]) -> Html:
     rows = [score_row(score, samples=False) for score in scored]
-    return show.bars(rows, "On held-out rows, scored once; the prompt was chosen on validation rows", written) if rows else ""
+    return bars(rows, "On held-out rows, scored once; the prompt was chosen on validation rows", written)

@@ -22,7 +22,7 @@ import gradio as gr
 import spaces
 from gradio.context import LocalContext
 
-from app.view.show import safe
+from app.view.html import Html
 from core.errors import LabError
 from core.models.language_model import LanguageModel, pick_device
 
@@ -73,7 +73,7 @@ class ZeroGPU:
             if event:
                 self._without.append(event)
             log.warning("no GPU", extra={"facts": {"error": type(error).__name__}})
-            why = f" ({safe(error.message)})" if isinstance(error, gr.Error) else ""
+            why = f" ({Html.escape(error.message)})" if isinstance(error, gr.Error) else ""
             gr.Warning(f"No GPU available{why}: this continues on the server's processor, more slowly.")
             return work.do(self._lm)
         if isinstance(found, LabError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.sessions.run import Run
-from app.view.show import safe
+from app.view.html import EMPTY, Html, join, note, tag
 from core import Recipe
 from core.models.language_model import pick_device
 from core.models.weights import DEFAULT_MODEL
@@ -92,25 +92,23 @@ def _spelled(sign: str) -> str:
     return f"\\u{ord(sign):04x}" if ord(sign) < 2**16 else f"\\U{ord(sign):08x}"
 
 
-def view(run: Run | None) -> str:
+def view(run: Run | None) -> Html:
     """Both for a run, as HTML with buttons to copy them, or a sentence where there is no such code."""
     if run is None:
-        return ""
+        return EMPTY
     if run.learned:
-        return "<p class='note'>This prompt came from a file, so there is no code that makes it again; its recipe.json tells what is known of it.</p>"
+        return note("This prompt came from a file, so there is no code that makes it again; its recipe.json tells what is known of it.")
     device = str(run.record.base.get("device", ""))
     other = device if device and device != pick_device().type else ""
-    notes = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
+    notes: list[str] = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
     if named(run.task) != run.task.slug:
-        notes.append(f"The rows are in <code>{safe(file_name(run.task))}</code>, which the button below gives.")
+        notes.append(Html("The rows are in <code>{}</code>, which the button below gives.").format(file_name(run.task)))
     if run.record.stopped.startswith("stopped by hand"):
-        notes.append(f"This run was {safe(run.record.stopped)}; the code continues to step {run.recipe.steps}.")
-    told = f"<p class='note'>{' '.join(notes)}</p>"
-    return told + _block("Python", python(run.task, run.recipe, other)) + _block("Command line", command(run.task, run.recipe, other))
+        notes.append(f"This run was {run.record.stopped}; the code continues to step {run.recipe.steps}.")
+    blocks = [_block("Python", python(run.task, run.recipe, other)), _block("Command line", command(run.task, run.recipe, other))]
+    return join([note(join(notes, " ")), *blocks])
 
 
-def _block(title: str, text: str) -> str:
-    return (
-        f"<div class='code'><div class='code-title'><b>{title}</b><button type='button' class='copy'>Copy</button></div>"
-        f"<pre tabindex='0' aria-label='{title}'>{safe(text)}</pre></div>"
-    )
+def _block(title: str, text: str) -> Html:
+    head = tag("div", tag("b", title), tag("button", "Copy", type="button", class_="copy"), class_="code-title")
+    return tag("div", head, tag("pre", text, tabindex=0, aria_label=title), class_="code")

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from app.view.show import CONTROL, LEARNED, PLAIN, colours, cut, in_order, percent, token
+from app.view.colours import CONTROL, LEARNED, PLAIN, colours
+from app.view.text import cut, in_order, percent, token
 from core.runs.readings import Reading
 from core.runs.record import RunRecord, best_handcrafted
 from core.scoring.measures import Bin

@@ -1,9 +1,9 @@
 """The glossary's terms with their meanings, for hover texts. Their only source is docs/glossary.md."""
 
-import html
 import re
 from functools import cache
 
+from app.view.html import Html, tag
 from core.files import ROOT
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -16,6 +16,6 @@ def terms() -> dict[str, str]:
     return dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \|", text.replace("`", ""), re.MULTILINE))
 
 
-def explained(term: str) -> str:
+def explained(term: str) -> Html:
     """A term of the glossary as HTML, with its meaning on hover."""
-    return f'<abbr title="{html.escape(terms().get(term, ""))}">{html.escape(term)}</abbr>'
+    return tag("abbr", term, title=terms().get(term, ""))

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from app.view.colours import CONTROL, HANDCRAFTED, LEARNED, PLAIN
 from app.view.figures import framed, path_lines, plain, points, ring, thinned
-from app.view.show import CONTROL, HANDCRAFTED, LEARNED, PLAIN, cut, in_order, percent, token
+from app.view.text import cut, in_order, percent, token
 from core.probes.attention import Attention
 from core.probes.between import Along, Patched
 from core.probes.hears import Lens

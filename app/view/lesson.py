@@ -1,6 +1,6 @@
 """A lesson: its texts from assets/lessons, a session's progress, and a prediction compared with the result.
 
-The texts are part of this project and may contain markup; the values filled into them must be escaped before.
+The texts are part of this project and may contain markup; the values filled into them are escaped.
 """
 
 import json
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.view import show
+from app.view.html import Html, join, tag
 from core.files import ASSETS
 from core.scoring.score import Score, compare
 
@@ -31,14 +31,14 @@ class Part:
     lesson: str
     number: int
     title: str
-    text: tuple[str, ...]
+    text: tuple[Html, ...]
     question: str
     choices: dict[str, str]
     run: str
     settings: dict[str, Any]
-    outcomes: dict[str, str]
-    because: dict[str, str]
-    why: tuple[str, ...]
+    outcomes: dict[str, Html]
+    because: dict[str, Html]
+    why: tuple[Html, ...]
 
     @property
     def key(self) -> str:
@@ -58,7 +58,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Told:
-    """What an experiment found: the name of an outcome, and what fills the text's {places}, escaped already."""
+    """What an experiment found: the name of an outcome, and what fills the text's {places}."""
 
     outcome: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -127,6 +127,11 @@ def lessons() -> tuple[Lesson, ...]:
     return tuple(_read(LESSONS / f"{name}.json") for name in ORDER if (LESSONS / f"{name}.json").is_file())
 
 
+def _ours(text: str) -> Html:
+    """A text of assets/lessons, which may contain markup."""
+    return Html(text)  # noqa: S704 (a file of this project)
+
+
 def _read(path: Path) -> Lesson:
     data = json.loads(path.read_text("utf-8"))
     parts = [
@@ -134,14 +139,14 @@ def _read(path: Path) -> Lesson:
             lesson=path.stem,
             number=number,
             title=part["title"],
-            text=tuple(part["text"]),
+            text=tuple(map(_ours, part["text"])),
             question=part["question"],
             choices=part["choices"],
             run=part["run"],
             settings=part.get("with", {}),
-            outcomes=part["outcomes"],
-            because=part.get("because", {}),
-            why=tuple(part["why"]),
+            outcomes={name: _ours(text) for name, text in part["outcomes"].items()},
+            because={name: _ours(text) for name, text in part.get("because", {}).items()},
+            why=tuple(map(_ours, part["why"])),
         )
         for number, part in enumerate(data["parts"])
     ]
@@ -181,56 +186,67 @@ def amount(share: float) -> str:
 # --- HTML ------------------------------------------------------------------------------------------------------------
 
 
-def paragraphs(texts: Sequence[str]) -> str:
-    return "".join(f"<p>{text}</p>" for text in texts)
+def paragraphs(texts: Sequence[Html]) -> Html:
+    return join(tag("p", text) for text in texts)
 
 
-def verdict(part: Part, bet: str, told: Told) -> str:
+def verdict(part: Part, bet: str, told: Told) -> Html:
     """The prediction, the result, and whether they agree."""
-    right = bet == told.outcome
-    mark, word = ("✓", "As you predicted.") if right else ("✗", "Surprise!")
-    happened = part.outcomes[told.outcome].format_map(told.values)
-    return (
-        f'<div class="outcome {"right" if right else "wrong"}" role="status"><p><strong><span aria-hidden="true">{mark}</span> {word}</strong> '
-        f"You predicted: <q>{part.choices[bet]}</q></p><p class='happened'>{happened}</p></div>"
+    mark, word, kind = ("✓", "As you predicted.", "right") if bet == told.outcome else ("✗", "Surprise!", "wrong")
+    bold = tag("strong", tag("span", mark, aria_hidden=True), f" {word}")
+    return tag(
+        "div",
+        tag("p", bold, " You predicted: ", tag("q", part.choices[bet])),
+        tag("p", part.outcomes[told.outcome].format_map(told.values), class_="happened"),
+        class_=f"outcome {kind}",
+        role="status",
     )
 
 
-def contents(progress: Progress) -> str:
+def contents(progress: Progress) -> Html:
     """The list of lessons with the progress of each; the open one is marked."""
     items = []
     for number, lesson in enumerate(lessons()):
         done = [part for part in lesson.parts if part.key in progress.done]
         right = sum(progress.bets.get(part.key) == progress.done[part.key] for part in done)
         told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} predicted correctly"
-        here = ' aria-current="true"' if number == progress.at[0] else ""
-        items.append(
-            f'<li><button type="button" class="lesson" data-cell="{number}"{here}><b>{number + 1}. {lesson.title}</b><small>{told}</small></button></li>'
-        )
-    return f'<ol class="lessons">{"".join(items)}</ol>'
+        words = tag("b", f"{number + 1}. {lesson.title}") + tag("small", told)
+        here = True if number == progress.at[0] else None
+        items.append(tag("li", tag("button", words, type="button", class_="lesson", data_cell=number, aria_current=here)))
+    return tag("ol", *items, class_="lessons")
 
 
-def head(progress: Progress) -> str:
+def head(progress: Progress) -> Html:
     """The open lesson's title, and a numbered button for each part."""
-    lesson, part = progress.lesson, progress.part
-    dots = []
-    for one in lesson.parts:
-        mark = "✓ " if one.key in progress.done else ""
-        here = ' aria-current="step"' if one is part else ""
-        dots.append(
-            f'<button type="button" class="number" data-cell="{one.number}"{here} title="{show.safe(one.title)}">{mark}{one.number + 1}</button>'
+    lesson = progress.lesson
+    dots = [
+        tag(
+            "button",
+            f"{'✓ ' if one.key in progress.done else ''}{one.number + 1}",
+            type="button",
+            class_="number",
+            data_cell=one.number,
+            aria_current="step" if one is progress.part else None,
+            title=one.title,
         )
-    return (
-        f'<h2>{lesson.title} <a class="dim" href="?lesson={lesson.id}" title="this lesson’s own address">link</a></h2><p class="dim">{lesson.lead}</p>'
-        f'<div class="numbers" role="group" aria-label="parts of this lesson">{"".join(dots)}</div>'
-    )
+        for one in lesson.parts
+    ]
+    address = tag("a", "link", class_="dim", href=f"?lesson={lesson.id}", title="this lesson’s own address")
+    parts = tag("div", *dots, class_="numbers", role="group", aria_label="parts of this lesson")
+    return tag("h2", lesson.title, " ", address) + tag("p", lesson.lead, class_="dim") + parts
 
 
-def reasons(part: Part, told: Told) -> str:
+def reasons(part: Part, told: Told) -> Html:
     """The explanation that fits this outcome."""
     texts = [*([part.because[told.outcome]] if told.outcome in part.because else []), *part.why]
-    return "<h4>Why</h4>" + paragraphs([text.format_map(told.values) for text in texts])
+    return tag("h4", "Why") + paragraphs([text.format_map(told.values) for text in texts])
 
 
-def reading(part: Part) -> str:
-    return f"<h3>{part.number + 1}. {part.title}</h3>{paragraphs(part.text)}"
+def reading(part: Part) -> Html:
+    return tag("h3", f"{part.number + 1}. {part.title}") + paragraphs(part.text)
+
+
+def link(lesson: str, words: str) -> Html:
+    """A link to a lesson, in a new tab, so that work on this page continues."""
+    address = tag("a", f"Lesson: {words}", href=f"?lesson={lesson}", target="_blank", rel="noopener")
+    return tag("p", address, class_="lesson-link")

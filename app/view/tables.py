@@ -6,7 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.view.show import colours, cut, percent, safe, token
+from app.view.colours import colours
+from app.view.html import Cell, Html, details, dim, join, note, table, tag, td, th
+from app.view.text import cut, percent, token
 from core.methods import METHODS
 from core.runs.record import score_row
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
@@ -48,22 +50,17 @@ def grouped(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def measures(scores: Mapping[str, Score], labelled: bool) -> str:
+def measures(scores: Mapping[str, Score], labelled: bool) -> Html:
     """What else was measured on the same rows: calibration, and for labels first choices, for answers stops and agreement."""
-    heads = (
-        ["calibration error", "first choice of all tokens"] if labelled else ["calibration error", "tokens agreeing", "right, then stops"]
-    )
-    lines = []
+    heads = ["first choice of all tokens"] if labelled else ["tokens agreeing", "right, then stops"]
+    rows = []
     for score in scores.values():
         if score.kind == "majority" or not score.results:
             continue
         error = expected_calibration_error([r.confidence for r in score.results], [r.correct for r in score.results])
         shares = [score.first_choice] if labelled else [score.agreement, score.exact]
-        cells = [f"{error:.2f}", *("–" if share is None else percent(share) for share in shares)]
-        numbers = "".join(f"<td class='num'>{cell}</td>" for cell in cells)
-        lines.append(f"<tr><th scope='row'>{safe(score.name)}</th>{numbers}</tr>")
-    head = "".join(f"<th scope='col' class='num'>{name}</th>" for name in heads)
-    return f"<table class='said'><thead><tr><th scope='col'>contender</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        rows.append([score.name, f"{error:.2f}", *("–" if share is None else percent(share) for share in shares)])
+    return table(["contender", "calibration error", *heads], rows, numbers=range(1, 4), class_="said")
 
 
 def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_disagreement: bool) -> list[str]:
@@ -87,59 +84,48 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     return chosen
 
 
-def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str]) -> str:
+def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str]) -> Html:
     """Examples by contenders, right and wrong. A cell carries its row, as a place in `inputs`."""
     if not scores:
-        return "<p class='note'>Score the contenders first.</p>"
+        return note("Score the contenders first.")
     if not inputs:
-        return "<p class='note'>No rows match.</p>"
+        return note("No rows match.")
     colour = colours([{"name": score.name, "kind": score.kind} for score in scores], written)
-    found = {score.name: {result.input: result for result in score.results} for score in scores}
+    found = [{result.input: result for result in score.results} for score in scores]
     answers = {result.input: result.output for score in scores for result in score.results}
-    head = "".join(
-        f"<th scope='col' style='--c:{colour[score.name]}'><i class='dot'></i>{safe(cut(score.name, 40))}</th>" for score in scores
-    )
-    lines = []
-    for number, text in enumerate(inputs[:MOST_ROWS]):
-        cells = []
-        for score in scores:
-            result = found[score.name].get(text)
-            if result is None:
-                cells.append("<td class='dim' title='does not count: this row is in the prompt, or was trained on'>–</td>")
-                continue
-            mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
-            label = safe(f"{name}: {cut(result.said, 60)}")
-            cells.append(
-                f"<td class='{name}'><button type='button' class='cell' data-cell='{number}' title='{label}' aria-label='{label}'>"
-                f"{mark} {safe(cut(result.said, 14) or '∅')}</button></td>"
-            )
-        lines.append(
-            f"<tr><th scope='row'>{safe(cut(text, 60))}</th><td class='dim'>{safe(cut(answers[text], 24))}</td>{''.join(cells)}</tr>"
-        )
-    more = f"<p class='dim'>{len(inputs) - MOST_ROWS} more rows: see the CSV.</p>" if len(inputs) > MOST_ROWS else ""
-    return (
-        f"<table class='said grid'><caption>{len(inputs)} rows; click a cell to see what the model considered</caption><thead><tr>"
-        f"<th scope='col'>input</th><th scope='col'>right answer</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{more}"
-    )
+    heads = [th(tag("i", class_="dot"), cut(score.name, 40), scope="col", style=f"--c:{colour[score.name]}") for score in scores]
+    rows = [
+        [cut(text, 60), td(cut(answers[text], 24), class_="dim"), *(_grid_cell(number, results.get(text)) for results in found)]
+        for number, text in enumerate(inputs[:MOST_ROWS])
+    ]
+    caption = f"{len(inputs)} rows; click a cell to see what the model considered"
+    more = tag("p", f"{len(inputs) - MOST_ROWS} more rows: see the CSV.", class_="dim") if len(inputs) > MOST_ROWS else None
+    return join([table(["input", "right answer", *heads], rows, caption, class_="said grid"), more])
 
 
-def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any], wanted: str, labels: Sequence[str]) -> str:
+def _grid_cell(number: int, result: Result | None) -> Cell:
+    if result is None:
+        return td("–", class_="dim", title="does not count: this row is in the prompt, or was trained on")
+    mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
+    label = f"{name}: {cut(result.said, 60)}"
+    words = f"{mark} {cut(result.said, 14) or '∅'}"
+    return td(tag("button", words, type="button", class_="cell", data_cell=number, title=label, aria_label=label), class_=name)
+
+
+def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any], wanted: str, labels: Sequence[str]) -> Html:
     """For one input: every contender's answer, its most likely next tokens, and for labels how likely each one is.
 
     considered: by name the pair (tokens with their probabilities, the labels' shares), for those who were asked so far.
     """
-    head = "".join(f"<th scope='col' class='num'>{safe(cut(label, 24))}</th>" for label in labels)
-    lines = []
+    rows = []
     for name, words in said.items():
-        tokens, shares = considered.get(name, ((), ()))
-        chips = " ".join(f"<span class='tok'>{safe(token(piece))}</span> {percent(share)}" for piece, share in tokens)
-        cells = "".join(f"<td class='num'>{percent(share)}</td>" for share in shares) or "<td></td>" * len(labels)
-        lines.append(f"<tr><th scope='row'>{safe(name)}</th><td>{safe(words) or '…'}</td><td>{chips or '…'}</td>{cells}</tr>")
-    right = f", whose right answer is “{safe(cut(wanted, 80))}”" if wanted else ""
-    return (
-        f"<table class='said'><caption>After “{safe(cut(text, 120))}”{right}</caption><thead><tr><th scope='col'>contender</th>"
-        f"<th scope='col'>continues with</th><th scope='col'>most likely next tokens</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    )
+        pieces, shares = considered.get(name, ((), ()))
+        chips = join((join([tag("span", token(piece), class_="tok"), " ", percent(share)]) for piece, share in pieces), " ")
+        cells = [td(percent(share), class_="num") for share in shares] or [td() for _ in labels]
+        rows.append([name, words or "…", chips or "…", *cells])
+    right = f", whose right answer is “{cut(wanted, 80)}”" if wanted else ""
+    heads = ["contender", "continues with", "most likely next tokens", *(th(cut(label, 24), scope="col", class_="num") for label in labels)]
+    return table(heads, rows, f"After “{cut(text, 120)}”{right}", class_="said")
 
 
 def contenders_csv(scores: Mapping[str, Score]) -> str:
@@ -178,32 +164,29 @@ def as_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
-def download(name: str, text: str, words: str, kind: str = "text/csv") -> str:
+def download(name: str, text: str, words: str, kind: str = "text/csv") -> Html:
     """A link that saves `text` as a file: it travels in the link, so the server keeps nothing."""
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return f'<a class="download" download="{safe(name)}" href="data:{kind};charset=utf-8;base64,{data}">{safe(words)}</a>'
+    return tag("a", words, class_="download", download=name, href=f"data:{kind};charset=utf-8;base64,{data}")
 
 
-def verdicts(looked: Score, known: Sequence[Score]) -> str:
+def verdicts(looked: Score, known: Sequence[Score]) -> Html:
     """A sentence for each pair with the contender that is looked at, Holm-corrected over those shown, with the difference."""
     by_name = {score.name: score for score in known}
     right = {name: {r.input: r.correct for r in score.results} for name, score in by_name.items()}
-    lines = []
+    rows = []
     for pair in pairs(looked.name, right):
         gap = compare(looked, by_name[pair.other])
         low, high = (100 * end for end in gap.interval)
-        lines.append(
-            f"<tr><th scope='row'>{safe(pair.other)}</th><td>{safe(in_words(pair))}</td>"
-            f"<td class='num'>{100 * gap.difference:+.0f} <span class='dim'>{low:+.0f} to {high:+.0f}</span></td></tr>"
-        )
-    if not lines:
-        return "<p class='note'>Score at least two contenders.</p>"
-    return (
-        f"<table class='said'><caption>{safe(looked.name)}, against each of the others on the rows that count for both</caption><thead><tr>"
-        "<th scope='col'>against</th><th scope='col'>in words</th><th scope='col' class='num'>points <span class='dim'>95 % interval</span></th>"
-        f"</tr></thead><tbody>{''.join(lines)}</tbody></table><p class='note'>Exact McNemar tests, two-sided, p Holm-corrected over the {len(lines)} "
+        points = td(f"{100 * gap.difference:+.0f} ", dim(f"{low:+.0f} to {high:+.0f}"), class_="num")
+        rows.append([pair.other, in_words(pair), points])
+    if not rows:
+        return note("Score at least two contenders.")
+    heads = ["against", "in words", th("points ", dim("95 % interval"), scope="col", class_="num")]
+    return table(heads, rows, f"{looked.name}, against each of the others on the rows that count for both", class_="said") + note(
+        f"Exact McNemar tests, two-sided, p Holm-corrected over the {len(rows)} "
         "pairs shown; the intervals are by bootstrap over rows, without correction. If you pick the best handcrafted prompt after seeing these rows, "
-        "that flatters it.</p>"
+        "that flatters it."
     )
 
 
@@ -213,20 +196,20 @@ def label_said(result: Result, task: Task) -> str:
     return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said
 
 
-def how_counted(task: Task) -> str:
+def how_counted(task: Task) -> Html:
     """What right means on this task, in words."""
     right = (
         "Right means: the right label is the most likely of the label words."
         if task.labels
         else "Right means: every token of the right answer is the model's first choice (we don't check whether it then stops)."
     )
-    return (
-        f"<p class='note'>{right} Loss: nats per answer. Groups (orders, seeds) show mean and range. "
-        "All scores are in float32, by the same code, on the same rows.</p>"
+    return note(
+        f"{right} Loss: nats per answer. Groups (orders, seeds) show mean and range. "
+        "All scores are in float32, by the same code, on the same rows."
     )
 
 
-def prompts(rows: Sequence[Handcrafted]) -> str:
+def prompts(rows: Sequence[Handcrafted]) -> Html:
     """The prompts' texts, to be read."""
-    items = "".join(f"<dt>{safe(prompt.name)}</dt><dd><pre>{safe(prompt.template)}</pre></dd>" for prompt in rows)
-    return f"<details><summary>full text of each prompt</summary><dl class='prompts'>{items}</dl></details>"
+    items = (tag("dt", prompt.name) + tag("dd", tag("pre", prompt.template)) for prompt in rows)
+    return details("full text of each prompt", tag("dl", *items, class_="prompts"))

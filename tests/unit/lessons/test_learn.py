@@ -18,7 +18,7 @@ from app.pages.learn import LearnPage
 from app.panels.findings import Findings, Shelf
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.view import learn_figures, lesson
+from app.view import lesson, sizes
 from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
 from core import events
 from core.models.sizes import Shape
@@ -222,5 +222,5 @@ def test_the_calculator_gives_the_known_table_and_takes_nothing_wrong(lab):
 
 def test_drawings_hold_no_markup_of_a_models_name():
     shape = Shape(32, 2, 4, 2, 8, 1000)
-    assert "<img" not in learn_figures.diagram(shape, 10, HOSTILE)
-    assert "[10, 32]: 320 trained parameters" in learn_figures.diagram(shape, 10, "x")
+    assert "<img" not in sizes.diagram(shape, 10, HOSTILE)
+    assert "[10, 32]: 320 trained parameters" in sizes.diagram(shape, 10, "x")

@@ -19,7 +19,7 @@ def test_attention_stands_beside_its_start_and_a_written_prompt(lab, run):
         (np.array([1e-7, 0.25]), np.array([1e-7, 0.5])),
     ]  # fmt: skip
     view = shown(made(AttentionPanel, lab), run, found)
-    assert view.html.count("<th scope='row'>") == 3 and view.html.count("class='tok'") == 3  # the words of the written prompt alone
+    assert view.html.count('<th scope="row">') == 3 and view.html.count('class="tok"') == 3  # the words of the written prompt alone
     assert "at most 1.0e-07" in view.html and "up to 0.25 (the untrained start’s by 0.50" in view.html
     assert view.figure["title"].startswith("25 % of the attention") and "gets 50 %" in view.figure["title"]
     assert "layer 1, head 0" in shown(made(AttentionPanel, lab), run, found, layer=1, head=0).figure["layout"]["xaxis3"]["title"]["text"]

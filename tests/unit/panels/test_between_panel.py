@@ -36,8 +36,8 @@ def test_single_vectors_put_into_another_stand_in_a_table_beside_their_controls(
         Patched((0, 1), "learned", score_of(0), score_of(8)),
     ]  # fmt: skip
     view = shown(made(BetweenPanel, lab), soft, found, how=MOVE, other=other.name, chosen=0, runs=(other,))
-    rows = re.findall(r"data-token='(\d)'.*?</tr>", view.html)
-    assert rows == ["0", "1"] and view.html.count("<tr class=lit>") == 1  # single ones alone, in order
+    rows = re.findall(r'data-token="(\d)".*?</tr>', view.html)
+    assert rows == ["0", "1"] and view.html.count('<tr class="lit">') == 1  # single ones alone, in order
     first, second = (re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in view.html.split("data-token=")[1:])
     assert first == ["50 %", "50 %", "0 %", "100 %"] and second == ["75 %", "25 %", "–", "–"]
     assert view.figure["title"].startswith("One vector alone: number 2")

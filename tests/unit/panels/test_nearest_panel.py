@@ -9,7 +9,7 @@ from app.panels.nearest import NearestPanel
 
 def test_nearest_tokens_stand_beside_the_controls(lab, soft):
     view = shown(made(NearestPanel, lab), soft, chosen=1)
-    assert view.html.count("data-token=") == 3 and view.html.count("<tr class='lit'>") == 1
+    assert view.html.count("data-token=") == 3 and view.html.count('<tr class="lit">') == 1
     assert view.html.count(" of 3 still the start’s") == 3  # three draws at the end
     assert view.html.count("nearer than") >= 6 and view.html.count("longer than") == 3
     assert "Over all 3 steps" in view.html and view.figure["title"].startswith("0 of 3")

@@ -16,7 +16,7 @@ from app.panels.panel import SLOTS, Panel
 from app.sessions.lab import Lab
 from app.sessions.run import Run
 from app.sessions.session import Session
-from app.view.show import safe
+from app.view.html import Html
 from core.errors import LabError
 from core.events import Done, Finding, Progress
 from core.prefix import prefix_of
@@ -82,7 +82,7 @@ class Fake(Panel):
         yield Finding("second")
 
     def view(self, look, findings):
-        return View(safe(" and ".join(findings.items) if findings else "nothing yet"))
+        return View(Html.escape(" and ".join(findings.items) if findings else "nothing yet"))
 
 
 def press(panel, session, runs):

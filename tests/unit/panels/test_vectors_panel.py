@@ -18,8 +18,8 @@ def a_removal(vector, adjusted, chosen=False, held_out=None):
 def test_no_vector_is_in_the_way(lab, run):
     found = [a_removal(n, 0.9) for n in (2, 0, 1)]
     html = shown(made(VectorsPanel, lab), run, found, what=HELPFUL, chosen=1).html
-    assert "Holm-corrected over 3): no vector is harmful" in html and html.count("<tr class=lit>") == 1
-    assert [int(n) for n in re.findall(r"data-token='(\d)'", html)] == [0, 1, 2]
+    assert "Holm-corrected over 3): no vector is harmful" in html and html.count('<tr class="lit">') == 1
+    assert [int(n) for n in re.findall(r'data-token="(\d)"', html)] == [0, 1, 2]
     assert "none is in the way" not in shown(made(VectorsPanel, lab), run, found, whole=False, what=HELPFUL).html  # too early to say
 
 

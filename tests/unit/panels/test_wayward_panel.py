@@ -48,7 +48,7 @@ def test_the_best_prompt_that_reads_so_is_told_of(lab, soft):
     growing = Scored("held_out", a_score("other", "1", "prompt"), final=False)
     html = shown(made(WaywardPanel, lab), soft, [*runs, growing, final]).html
     assert "So far" not in html and "<b>50 %</b> of 8 held-out rows" in html and html.count('class="contender') == 1
-    assert "class='note big'" not in shown(made(WaywardPanel, lab), soft, runs[2:3]).html  # none reads so
+    assert 'class="note big"' not in shown(made(WaywardPanel, lab), soft, runs[2:3]).html  # none reads so
 
 
 def test_a_prefix_reads_as_nothing(lab, prefix):

@@ -3,7 +3,9 @@
 import pytest
 
 from app.sessions.run import recorded_run, recording_name, recording_named
-from app.view import show
+from app.view.ladder import ladder
+from app.view.progress import gallery, progress
+from app.view.text import day, percent
 from core import LabError
 from core.runs.recordings import FOLDER, listed, recorded, recordings
 from core.tasks.load import load_task
@@ -81,25 +83,25 @@ def test_the_prefix_knows_its_training_rows_and_gains_nothing_by_it():
 
 def test_the_page_says_that_it_is_a_recording_and_how_it_was_made():
     run = recorded_run()
-    told = show.progress(run.record, "recorded", 0, None)
+    told = progress(run.record, "recorded", 0, None)
     assert "Recorded" in told and "SmolLM2-135M-Instruct" in told
-    assert show.day(run.record.recorded["date"]) in told and run.record.base["weights"][:12] in told
+    assert day(run.record.recorded["date"]) in told and run.record.base["weights"][:12] in told
     assert recording_name(recordings()[0]) == run.name
 
 
 def test_the_ladder_says_the_records_own_numbers_and_prompts():
     run = recorded_run()
-    told = show.ladder(run.record.scores, run.task, run.record)
+    told = ladder(run.record.scores, run.task, run.record)
     learned, instruction, examples = accuracies(run.record)
     for share in (0.0, instruction, examples, learned):
-        assert f"<strong>{show.percent(share)}</strong>" in told
+        assert f"<strong>{percent(share)}</strong>" in told
     assert told.count("<li") == 4 and told.count("■") == 10 and load_task("past-tense").held_out[0].input in told
-    assert show.ladder(run.record.lines, run.task, run.record) == ""  # nothing learned yet
+    assert ladder(run.record.lines, run.task, run.record) == ""  # nothing learned yet
 
 
 def test_the_gallery_marks_the_one_that_is_shown():
     one = recordings()[1]
-    told = show.gallery(recordings(), one.recipe)
+    told = gallery(recordings(), one.recipe)
     assert told.count("<button") == len(recordings()) and told.count('aria-pressed="true"') == 1
     assert f'data-cell="1" aria-pressed="true"><b>{one.title}' in told
-    assert show.gallery([], None) == ""
+    assert gallery([], None) == ""

@@ -9,7 +9,14 @@ from hypothesis import given
 from tiny_models import answer_task, make
 
 from app.components.controls import ON_PAGE, control, recipe_from
-from app.view import figures, show
+from app.view import figures
+from app.view.bars import bars
+from app.view.headline import headline
+from app.view.html import Html
+from app.view.nearest import chips, nearest_verdict
+from app.view.progress import progress
+from app.view.samples import samples
+from app.view.text import token
 from core import LabError
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
@@ -65,8 +72,8 @@ def test_plotly_knows_everything_that_stands_in_a_figure(record):
 def test_no_name_becomes_markup_in_a_figure_or_in_html(record):
     drawn = json.dumps([figures.curves(record), figures.plane(record, 6)])
     assert "<img" not in drawn
-    pieces = [show.headline(record), show.bars(record.scores, "x", record.task["handcrafted"]), show.chips(record, 6, None)]
-    assert "<img" not in "".join([*pieces, show.samples(record, 6), show.progress(record, "done", 0, None)])
+    pieces = [headline(record), bars(record.scores, "x", record.task["handcrafted"]), chips(record, 6, None)]
+    assert "<img" not in "".join([*pieces, samples(record, 6), progress(record, "done", 0, None)])
 
 
 @pytest.mark.parametrize(
@@ -82,13 +89,13 @@ def test_no_name_becomes_markup_in_a_figure_or_in_html(record):
     ],
 )
 def test_progress_says_who_else_wants_the_device(status, others, wait, said):
-    assert said in show.progress(new_record(answer_task(), Recipe(steps=60)), status, others, None, wait)
+    assert said in progress(new_record(answer_task(), Recipe(steps=60)), status, others, None, wait)
 
 
 def test_a_record_written_and_read_again_shows_the_same(record):
     again = RunRecord.from_json(record.to_json())
-    assert show.chips(again, 6, 1) == show.chips(record, 6, 1)
-    assert show.headline(again) == show.headline(record)
+    assert chips(again, 6, 1) == chips(record, 6, 1)
+    assert headline(again) == headline(record)
     assert figures.plane(again, 6)["data"][0]["x"] == pytest.approx(figures.plane(record, 6)["data"][0]["x"], abs=2e-3)
 
 
@@ -98,14 +105,14 @@ def test_the_control_stands_beside_every_nearest_token():
     made = new_record(task, recipe)
     for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
         pass
-    assert show.chips(made, 2, None).count("moved equally far in a random direction") == 4
+    assert chips(made, 2, None).count("moved equally far in a random direction") == 4
     made.start_known = False
-    assert "no control" in show.nearest_verdict(made, 2)
+    assert "no control" in nearest_verdict(made, 2)
 
 
 @given(st.text())
 def test_any_token_is_legible_and_no_markup(text):
-    shown = show.safe(show.token(text))
+    shown = Html.escape(token(text))
     assert shown.strip()
     assert "<" not in shown and '"' not in shown
 

@@ -38,7 +38,7 @@ def test_it_holds_the_runs_numbers_and_plotly_once(made):
     for wanted in (made.lm.weights_hash, "What this report can’t tell", "virtual tokens", "scored once"):
         assert wanted in body(text)
     assert "has no nearest tokens" in text if made.record.kind == "prefix" else "moved at random" in body(text)
-    figures = [json.loads(data) for data in re.findall(r"data-for='[^']+'>(.*?)</script>", text)]
+    figures = [json.loads(data) for data in re.findall(r'data-for="[^"]+">(.*?)</script>', text)]
     assert len(figures) == 2
     for figure in figures:
         go.Figure(figure)  # plotly knows everything in it

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from made_up import INPUTS, a_score
 
 from app.sessions.jobs import ContestProgress
-from app.view import figures, show, tables
+from app.view import figures, tables
+from app.view.bars import bars
 from app.view.tables import verdicts
 from core.events import Progress
 from core.runs.run import Scored
@@ -33,7 +34,7 @@ def test_a_group_is_one_row_with_its_mean_and_range():
 
 
 def test_the_table_shows_the_best_first_and_what_each_costs():
-    made = show.bars(tables.grouped({score.name: score for score in SCORES}), "caption", ["plain", "few"], full=True)
+    made = bars(tables.grouped({score.name: score for score in SCORES}), "caption", ["plain", "few"], full=True)
     assert made.index("run 1") < made.index(">few") < made.index(">plain")
     assert "trained" in made and ">10<" in made and ">3<" in made
 
@@ -49,8 +50,8 @@ def test_rows_are_those_that_are_asked_for():
 
 def test_a_cell_carries_its_row():
     made = tables.grid(SCORES, ["row 3", "row 0"], [])
-    assert made.count("data-cell='0'") == 3 and made.count("data-cell='1'") == 3
-    assert "class='right'" in made and "class='wrong'" in made
+    assert made.count('data-cell="0"') == 3 and made.count('data-cell="1"') == 3
+    assert 'class="right"' in made and 'class="wrong"' in made
     assert "No rows match" in tables.grid(SCORES, [], [])
     random = a_score("control: random vectors", "11111111", "prompt")
     assert tables.ordered_rows([*SCORES, random], "", True, False) == ["row 4", "row 5"]  # a control has learned nothing

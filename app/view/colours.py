@@ -1,0 +1,32 @@
+"""Colours. A contender keeps its colour on every page and plot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.methods import METHODS
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+LEARNED = "#0072B2"
+CONTROL = "#8A63A6"
+PLAIN = "#767676"
+HANDCRAFTED = ("#D55E00", "#009E73", "#B8860B", "#CC79A7", "#56A0D3", "#8B5A2B", "#5F8C2A", "#A0522D")
+INKS = (LEARNED, *HANDCRAFTED)
+SPECIAL = {"control": CONTROL, "snapped": "#4C9BC8", "the start": PLAIN}  # by how their names begin
+
+
+def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, str]:
+    """Name -> colour, by kind; handcrafted ones by their place in `written` (the task's own order), so always the same."""
+    order = list(dict.fromkeys([*written, *(row["name"] for row in rows if row["kind"] == "handcrafted")]))
+    found = {}
+    for row in rows:
+        if row["kind"] == "handcrafted":
+            found[row["name"]] = HANDCRAFTED[order.index(row["name"]) % len(HANDCRAFTED)]
+        else:
+            special = next((ink for start, ink in SPECIAL.items() if row["name"].startswith(start)), LEARNED)
+            found[row["name"]] = special if row["kind"] in METHODS else PLAIN
+    return found
+
+
+def inks(names: Mapping[str, str]) -> dict[str, str]:
+    """id -> colour, by place: the others are compared with the first."""
+    return {name: INKS[number % len(INKS)] for number, name in enumerate(names)}

@@ -1,0 +1,44 @@
+"""The results of a run in one sentence, and its recipe in one line."""
+
+from app.view.html import Html, dim
+from app.view.text import cut, percent, short_name
+from core.methods import METHODS
+from core.runs.record import RunRecord, best_handcrafted
+
+
+def headline(record: RunRecord) -> Html:
+    """One sentence with the results of this run so far."""
+    name = record.task["name"]
+    learned = next((row for row in record.scores if row["kind"] in METHODS), None)
+    written = best_handcrafted(record.scores)
+    vectors = record.recipe["virtual_tokens"]
+    what = f"{record.method.described(vectors)} get"
+    if learned and written and record.difference:
+        gap, p = record.difference["difference"], record.difference["p"]
+        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned['n']} rows"
+        return Html(
+            "<b>{}:</b> {} <b>{}</b> of {} held-out rows right; the best handcrafted prompt (“{}”) <b>{}</b>: {} {}."
+        ).format(
+            name, what, percent(learned["accuracy"]), learned["n"], written["name"], percent(written["accuracy"]), verdict,
+            dim(f"(paired, p = {p:.2g})"),
+        )  # fmt: skip
+    if learned and learned.get("final", True):
+        return Html("<b>{}:</b> {} <b>{}</b> of {} held-out rows right.").format(name, what, percent(learned["accuracy"]), learned["n"])
+    if record.validation:
+        last = record.validation[-1]
+        words = Html("<b>{}:</b> after step {}, {} <b>{}</b> of {} validation rows right.")
+        return words.format(name, last["step"], what, percent(last["accuracy"]), last["n"])
+    return Html("<b>{}:</b> {}.").format(name, "learning" if record.step else "about to learn")
+
+
+def recipe_line(record: RunRecord) -> str:
+    """A run's recipe in one line of plain text, for the caption of a figure that leaves the page."""
+    recipe, base = record.recipe, record.base
+    start = {"vocab": "sampled vocabulary", "text": f"the text “{cut(recipe['init_text'], 80)}”", "labels": "label words"}.get(
+        recipe["init"], recipe["init"]
+    )
+    name = short_name(str(base.get("name", recipe["model"])))
+    return (
+        f"{record.task['name']}: {record.method.label}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "
+        f"{recipe['steps']} steps of {recipe['batch_size']} rows, seed {recipe['seed']}; {name}, weights {str(base.get('weights', ''))[:8]}"
+    )

@@ -1,0 +1,42 @@
+"""Rows of a task, and what the model says on them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.view.html import Cell, Html, join, note, row, table, tag, td
+from app.view.text import cut
+from core.runs.record import RunRecord, best_handcrafted
+
+
+def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: Sequence[str]) -> Html:
+    """A task's first rows."""
+    first = [row([td(cut(a, 90)), td("→ ", cut(b, 40))]) for a, b in rows]
+    return tag(
+        "div", tag("p", teaches), tag("table", tag("tbody", *first)), tag("p", counts, class_="dim"), *map(note, notes), class_="examples"
+    )
+
+
+def skipped(record: RunRecord) -> Html:
+    """Handcrafted prompts that could not be scored, and why."""
+    return join(note(f"“{name}” was not scored: {reason}") for name, reason in record.skipped.items())
+
+
+def samples(record: RunRecord, step: int) -> Html:
+    """Answers on validation rows at a step, with those of the best handcrafted prompt."""
+    seen = [entry for entry in record.validation if entry["step"] <= step]
+    if not seen:
+        return tag("p", "Answers on validation rows appear after the first few steps.", class_="dim")
+    now, line = seen[-1], best_handcrafted(record.lines)
+    other = {row[0]: row for row in line["samples"]} if line else {}
+    rows = []
+    for text, answer, words, right in now["samples"][:8]:
+        beside = [said(*other[text][2:]) if text in other else td()] if line else []
+        rows.append([td(cut(text, 70)), td(cut(answer, 30), class_="dim"), said(words, right), *beside])
+    heads = ["input", "right answer", "learned", *([line["name"]] if line else [])]
+    return table(heads, rows, f"What it says on validation rows, step {now['step']}", class_="said")
+
+
+def said(words: str, right: Any) -> Cell:
+    """An answer as a cell that says whether it is right."""
+    mark, name = ("✓", "right") if right else ("✗", "wrong")
+    return td(tag("span", mark, aria_label=name), f" {cut(words, 30) or '∅'}", class_=name)
