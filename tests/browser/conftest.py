@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 from serving import serve
-from visitor import ARGUMENTS, Visitor
+from visitor import ARGUMENTS, PATIENCE, Visitor
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,7 @@ def visit(chromium: Browser) -> Iterator[object]:
 
     def open_page(address: str, width: int = 1280, dark: bool = False) -> Visitor:
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         visitor = Visitor(context.new_page(), address)
         visitor.open("?__theme=dark" if dark else "")

@@ -44,7 +44,7 @@ def test_a_recording_is_on_the_page_with_no_model_at_all(visit, no_model_app):
     page.press("#scrubber input[type=number]", "Enter")
     visitor.settle("#plane .plot-note", "step 7")
     page.click("#play")
-    page.wait_for_function("document.querySelector('#scrubber input[type=range]').value === '60'", timeout=60_000)
+    page.wait_for_function("document.querySelector('#scrubber input[type=range]').value === '60'")
     stories = page.locator("#gallery .story")
     for number in range(1, stories.count()):
         title = stories.nth(number).locator("b").inner_text()

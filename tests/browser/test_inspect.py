@@ -44,9 +44,8 @@ def press(visitor, name):
         """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
                      || document.querySelector(`#${name}-plot-1 .plot-title`).textContent""",
         arg=name,
-        timeout=120_000,
     )
-    visitor.page.wait_for_selector(f"#go-{name}:not([disabled])", timeout=120_000)
+    visitor.page.wait_for_selector(f"#go-{name}:not([disabled])")
     assert visitor.page.locator(f"#message-{name} .message").count() == 0
 
 

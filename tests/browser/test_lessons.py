@@ -10,7 +10,7 @@ def bet_and_run(visitor, choice=0):
     assert page.is_disabled("#lesson-run"), "nothing runs before a prediction"
     page.click(f"#bet label >> nth={choice}")
     page.click("#lesson-run:not([disabled])")
-    page.wait_for_selector("#lesson-outcome .outcome", timeout=120_000)
+    page.wait_for_selector("#lesson-outcome .outcome")
 
 
 def open_at(visitor, query):

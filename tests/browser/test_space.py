@@ -67,7 +67,7 @@ def test_a_space_trains_in_forked_workers_in_the_visitors_name_and_without_gpu_t
     before = len(asked)
     bob.page.fill("#set-steps input", "5")
     bob.page.click("#train")
-    bob.page.wait_for_selector("text=this continues on the server's processor", timeout=60_000)
+    bob.page.wait_for_selector("text=this continues on the server's processor")
     bob.run_ends()
     refused = lender.asked("/schedule")[before:]
     assert {call["token"] for call in refused} == {token("bob")} and len(refused) == 1  # asked once for a press of Train

@@ -1,4 +1,4 @@
-"""A page in Chromium, as somebody uses it."""
+"""A page in Chromium, used as a person uses it."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from playwright.sync_api import Page, TimeoutError
 from serving import ROOT
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+PATIENCE = 300_000  # milliseconds to wait for a state that comes within seconds on a quiet machine
 SCREENSHOTS = ROOT / "screenshots"
 
 
@@ -29,11 +30,11 @@ class Visitor:
         self.page.goto(self.address + "/" + query)
         self.page.wait_for_selector("#curves .main-svg")
         # The status is the last thing that opening the page brings; what is set on its other tabs before may be painted over.
-        self.page.wait_for_selector("#status .ok, #status .bad", timeout=120_000)
+        self.page.wait_for_selector("#status .ok, #status .bad")
 
     def ready(self) -> None:
         """Wait until the model is there."""
-        self.page.wait_for_selector("#status .ok", timeout=120_000)
+        self.page.wait_for_selector("#status .ok")
 
     def tab(self, name: str) -> None:
         self.page.click(f"button[role=tab]:has-text('{name}')")
@@ -41,11 +42,11 @@ class Visitor:
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
 
-    def settle(self, selector: str, wanted: str, seconds: float = 60) -> None:
+    def settle(self, selector: str, wanted: str, seconds: float = PATIENCE / 1000) -> None:
         """Wait until the text of `selector` holds `wanted`."""
         self._holds(selector, "innerText", wanted, seconds)
 
-    def value(self, selector: str, wanted: str, seconds: float = 60) -> None:
+    def value(self, selector: str, wanted: str, seconds: float = PATIENCE / 1000) -> None:
         """Wait until what a field holds contains `wanted` (what a page paints comes one output after another)."""
         self._holds(selector, "value", wanted, seconds)
 
@@ -60,7 +61,7 @@ class Visitor:
             held = self.page.evaluate("([selector, what]) => document.querySelector(selector)?.[what]", [selector, what])
             raise AssertionError(f"{selector} holds {held!r}, not {wanted!r}; the console: {self.errors}") from error
 
-    def run_ends(self, seconds: float = 120) -> None:
+    def run_ends(self, seconds: float = PATIENCE / 1000) -> None:
         self.settle("#progress", "s of training", seconds)
         self.page.wait_for_selector("#train:not([disabled])")
 

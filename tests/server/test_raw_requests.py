@@ -19,7 +19,7 @@ WRONG: list[Any] = [
     {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
 ]  # fmt: skip
 EVENTS: list[Any] = [[], {"token": "a", "cell": [1]}, {"token": 10**12, "cell": -1, "index": {}}]
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 class Client:

@@ -19,6 +19,7 @@ import httpx
 from serving import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120.0  # seconds to wait for a state that comes at once on a quiet machine
 STEP = re.compile(r"Step (\d+) of|Paused at step (\d+)|(\d+) steps, ")
 ALERT = re.compile(r'role=\\"alert\\">([^<]+)')
 
@@ -28,9 +29,9 @@ ALERT = re.compile(r'role=\\"alert\\">([^<]+)')
 FORGETFUL = """
 import runpy, sys
 sys.path.insert(0, ".")
-from app.serving import returning, server
-from core import engine
-returning.MOST_KEPT = engine.MOST_REMEMBERED = 4
+from app.serving import session_restore, server
+from core import fair_share
+session_restore.MOST_KEPT = fair_share.MOST_REMEMBERED = 4
 server.LAUNCH["state_session_capacity"] = 8
 sys.argv[0] = "app.py"
 runpy.run_path("app.py", run_name="__main__")
@@ -79,7 +80,7 @@ class Server:
     def megabytes(self) -> float:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
-    async def idle(self, seconds: float = 60.0, paused: bool = True) -> float:
+    async def idle(self, seconds: float = PATIENCE, paused: bool = True) -> float:
         """Wait until nothing runs or waits (paused: or is paused, unless True); returns the seconds that it took."""
         began = time.monotonic()
         async with httpx.AsyncClient(base_url=self.address, timeout=60) as http:

@@ -1,4 +1,4 @@
-"""Visitors who leave in every way: Stop, Stop twice, a killed tab, a lost network, a join that nobody reads.
+"""Clients that leave in every way: Stop, Stop twice, a killed tab, a lost network, an unread join.
 
 After each the device must be free at once; after all of them threads and memory must be where they were.
 """
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from stress.client import Client, Page, Server, p95, serve, tiny_model, visitors
+from stress.client import PATIENCE, Client, Page, Server, p95, serve, tiny_model, visitors
 
-STEPS = 400  # of a run that is left: far more than anybody waits for
+STEPS = 400  # of a run that is left: far more than are done before it ends
+ROUNDS = 4  # of cycles, until one needs no more threads than the one before
 Leave = Callable[[Client], Awaitable[None]]
 
 
@@ -77,46 +78,55 @@ async def succeeds(http: httpx.AsyncClient, page: Page) -> bool:
     return well and client.step >= 2 and not client.said and not client.failed
 
 
-async def settled(server: Server, seconds: float = 30.0) -> int:
-    """The number of threads once it has stopped falling."""
-    end, least = time.monotonic() + seconds, server.threads()
-    while time.monotonic() < end:
-        await asyncio.sleep(1)
-        least = min(least, server.threads())
-    return least
-
-
-async def fallen_to(threads: int, server: Server, http: httpx.AsyncClient, seconds: float = 120.0) -> int:
-    """The number of threads once it is at most `threads`, or after `seconds`.
+async def threads_within(server: Server, http: httpx.AsyncClient, most: int, seconds: float = PATIENCE) -> int:
+    """The number of threads once it is at most `most`, or after so many seconds.
 
     The web server ends an idle thread only when a later request comes, so requests are made meanwhile.
     """
     end = time.monotonic() + seconds
-    while (now := server.threads()) > threads and time.monotonic() < end:
+    while (now := server.threads()) > most and time.monotonic() < end:
         await http.get("/")
         await asyncio.sleep(1)
     return now
 
 
-async def cycles(server: Server, count: int, ways: tuple[Leave, ...], rest: float) -> dict[str, Any]:
+async def threads_after(server: Server, http: httpx.AsyncClient, round_of_cycles: Callable[[], Awaitable[None]]) -> tuple[int, int]:
+    """The numbers of threads before and after a round of cycles.
+
+    A pool of threads may grow in a round, up to its size, as more calls meet on a busy machine. A leak grows in every round.
+    """
+    for _ in range(ROUNDS):
+        before = server.threads()
+        await round_of_cycles()
+        after = await threads_within(server, http, before)
+        if after <= before:
+            break
+    return before, after
+
+
+async def cycles(server: Server, count: int, ways: tuple[Leave, ...]) -> dict[str, Any]:
     async with visitors(server.address) as (http, page):
         for way in ways * 2:  # pools of threads and caches fill once
             await cycle(server, http, page, way)
         await succeeds(http, page)
-        threads, megabytes = await settled(server, rest), server.megabytes()
+        megabytes = server.megabytes()
         taken: dict[str, list[float]] = {way.__name__: [] for way in ways}
         wells = []
-        for number in range(count):
-            way = ways[number % len(ways)]
-            taken[way.__name__].append(await cycle(server, http, page, way))
-            if number % 10 == 9 or number == count - 1:
-                wells.append(await succeeds(http, page))
+
+        async def round_of_cycles() -> None:
+            for number in range(count):
+                way = ways[number % len(ways)]
+                taken[way.__name__].append(await cycle(server, http, page, way))
+                if number % 10 == 9 or number == count - 1:
+                    wells.append(await succeeds(http, page))
+
+        threads = await threads_after(server, http, round_of_cycles)
         return {
-            "cycles": count,
+            "cycles": sum(map(len, taken.values())),
             "free again, worst s": {name: round(max(values), 2) for name, values in taken.items() if values},
             "free again, p95 s": round(p95([value for values in taken.values() for value in values]), 2),
             "next jobs that succeeded": f"{sum(wells)} of {len(wells)}",
-            "threads before and after": [threads, await fallen_to(threads, server, http)],
+            "threads before and after": list(threads),
             "megabytes before and after": [round(megabytes), round(server.megabytes())],
         }
 
@@ -172,9 +182,10 @@ def _family(parent: int) -> list[int]:
     return found
 
 
-def run(count: int = 100, browsers: int = 5, rest: float = 30.0) -> dict[str, Any]:
+def run(count: int = 100, browsers: int = 5, free_within: float = 1.5) -> dict[str, Any]:
+    """free_within: seconds after which the device must be free."""
     with tempfile.TemporaryDirectory() as folder, serve(*tiny_model(Path(folder)), forgetful=True) as server:
-        figures = asyncio.run(cycles(server, count, WAYS, rest))
+        figures = asyncio.run(cycles(server, count, WAYS))
         if browsers:
             figures["free after a killed Chromium, s"] = [round(value, 2) for value in asyncio.run(killed_browsers(server, browsers))]
     figures["failures in the log"] = len(server.failures)
@@ -184,7 +195,7 @@ def run(count: int = 100, browsers: int = 5, rest: float = 30.0) -> dict[str, An
     return {
         "figures": figures,
         "held": {
-            "the device is free within 1.5 s": max(worst) <= 1.5,
+            f"the device is free within {free_within:g} s": max(worst) <= free_within,
             "threads are back": threads[1] <= threads[0],
             "memory grew by less than 50 MB": megabytes[1] - megabytes[0] < 50,
             "every next job succeeded": done == of,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from stress.client import Client, visitors
+from stress.client import PATIENCE, Client, visitors
 
 OURS = ("core.", "app.")
 # Which scores the book holds in the end varies, and those of a run are of other rows than a task's: three of them make no leak,
@@ -28,17 +28,20 @@ def inside(folder: Path, capacity: int = 200) -> Iterator[tuple[str, Any]]:
 
     from app.components.theme import THEME
     from app.pages.page import build
-    from app.serving import server
+    from app.serving.health import health
+    from app.serving.logs import log_jobs, start_logs
+    from app.serving.requests import RequestFilter
+    from app.serving.server import LAUNCH
     from app.sessions.lab import Lab
     from core import load_model
 
     arguments = tiny_model(folder)
-    server.start_logs("error")
+    start_logs("error")
     lab = Lab(lambda: load_model(arguments[1], "cpu", "float32"), arguments[1], "float32")
-    server.log_jobs(lab.engine)
+    log_jobs(lab.engine)
     page = build(lab)
-    edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
-    settings = {**server.LAUNCH, "state_session_capacity": capacity, "app_kwargs": {"middleware": [edge]}, "theme": THEME}
+    edge = Middleware(RequestFilter, health=lambda: health(lab.engine), queue=lambda: page._queue)
+    settings = {**LAUNCH, "state_session_capacity": capacity, "app_kwargs": {"middleware": [edge]}, "theme": THEME}
     _, address, _ = page.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield address.rstrip("/"), lab
@@ -55,6 +58,20 @@ def ours() -> Counter[str]:
         if str(getattr(kind, "__module__", "")).startswith(OURS):
             found[f"{kind.__module__}.{kind.__qualname__}"] += 1
     return found
+
+
+def more(now: Counter[str], before: Counter[str]) -> list[str]:
+    """The classes with more live objects than before."""
+    return [name for name in now if now[name] - before[name] > MAY_VARY.get(name, 0)]
+
+
+def settled(before: Counter[str] | None) -> Counter[str]:
+    """The live objects once they are no more than before: the server notices the last pages' leaving after their last answer."""
+    time.sleep(2)
+    end = time.monotonic() + PATIENCE
+    while before is not None and more(ours(), before) and time.monotonic() < end:
+        time.sleep(0.5)
+    return ours()
 
 
 def megabytes() -> float:
@@ -78,12 +95,12 @@ async def batch(address: str, sessions: int, at_once: int) -> None:
 
 
 def run(sessions: int = 200, batches: int = 4, at_once: int = 5) -> dict[str, Any]:
-    from app.serving import returning
-    from core import engine
+    from app.serving import session_restore
+    from core import fair_share
 
     # What is kept of closed pages on purpose is limited to a few, so that it is full after the warm-up: sessions for their
     # return (60), Gradio's states (200), scores (512), turns of sessions that were here (500).
-    few = mock.patch.object(returning, "MOST_KEPT", at_once), mock.patch.object(engine, "MOST_REMEMBERED", at_once)
+    few = mock.patch.object(session_restore, "MOST_KEPT", at_once), mock.patch.object(fair_share, "MOST_REMEMBERED", at_once)
     with tempfile.TemporaryDirectory() as folder, few[0], few[1], inside(Path(folder), capacity=at_once * 2) as (address, lab):
         lab.book._most = 8
         each = sessions // batches
@@ -92,13 +109,11 @@ def run(sessions: int = 200, batches: int = 4, at_once: int = 5) -> dict[str, An
         counts, sizes = [], []
         for _ in range(batches):
             asyncio.run(batch(address, each, at_once))
-            while (now := lab.engine.status())["running"] + now["waiting"]:  # what is done when nobody wants the device
+            while (now := lab.engine.status())["running"] + now["waiting"]:  # jobs at idle priority
                 time.sleep(0.05)
-            time.sleep(2)  # the last pages' leaving is noticed after their last answer
-            counts.append(ours())
+            counts.append(settled(counts[0] if counts else None))
             sizes.append(megabytes())
-    first, last = counts[0], counts[-1]
-    grown = {name: [count[name] for count in counts] for name in last if last[name] - first[name] > MAY_VARY.get(name, 0)}
+    grown = {name: [count[name] for count in counts] for name in more(counts[-1], counts[0])}
     return {
         "figures": {
             "sessions": sessions,

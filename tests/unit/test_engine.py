@@ -21,7 +21,7 @@ from core.scoring.score import Score
 from core.ticket import Ticket
 from core.training.training import StepEvent
 
-PATIENCE = 30.0  # seconds; nothing here takes one
+PATIENCE = 120.0  # seconds; nothing here takes one on a quiet machine
 
 
 def until(condition):

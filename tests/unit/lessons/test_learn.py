@@ -32,7 +32,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def lab():
     made = Lab(lambda: make("llama", max_position_embeddings=2048), "tiny", "float32")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while made.engine.lm is None:
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -33,7 +33,7 @@ HOSTILE = "<b>x</b>"
 @pytest.fixture(scope="module")
 def lab():
     made = Lab(lambda: make("llama", max_position_embeddings=1024), "tiny", "float32")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while made.engine.lm is None:
         assert time.monotonic() < end
         time.sleep(0.01)

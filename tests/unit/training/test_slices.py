@@ -132,7 +132,7 @@ visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor", default
 
 
 def until(condition):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.002)
