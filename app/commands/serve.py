@@ -90,12 +90,15 @@ def run(options: argparse.Namespace) -> None:
     from app.components import widgets
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
-    from app.serving import server
+    from app.serving.health import health
+    from app.serving.logs import log, log_jobs, start_logs
+    from app.serving.requests import RequestFilter
+    from app.serving.server import LAUNCH, notice_lost
     from app.sessions.lab import Lab
     from app.view import links
     from core.models.weights import DEFAULT_MODEL
 
-    server.start_logs(options.log_level)
+    start_logs(options.log_level)
     serving = threading.Event()
 
     def load() -> "LanguageModel":
@@ -107,13 +110,13 @@ def run(options: argparse.Namespace) -> None:
             gc.enable()
         if lent:
             zerogpu.lend(lm)
-        server.log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
+        log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
         return lm
 
     lab = Lab(load, options.model or DEFAULT_MODEL, options.dtype)
-    server.log_jobs(lab.engine)
+    log_jobs(lab.engine)
     page = build(lab, options.allow_hub)
-    edge = Middleware(server.Edge, health=lambda: server.health(lab.engine), queue=lambda: page._queue)
+    edge = Middleware(RequestFilter, health=lambda: health(lab.engine), queue=lambda: page._queue)
     try:
         page.launch(
             server_name=options.host,
@@ -126,10 +129,10 @@ def run(options: argparse.Namespace) -> None:
             app_kwargs={"middleware": [edge]},
             mcp_server=options.mcp,
             prevent_thread_lock=True,
-            **server.LAUNCH,
+            **LAUNCH,
         )
         serving.set()
-        server.notice_lost(page)
+        notice_lost(page)
         page.block_thread()
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         raise LabError(f"The page can't be opened on {options.host}:{options.port} ({error}): choose another --port.") from error

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.components.widgets import QUIET, SILENT, Changes, html
 from app.pages.link_bar import says_something
-from app.serving.returning import Visitors
+from app.serving.session_restore import Visitors
 from app.sessions.session import Session
 from app.view.html import Html, tag
 

@@ -15,8 +15,8 @@ from app.pages.link_bar import LinkBar, says_something
 from app.pages.train import TrainPage
 from app.pages.your_task import TaskPage
 from app.serving.api import Api
-from app.serving.returning import Visitors
 from app.serving.server import KEEP_FILES, MOST_QUEUED
+from app.serving.session_restore import Visitors
 from app.sessions.lab import Lab
 from app.sessions.run import recorded_run
 from app.sessions.session import Session

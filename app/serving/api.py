@@ -1,36 +1,32 @@
-"""The page's work as named endpoints for programs: the same engine, the same limits, the same sentences. See docs/api.md.
+"""Endpoints for programs: what the page does, with the same engine, limits and sentences. See docs/api.md.
 
-A program gets a handle of each run that it makes; who doesn't know the handle can't find the run. What an endpoint takes and
-says of itself is read from its signature and docstring; `train`'s settings are the recipe's own fields.
+A program gets a handle of each run that it trains. The documentation of an endpoint is read from its signature and docstring;
+the settings of `train` are the recipe's fields.
 """
 
 import asyncio
 import hashlib
-import inspect
-import secrets
 import shutil
 import tempfile
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import gradio as gr
 import numpy as np
 
 from app.components.controls import ON_PAGE
-from app.serving.returning import KEPT_SECONDS
+from app.serving.endpoints import describe_train, told
+from app.serving.handles import Handles
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.run import Run
-from app.sessions.session import MOST_RUNS, Session
+from app.sessions.session import Session
 from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.record import score_row
@@ -43,7 +39,6 @@ from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
 from core.ticket import Ticket
 
-MOST_KEPT = 60  # runs of all programs
 MOST_ROWS_TEXT = 200_000  # characters
 MOST_TEXT = 4000  # characters of anything else
 MOST_PROMPTS = 12
@@ -52,65 +47,12 @@ MOST_TOKENS = 64  # of an answer
 MOST_PLACES = 100  # steps of a path
 GAP = 0.1  # seconds at least between two reports on a job
 CAVEAT = "Nearest tokens mostly show only where training started: `control` is the start moved equally far in a random direction; it learned nothing."
-UNKNOWN = "There is no run under this handle: /train gives one, and keeps the run for half an hour after it was last asked for."
 
 
 class File(TypedDict):
     """A file as Gradio passes it on."""
 
     path: str
-
-
-@dataclass
-class _Kept:
-    run: Run
-    caller: str
-    used: float
-
-
-class Handles:
-    """Runs by handle. Called from the server's event loop only, so it needs no lock."""
-
-    def __init__(self, lab: Lab, clock: Callable[[], float] = time.monotonic):
-        self._lab, self._clock = lab, clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the one that was asked for last stands last
-
-    def add(self, run: Run, caller: str) -> str:
-        """A new handle for a run of this caller."""
-        handle = secrets.token_urlsafe(24)
-        self._kept[handle] = _Kept(run, caller, self._clock())
-        self._sweep()
-        return handle
-
-    def get(self, handle: Any) -> _Kept:
-        """The run of a handle. LabError where there is none."""
-        self._sweep()
-        kept = self._kept.get(handle) if isinstance(handle, str) else None
-        if kept is None:
-            raise LabError(UNKNOWN)
-        kept.used = self._clock()
-        self._kept.move_to_end(str(handle))
-        return kept
-
-    def done(self, handle: Any) -> _Kept:
-        """As `get`, for a finished run. LabError while it is training, and if it never began."""
-        kept = self.get(handle)
-        if kept.run.busy:
-            raise LabError("This run is still training: wait until it ends.")
-        if not kept.run.record.readings:
-            raise LabError("This run never began, so there is nothing to look at: train another.")
-        return kept
-
-    def _sweep(self) -> None:
-        idle = [(handle, kept) for handle, kept in self._kept.items() if not kept.run.busy]
-        gone = {handle for handle, kept in idle if self._clock() - kept.used > KEPT_SECONDS}
-        for caller in {kept.caller for _, kept in idle}:
-            own = [handle for handle, kept in idle if kept.caller == caller and handle not in gone]
-            gone |= set(own[: max(0, len(own) - MOST_RUNS)])
-        left = [handle for handle, _ in idle if handle not in gone]
-        gone |= set(left[: max(0, len(self._kept) - len(gone) - MOST_KEPT)])
-        for handle in gone:
-            del self._kept[handle]
 
 
 class Api:
@@ -121,9 +63,9 @@ class Api:
 
     def wire(self) -> None:
         """Make the endpoints. Inside gr.Blocks."""
-        _describe_train(self.train)
+        describe_train(self.train)
         for endpoint in (self.tasks, self.train, self.evaluate, self.nearest, self.pca, self.generate, self.download):
-            gr.api(_told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
+            gr.api(told(endpoint), api_name=endpoint.__name__, concurrency_limit=None)
 
     # --- endpoints --------------------------------------------------------------------------------------------------
 
@@ -405,68 +347,3 @@ def _progress(handle: str, run: Run) -> dict[str, Any]:
         "stopped": record.stopped,
         "notes": list(run.task.notes),
     }
-
-
-# --- what the documentation says of an endpoint -----------------------------------------------------------------------
-
-
-def _told(endpoint: Any) -> Any:
-    """The endpoint as Gradio gets it: a LabError is a sentence for the caller; its types are those of one answer."""
-    signature = inspect.signature(endpoint)
-    hints = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-    yields = inspect.isasyncgenfunction(endpoint)
-    answer = getattr(signature.return_annotation, "__args__", [signature.return_annotation])[0] if yields else signature.return_annotation
-
-    async def streamed(*given: Any) -> AsyncIterator[Any]:
-        try:
-            async for said in endpoint(*given):
-                yield said
-        except LabError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    async def answered(*given: Any) -> Any:
-        try:
-            said = endpoint(*given)
-            return await said if inspect.isawaitable(said) else said
-        except LabError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    made: Any = streamed if yields else answered
-    made.__name__, made.__doc__ = endpoint.__name__, endpoint.__doc__
-    made.__signature__ = signature.replace(return_annotation=answer)
-    made.__annotations__ = {**hints, "return": answer}
-    return made
-
-
-def _describe_train(train: Any) -> None:
-    """Give `train` its signature and its words from the recipe's fields."""
-    parameters = [
-        inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request),
-        inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default="past-tense"),
-        inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default=""),
-    ]
-    lines = [
-        "task: a built-in task's name, as /tasks lists them",
-        "rows: rows of your own in its place: CSV, TSV or JSON Lines with the columns input and output, or text and label; lines "
-        "like `France -> Paris`; or a task file; up to 200,000 characters",
-    ]
-    for name, setting in ON_PAGE.items():
-        kind = Literal[setting.choices] if setting.choices else setting.kind
-        own = {method.defaults[name]: method.name for method in METHODS.values() if name in method.defaults}
-        default = " or ".join(f"{value} ({method})" for value, method in own.items()) if own else repr(setting.default)
-        lines.append(f"{name}: {setting.help}; left out: the task's own, or {default}")
-        parameters.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
-    train.__func__.__signature__ = inspect.Signature(
-        [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict]
-    )
-    train.__func__.__doc__ = "\n".join(
-        [
-            "Train a soft prompt or K/V prefix on the frozen model, and score it on held-out rows beside handcrafted prompts.",
-            "",
-            "Parameters:",
-            *(f"    {line}" for line in lines),
-            "",
-            "Returns:",
-            "    progress while it trains; run is the handle that the other endpoints take; the last word has all scores",
-        ]
-    )

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from app.components.controls import ON_PAGE
-from app.serving.api import MOST_KEPT, Api, Handles, _told
-from app.serving.returning import KEPT_SECONDS
+from app.serving.api import Api
+from app.serving.endpoints import describe_train, told
+from app.serving.handles import MOST_KEPT, Handles
+from app.serving.session_restore import KEPT_SECONDS
 from app.sessions.session import MOST_RUNS
 from core import LabError
 
@@ -76,9 +78,7 @@ def test_what_still_goes_on_stays_and_is_not_looked_at(handles, clock):
 
 def test_train_takes_every_setting_of_a_recipe_by_its_name():
     api = Api(None)
-    from app.serving.api import _describe_train
-
-    _describe_train(api.train)
-    told = _told(api.train)
-    assert list(inspect.signature(told).parameters) == ["request", "task", "rows", *ON_PAGE]
-    assert all(f"{name}: " in told.__doc__ for name in ON_PAGE)
+    describe_train(api.train)
+    train = told(api.train)
+    assert list(inspect.signature(train).parameters) == ["request", "task", "rows", *ON_PAGE]
+    assert all(f"{name}: " in train.__doc__ for name in ON_PAGE)

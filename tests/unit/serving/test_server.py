@@ -9,6 +9,7 @@ import socket
 import time
 from types import SimpleNamespace
 
+import gradio as gr
 import gradio.queueing
 import pytest
 from starlette.applications import Starlette
@@ -19,14 +20,19 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from tiny_models import make
 
-from app.serving import server
-from app.serving.server import Edge, JsonLines, Refused, Unread, health, log_jobs, read_json, start_logs
+from app.serving import requests
+from app.serving.health import health
+from app.serving.json_body import Refused, read_json
+from app.serving.logs import JsonLines, log_jobs, start_logs
+from app.serving.requests import RequestFilter
+from app.serving.server import LOST, notice_lost
+from app.serving.unread import UNREAD, Unread
 from core.engine import Engine
 from core.errors import LabError
 from core.events import Done, Step
 
 SECRET = "my grandmother's recipe"
-PATIENCE = 30.0  # seconds; nothing here takes one
+PATIENCE = 120.0  # seconds; nothing here takes one on a quiet machine
 
 
 class Queue:
@@ -63,7 +69,7 @@ def client(healthy):
 
     paths = {"queue/join": echo, "upload": echo, "login": echo, "process_recording": echo, "fail": fail, "fail_late": fail_late}
     routes = [Route(f"/gradio_api/{path}", answer, methods=["GET", "POST"]) for path, answer in paths.items()]
-    edge = Middleware(Edge, health=lambda: healthy, queue=lambda: Queue())
+    edge = Middleware(RequestFilter, health=lambda: healthy, queue=lambda: Queue())
     return TestClient(Starlette(routes=routes, middleware=[edge]))
 
 
@@ -110,7 +116,7 @@ def test_brackets_in_a_text_are_no_depth_and_pairs_are_sound():
 
 
 def test_a_large_body_is_refused_whatever_its_headers_say(client, monkeypatch):
-    monkeypatch.setattr(server, "LARGEST_BODY", 100)
+    monkeypatch.setattr(requests, "LARGEST_BODY", 100)
     fits, large = json.dumps("x" * 90).encode(), json.dumps("x" * 99).encode()
     assert client.post("/gradio_api/queue/join", content=fits).content == fits
     for content in (large, iter([large[:50], large[50:]])):  # an iterator is sent in chunks, without a length
@@ -121,8 +127,8 @@ def test_a_large_body_is_refused_whatever_its_headers_say(client, monkeypatch):
 
 
 def test_an_upload_may_be_larger_but_not_endless(client, monkeypatch):
-    monkeypatch.setattr(server, "LARGEST_BODY", 100)
-    monkeypatch.setattr(server, "LARGEST_UPLOAD", 1000)
+    monkeypatch.setattr(requests, "LARGEST_BODY", 100)
+    monkeypatch.setattr(requests, "LARGEST_UPLOAD", 1000)
     form = {"content-type": "multipart/form-data; boundary=x"}
     assert client.post("/gradio_api/upload", content=b"x" * 1000, headers=form).status_code == 200
     for content in (b"x" * 70_000, iter([b"x" * 40_000] * 2)):
@@ -146,7 +152,7 @@ def test_an_upload_is_refused_where_the_disk_is_full_and_half_ones_are_removed(c
         os.utime(path, (0, time.time() - 4000))
     assert client.post("/gradio_api/upload", content=b"x").status_code == 200
     assert [path.exists() for path in (old, new, whole)] == [False, True, True]
-    monkeypatch.setattr(server, "LEAST_FREE", 2**62)
+    monkeypatch.setattr(requests, "LEAST_FREE", 2**62)
     answer = client.post("/gradio_api/upload", content=b"x")
     assert answer.status_code == 507
     assert "disk is nearly full" in answer.json()["detail"]
@@ -186,14 +192,14 @@ def test_answers_that_nobody_reads_are_dropped_and_no_others():
     async def story():
         with unread.reading("reads"):
             await unread.sweep("again", 0.0)
-            await unread.sweep("again", 0.8 * server.UNREAD)
+            await unread.sweep("again", 0.8 * UNREAD)
             assert set(queue.pending_messages_per_session) == {"left", "reads", "again"}
-            await unread.sweep("new", 1.1 * server.UNREAD)
+            await unread.sweep("new", 1.1 * UNREAD)
             assert set(queue.pending_messages_per_session) == {"reads", "again"}, "who joined later has more time"
-            await unread.sweep("new", 2.2 * server.UNREAD)
+            await unread.sweep("new", 2.2 * UNREAD)
         assert queue.cleaned == ["left", "again"]
         assert set(queue.pending_messages_per_session) == set(queue.pending_event_ids_session) == {"reads"}
-        await unread.sweep("new", time.monotonic() + 1.1 * server.UNREAD)
+        await unread.sweep("new", time.monotonic() + 1.1 * UNREAD)
         assert not queue.pending_messages_per_session
 
     asyncio.run(story())
@@ -297,7 +303,7 @@ def test_a_job_that_is_not_taken_is_a_line(lines):
 
 
 def test_what_gradio_prints_of_a_failure_is_a_line_without_its_text(lines):
-    for error in (ValueError(SECRET), server.gr.Error(SECRET)):
+    for error in (ValueError(SECRET), gr.Error(SECRET)):
         try:
             raise error
         except Exception:
@@ -318,7 +324,7 @@ def test_a_line_of_the_log_is_one_line():
 
 
 def test_a_join_that_nobody_reads_ends_though_nobody_else_comes(monkeypatch):
-    monkeypatch.setattr(server, "UNREAD", 0.02)
+    monkeypatch.setattr("app.serving.unread.UNREAD", 0.02)
     queue = Queue("left", "reads")
     unread = Unread(queue)
 
@@ -338,10 +344,10 @@ def test_a_join_that_nobody_reads_ends_though_nobody_else_comes(monkeypatch):
 def test_a_network_that_is_lost_is_noticed_by_its_silence():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         page = SimpleNamespace(server=SimpleNamespace(servers=[SimpleNamespace(sockets=[listening])]))
-        server.notice_lost(page)
-        server.notice_lost(SimpleNamespace(server=None))
+        notice_lost(page)
+        notice_lost(SimpleNamespace(server=None))
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             with socket.create_connection(listening.getsockname()):
                 line, _ = listening.accept()
                 with line:
-                    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == server.LOST
+                    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LOST

@@ -5,7 +5,7 @@ import time
 import pytest
 from tiny_models import answer_task, make
 
-from app.serving.returning import KEPT_SECONDS, MOST_KEPT, Visitors
+from app.serving.session_restore import KEPT_SECONDS, MOST_KEPT, Visitors
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from core.recipe import Recipe

@@ -1,0 +1,28 @@
+"""What /healthz answers to a supervisor."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from core.engine import Engine
+
+STUCK = 120.0  # seconds in one piece of work after which a supervisor should start the server anew
+
+
+def health(engine: Engine) -> dict[str, Any]:
+    """What `Engine.status` says, the memory in use in bytes, and ok: the worker lives and no piece of work is stuck."""
+    status = engine.status()
+    return {"ok": status["alive"] and status["stuck_seconds"] <= STUCK, **status, "memory": memory_used(engine)}
+
+
+def memory_used(engine: Engine) -> int | None:
+    """Bytes in use: of the GPU where the model is on one, else of this process. None where the system doesn't say."""
+    lm = engine.lm
+    if lm is not None and lm.device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.memory_allocated(lm.device))
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None

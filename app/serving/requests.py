@@ -1,0 +1,194 @@
+"""Request size limits, and what else a request must pass before Gradio sees it. docs/server.md gives the reasons."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from app.serving.json_body import Refused, read_json
+from app.serving.unread import Unread
+
+log = logging.getLogger("soft_prompt_lab")
+
+LARGEST_BODY = 2 * 2**20  # bytes; the longest text that a page takes is a tenth of that
+LARGEST_UPLOAD = 64 * 2**20  # bytes; a K/V prefix of 200 positions on an 8B Llama is 52 MB
+LEAST_FREE = 512 * 2**20  # bytes of disk that uploads leave alone
+STALE = 3600.0  # seconds until half an upload, whose sender went away, is removed
+
+# For visitors' pages none of these is needed, and each of them works outside the queue.
+CLOSED = ("process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code", "deep_link")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class RequestFilter:
+    """ASGI middleware before Gradio: limits of bodies, sound JSON, /healthz, a few headers, and no traceback in any answer."""
+
+    def __init__(self, app: Any, health: Callable[[], dict[str, Any]], queue: Callable[[], Any]):
+        """app: the ASGI application behind it. health: see `health`. queue: gives Gradio's queue, which is made late."""
+        self.app, self.health, self.queue = app, health, queue
+        self.unread: Unread | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = over = False
+
+        async def tell(message: Message) -> None:
+            nonlocal begun, over
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message.get("headers", []), *HEADERS]
+            over = over or (message["type"] == "http.response.body" and not message.get("more_body", False))
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, tell)
+        except Refused as refused:
+            log.info("refused", extra={"facts": {"status": refused.status}})
+            if not begun:
+                # Closed after a body that is too large: else the rest of it would still be read, to the end.
+                more = [(b"connection", b"close")] if refused.status == 413 else []
+                await _say(tell, refused.status, {"detail": refused.sentence, "error": refused.sentence}, more)
+        except Exception:
+            log.exception("a request failed")
+            if not begun:
+                await _say(tell, 500, {"detail": FAILED, "error": FAILED})
+            elif not over:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        path, method = scope["path"].rstrip("/"), scope["method"]
+        if path == "/healthz" and method in ("GET", "HEAD"):
+            facts = await asyncio.to_thread(self.health)
+            await _say(send, 200 if facts["ok"] else 503, facts)
+            return
+        inside = path.partition("/gradio_api/")[2]
+        if inside.startswith(CLOSED):
+            raise Refused(404, "There is nothing at this address.")
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        if method == "GET" and (inside == "queue/data" or inside.startswith("call/")):
+            with self._unread().reading(_reader(scope, inside)):
+                await self.app(scope, receive, send)
+            return
+        if method in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope if inside else {**scope, "query_string": without_gradios(scope["query_string"])}, receive, send)
+            return
+        uploading = inside == "upload"
+        most = LARGEST_UPLOAD + 2**16 if uploading else LARGEST_BODY  # a file comes with a few lines around it
+        if int(headers.get(b"content-length") or 0) > most:
+            raise _too_large(most)
+        if uploading:
+            await asyncio.to_thread(check_disk)
+            await self.app(scope, _counted(receive, most), send)
+            return
+        body = await _whole(_counted(receive, most))
+        if body is None:
+            return
+        joins = False
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if body and kind not in FORMS:
+            value = read_json(body)
+            if inside == "queue/join" or inside.startswith("call/"):
+                session = value.get("session_hash") if isinstance(value, dict) else None
+                await self._unread().sweep(str(session), time.monotonic())
+                joins = True
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()  # says when the visitor has left
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
+        if joins:
+            self._unread().watch()
+
+    def _unread(self) -> Unread:
+        if self.unread is None:
+            self.unread = Unread(self.queue())
+        return self.unread
+
+
+FAILED = "Something went wrong on the server. Nothing else was affected: please try again."
+FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
+# No X-Frame-Options: Spaces shows the page in a frame.
+HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+def without_gradios(query: bytes) -> bytes:
+    """A page's query without the two names that Gradio takes for its own: it would look for a page or a state of that name, and
+    fail. The browser still has them, and so has our link.
+
+    >>> without_gradios(b"task=news&page=inspect&deep_link=x")
+    b'task=news'
+    """
+    return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[0] not in (b"page", b"deep_link"))
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"This request is larger than {most // 2**20} MB, the most that this server takes.")
+
+
+def _reader(scope: Message, inside: str) -> str:
+    """Whose answers a request wants to read."""
+    query = dict(part.partition("=")[::2] for part in scope["query_string"].decode("latin-1").split("&"))
+    return query.get("session_hash", "") if inside == "queue/data" else inside.rpartition("/")[2]
+
+
+def _counted(receive: Receive, most: int) -> Receive:
+    """`receive` that ends with Refused (413) once more than `most` bytes came, whatever the headers promised."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise _too_large(most)
+        return message
+
+    return counted
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The whole body, or None where the sender went away."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    body = json.dumps(facts).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def check_disk() -> None:
+    """Before an upload: removes what uploads that broke off have left. Refused (507) where the disk is nearly full."""
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("tmp*"):  # a whole one is moved into a folder of its own
+        with contextlib.suppress(OSError):
+            if path.is_file() and time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
+    if shutil.disk_usage(folder).free < LEAST_FREE:
+        raise Refused(507, "The server's disk is nearly full, so it takes no files now: please tell its administrator.")
