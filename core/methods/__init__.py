@@ -1,6 +1,6 @@
 """What is trained in front of the input: the contract of a method, and one file per method, found by itself.
 
->>> [method.label for method in METHODS.values()]
+>>> [method.label for method in METHODS.values()][:2]
 ['soft prompt', 'K/V prefix']
 """
 

@@ -83,7 +83,7 @@ def test_a_choice_must_be_one_of_those_listed(setting):
         ({"init": "text", "init_text": " \n"}, "start text is empty"),
         ({"mlp": 8}, "a soft prompt has no such setting"),
         ({"method": "prefix", "init": "labels"}, "can't start from label words"),
-        ({"method": "prefix", "placement": "after"}, "comes before every token"),
+        ({"method": "prefix", "placement": "after"}, "placement is after, and a K/V prefix has no such setting"),
         ({"pull": 0.1}, "A pull needs a text"),
         ({"pull": 0.1, "pull_text": " \n"}, "A pull needs a text"),
         ({"pull": 0.1, "pull_text": "the sea", "method": "prefix"}, "pull is 0.1, and a K/V prefix has no such setting"),

@@ -1,0 +1,118 @@
+"""What every method promises, asked of each one that `core.methods` finds."""
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from plain import peft_loss
+from tiny_models import EXAMPLES, answer_task, make
+
+from core.methods import METHODS
+from core.prefix import prefix_of
+from core.recipe import SETTINGS, Recipe
+from core.runs import saved_adapter as storage
+from core.scoring.rows import encode
+from core.scoring.score import Contender, answer_loss, prepare
+from core.training.start import create
+from core.training.training import State, Training
+
+EACH = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+COUNT = 4
+
+
+def recipe_of(method, **settings):
+    mlp = {"mlp": 5} if "mlp" in method.settings else {}
+    return Recipe(**({"method": method.name, "virtual_tokens": COUNT, "steps": 30, "batch_size": 6} | mlp | settings))
+
+
+@EACH
+def test_it_says_what_it_is(method):
+    assert method.label and method.about and method.paper and method.peft_type
+    assert method.defaults.keys() >= {"learning_rate", "mlp"} and method.defaults.keys() <= SETTINGS.keys()
+    assert method.settings <= SETTINGS.keys() and set(method.starts) <= set(SETTINGS["init"].choices)
+    assert str(COUNT) in method.described(COUNT)
+
+
+@EACH
+def test_a_start_from_a_text_is_that_text(tiny, method):
+    lm, recipe = tiny("llama"), recipe_of(method, init="text", init_text="the sea shore and the sea")
+    made = create(lm, answer_task(), recipe)
+    assert torch.allclose(made.array(), method.of_tokens(lm, lm.tokenise(recipe.init_text)[:COUNT]), atol=1e-6)
+    assert made.array().shape == method.shape(lm.shape, COUNT) and made.virtual_tokens == COUNT
+
+
+@EACH
+@pytest.mark.parametrize("init", ["random", "vocab"])
+def test_a_start_depends_on_its_seed_alone(tiny, method, init):
+    lm, recipe = tiny("llama"), recipe_of(method, init=init)
+    first, again, other = (create(lm, answer_task(), one).snapshot() for one in (recipe, recipe, recipe.but(seed=1)))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+@EACH
+def test_it_learns_and_every_parameter_takes_part(tiny, method):
+    training = Training(tiny("llama"), answer_task(), recipe_of(method, learning_rate=0.05))
+    start = training.start()
+    events, state = training.advance(start, 30)
+    assert np.mean([event.loss for event in events[-5:]]) < 0.8 * events[0].loss
+    assert all(not torch.equal(state.tensors[name], start.tensors[name]) for name in start.tensors)
+    fixed = dict(training.prefix.named_buffers())
+    assert not fixed or all(not value.requires_grad for value in fixed.values())
+
+
+@EACH
+def test_a_run_that_was_stored_continues_bit_by_bit(tiny, method):
+    training = Training(tiny("llama"), answer_task(), recipe_of(method, steps=6))
+    start = training.start()
+    whole, _ = training.advance(start, 6)
+    _, half = training.advance(start, 3)
+    again = Training(tiny("llama"), answer_task(), recipe_of(method, steps=6))
+    rest, _ = again.advance(State.from_bytes(half.to_bytes()), 3)
+    assert np.array_equal(rest[-1].vectors, whole[-1].vectors)
+
+
+@EACH
+def test_its_array_is_all_that_a_prompt_needs(tiny, method):
+    lm, task = tiny("qwen3"), answer_task()
+    training = Training(lm, task, recipe_of(method, learning_rate=0.05))
+    _, state = training.advance(training.start(), 5)
+    prefix = training.show(state)
+    stored = prefix_of(method, prefix.snapshot())
+    losses = [
+        answer_loss(lm, prepare(lm, Contender("x", method.name, "{input}", one), EXAMPLES, None).fill(lm), rows_of(lm))
+        for one in (prefix, stored)
+    ]
+    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
+    rows = method.to_rows(prefix.snapshot())
+    assert len(rows) == COUNT and np.array_equal(method.from_rows(rows, lm.shape), prefix.snapshot())
+    assert len(method.part(prefix.snapshot())) == COUNT
+
+
+def rows_of(lm):
+    return encode(lm, "{input}", EXAMPLES, None)
+
+
+def loss_of(lm, prefix):
+    prepared = prepare(lm, Contender("x", prefix.kind, "{input}", prefix), EXAMPLES, None)
+    return answer_loss(lm, prepared.fill(lm), prepared.rows).item()
+
+
+@EACH
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_peft_loads_it_and_computes_the_same_loss(tmp_path, method):
+    lm, task = make("llama"), answer_task()
+    training = Training(lm, task, recipe_of(method, learning_rate=0.05))
+    _, state = training.advance(training.start(), 5)
+    prefix = training.show(state)
+    record = storage.record_of(lm, task, training.recipe, "{input}")
+    folder = storage.save(tmp_path / "saved", storage.to_files(lm, prefix, record))
+
+    loaded = storage.load(folder, lm)
+    assert loaded.prefix.method is method and np.array_equal(loaded.prefix.snapshot(), prefix.snapshot())
+    ours = loss_of(lm, loaded.prefix)
+    theirs = peft_loss(lm, PeftModel.from_pretrained(lm.model, folder).eval(), rows_of(lm))
+    assert ours == pytest.approx(theirs.item(), abs=1e-5)
+
+
+def test_names_and_orders_are_unique():
+    assert len({method.order for method in METHODS.values()}) == len({method.label for method in METHODS.values()}) == len(METHODS)
