@@ -73,8 +73,8 @@ def test_resamples_without_gain_leave_finite_bounds(seed):
 
 
 def test_retention_of_no_rows_or_of_others_is_an_error():
-    some, nobody = np.ones(3, dtype=bool), np.zeros(0, dtype=bool)
+    some, no_rows = np.ones(3, dtype=bool), np.zeros(0, dtype=bool)
     with pytest.raises(ValueError, match="3, 3 and 0 rows don't go together"):
-        retention(some, some, nobody)
+        retention(some, some, no_rows)
     with pytest.raises(ValueError, match="no rows"):
-        retention(nobody, nobody, nobody)
+        retention(no_rows, no_rows, no_rows)

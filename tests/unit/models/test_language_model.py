@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, make, tokenizer
+from tiny_models import ARCHITECTURES, make, save_tiny, tokenizer
 from transformers import AutoModelForCausalLM, MambaConfig, T5Config
 
 from core.errors import LabError
@@ -15,10 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def saved(tmp_path):
-    lm = make("llama")
-    lm.model.save_pretrained(tmp_path)
-    lm.tokenizer.save_pretrained(tmp_path)
-    return tmp_path
+    return save_tiny(tmp_path)
 
 
 @pytest.mark.parametrize("arch, heads", [("gpt2", 4), ("llama", 2), ("neox", 4), ("qwen3", 2), ("gemma3", 2)])
@@ -96,7 +93,7 @@ def test_a_damaged_folder_is_refused_in_one_sentence(saved, broken):
         ("a/b/c", "no model folder"),
         ("x" * 5000, "can't be opened"),
         ("a\0b", "can't be opened"),
-        ("somebody/no-such-model", "is not on this machine and could not be fetched"),
+        ("owner/no-such-model", "is not on this machine and could not be fetched"),
     ],
 )
 def test_a_model_that_is_not_here_is_named_without_waiting(name, sentence):

@@ -131,7 +131,7 @@ def test_a_race_goes_in_turn_and_its_right_entry_is_an_ordinary_run(tiny, method
     training.show(state)
     assert placed["right"].held_out.loss == pytest.approx(score(lm, training.contender(), task.held_out).loss, rel=1e-6)
     assert placed["right"].misused is None and placed["hidden"].misused is not None
-    # Hidden vectors do nothing, whoever trained them.
+    # Hidden vectors have no effect, also if they were trained in the right way.
     assert placed["hidden"].misused.loss == pytest.approx(placed["hidden"].held_out.loss, rel=1e-6)
     assert placed["few rows"].seen.n == 5
     assert placed["right"].parameters == training.prefix.parameter_count()

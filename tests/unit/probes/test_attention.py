@@ -27,7 +27,7 @@ def word_ids(lm):
 
 
 def whole(lm, contender, **more):
-    """Everybody's last mean, on inputs that begin with different tokens."""
+    """The mean over all rows, whose inputs begin with different tokens."""
     *_, last = attention_of(lm, contender, EXAMPLES, None, **more)
     return last
 

@@ -120,8 +120,8 @@ def test_a_local_folder_does_not_pass_for_a_dataset(tmp_path, monkeypatch):
 
 
 def test_offline_is_an_error_of_its_own_not_a_wait_for_30_seconds():  # conftest sets HF_HUB_OFFLINE=1
-    with pytest.raises(LabError, match=r"'nobody/nothing:at-all' can't be read \(.*Offline.*\): check owner/name:config and the network\."):
-        load_hub_table("nobody/nothing:at-all")
+    with pytest.raises(LabError, match=r"'owner/missing:config' can't be read \(.*Offline.*\): check owner/name:config and the network\."):
+        load_hub_table("owner/missing:config")
 
 
 def test_it_does_not_wait_for_ever():

@@ -176,7 +176,7 @@ def test_a_task_file_takes_no_columns_words_or_template():
             read_task(as_json(), "x.json", **more)
 
 
-def test_nobodys_file_passes_for_a_built_in_task():
+def test_no_file_takes_the_slug_of_a_built_in_task():
     task = load_task("sentiment")
     other = read_task(task_to_json(replace(task, held_out=task.held_out[1:])).encode(), "x.json")
     assert other.slug != "sentiment" and other.slug.startswith("sentiment-") and other.held_out == task.held_out[1:]
