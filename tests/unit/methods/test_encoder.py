@@ -42,7 +42,7 @@ def test_one_change_of_the_mlp_moves_all_vectors(tiny):
 def test_it_needs_an_mlp_and_a_plain_soft_prompt_has_none():
     with pytest.raises(LabError, match="needs an MLP: set the MLP size to 1 or more"):
         Recipe(method="encoder", mlp=0)
-    with pytest.raises(LabError, match="a soft prompt has no such setting: .* or soft prompt with an encoder"):
+    with pytest.raises(LabError, match=r"a soft prompt has no such setting: .* or soft prompt with an encoder"):
         Recipe(method="prompt", mlp=8)
     assert Recipe().but(method="encoder").mlp == 128 and Recipe(method="encoder").but(method="prompt").mlp == 0
 
