@@ -72,13 +72,13 @@ const dataTable = (element, host, watch) => {
           trace.z.map((line, i) => [named(y, down[i]), ...line.map((value, j) => short(trace.text?.[i]?.[j] ?? value))])));
         continue;
       }
-      const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'what it is'];
+      const heads = ['series', title(x, 'x'), title(y, 'y'), ...(trace.z ? [title(axisOf(trace, 'z'), 'z')] : []), 'interval', 'details'];
       const key = heads.join('|');
       if (!groups.has(key)) groups.set(key, {heads, rows: []});
       groups.get(key).rows.push(...points(trace));
     }
     for (const {heads, rows} of groups.values()) {
-      const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // a column with nothing in it says nothing
+      const kept = heads.map((_, i) => rows.some((cells) => cells[i] !== ''));  // empty columns are left out
       const only = (cells) => cells.filter((_, i) => kept[i]);
       if (rows.length) made.push(table(`${heads[2]} by ${heads[1]}`, only(heads), rows.map(only)));
     }
@@ -173,7 +173,7 @@ lab.plot = (element, props, trigger, watch) => {
   };
   const ready = () => (window.Plotly ? draw() : setTimeout(ready, 50));
   ready();
-  // Values may come faster than they can be drawn: then only the newest is.
+  // If values arrive faster than they can be drawn, only the newest is drawn.
   let due = false;
   watch('value', () => {
     if (due) return;
@@ -199,7 +199,7 @@ const saveTable = (table) => {
   URL.revokeObjectURL(href);
 };
 
-// The text beside a button of this class; where the browser forbids that, it is selected, to be copied by hand.
+// Copies the text next to a button of this class; if the browser forbids that, the text is selected instead.
 const copy = async (button) => {
   const text = button.closest('.code').querySelector('pre');
   try {
@@ -279,7 +279,7 @@ lab.light = (element) => {
   });
 };
 
-// The link to what is set up, put together by the browser, since only it knows where the page stands.
+// The link to this set-up, completed by the browser, since only it knows the page's address.
 lab.link = (element, props, trigger, watch) => {
   const said = element.querySelector('.said'), field = element.querySelector('input');
   watch('value', async () => {

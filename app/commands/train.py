@@ -1,4 +1,4 @@
-"""python -m app train: train a prompt, score it beside handcrafted ones, save it."""
+"""python -m app train: train a prompt, compare it with handcrafted ones, save it."""
 
 import argparse
 import signal
@@ -10,7 +10,7 @@ from app.commands.rows import TASKS, add_rows, load_task
 from core.methods import METHODS
 from core.recipe import SETTINGS, Recipe, Setting
 
-HELP = "train a prompt and score it beside handcrafted ones"
+HELP = "train a prompt and compare it with handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt
   python -m app train --task capitals --method prefix --steps 40 --lr 0.01
   python -m app train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good" --out reviews

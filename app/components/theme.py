@@ -11,7 +11,7 @@ from core.files import ASSETS
 STYLE = ASSETS / "style.css"
 
 INK, INK_DARK = "#1b2430", "#e7ebf1"
-QUIET, QUIET_DARK = "#566274", "#a6b0be"  # what stands beside: notes, axes, units
+QUIET, QUIET_DARK = "#566274", "#a6b0be"  # secondary text: notes, axes, units
 PAPER, PAPER_DARK = "#ffffff", "#12171e"
 FIELD, FIELD_DARK = "#ffffff", "#1a212b"  # where something is typed or chosen
 SOFT, SOFT_DARK = "#f3f6f9", "#1a212b"

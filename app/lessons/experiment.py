@@ -60,7 +60,7 @@ class Experiment(ABC):
         return Recipe.from_dict({**base, **task.recipe, **settings.get("recipe", {}), **more})
 
     def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Event | None, None, Run]:
-        """Train the lesson's recipe, or take what an earlier part of a lesson trained with the very same one. Yields `Done` for each step.
+        """Train the lesson's recipe, or reuse what an earlier part of a lesson trained with the same one. Yields `Done` for each step.
 
         The run's record is yielded first, and grows meanwhile. The same recipe gives the same vectors, so nothing is lost.
         """

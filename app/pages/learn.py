@@ -190,7 +190,7 @@ class LearnPage:
         yield self.paint(session, problem)
 
     async def _begin(self, session: Session, part: Part) -> AsyncIterator[tuple[str, str]]:
-        """Do it as a job of this session: yields its status, and a sentence where it failed."""
+        """Run it as a job of this session: yields its status, and the error message if it failed."""
         experiment, key = self._experiment(part)
         going = Going(Findings())
 

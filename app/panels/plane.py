@@ -94,5 +94,5 @@ class PlanePanel(Panel):
 
 
 def _named(run: Run) -> tuple[str, bytes]:
-    """What is drawn of a run beside: other visitors' runs may have its name."""
+    """What is drawn of a compared run; runs of other sessions may have the same name."""
     return run.name, fingerprint(run.record.vectors.get(0), run.record.final_vectors())

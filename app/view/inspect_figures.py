@@ -93,7 +93,7 @@ BASES = {"vocabulary": "the vocabulary", "path": "this run’s own path", "vecto
 
 
 def paths(view: PathView, step: int, chosen: int | None, dimensions: int, walk: bool, what: str) -> dict[str, Any]:
-    """Paths in a plane of one's choice. walk: also a random walk of the same step lengths. what: vectors, keys or values."""
+    """Paths in a chosen plane. walk: also a random walk of the same step lengths. what: vectors, keys or values."""
     flat = dimensions == 2
     at = view.at(step)
     shown = thinned(at + 1, 200)
@@ -231,7 +231,7 @@ def _partner(one: Effect, chosen: int | None) -> float:
 
 
 def attention(learned: Attention, written: Attention | None, head: tuple[int, int] | None, chosen: int | None) -> dict[str, Any]:
-    """Share of attention to the prefix by layer and head, beside a handcrafted prompt's, and by virtual token for one head."""
+    """Share of attention to the prefix by layer and head, compared with a handcrafted prompt's, and by virtual token for one head."""
     share = learned.shares.prefix  # (layers, heads)
     layers, heads = share.shape
     most = max(float(share.max()), float(written.shares.prefix.max()) if written else 0.0, 1e-6)
@@ -436,7 +436,7 @@ def layer_norms(ratio: np.ndarray) -> dict[str, Any]:
 
 
 def layer_effects(found: Sequence[LayerEffect]) -> dict[str, Any] | None:
-    """What leaving one layer of a K/V prefix out costs, beside putting that layer's start back."""
+    """What leaving one layer of a K/V prefix out costs, compared with putting that layer's start back."""
     if not found:
         return None
     ordered = sorted(found, key=lambda one: one.layer)

@@ -1,7 +1,7 @@
-"""What a link says of the page: a query (and, for a small task of one's own, a fragment) to and from plain values.
+"""What a link says of the page: a query (and, for a small task of the user's own, a fragment) to and from plain values.
 
 Names, types and defaults are the recipe's own (`core.recipe`): a link holds only what differs from what the task and the
-method bring. A task of one's own stands behind the `#`, which no browser sends as part of an address.
+method bring. A task of the user's own is behind the `#`, which no browser sends as part of an address.
 """
 
 import base64
@@ -88,7 +88,7 @@ def settings(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
 def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | None = None, step: int | None = None) -> str:
     """The link's end, from the ? on. values: what the controls hold, by field. LabError for a value that no recipe takes.
 
-    A task of one's own stands behind the # where it is small (`small`), and is only told of where it isn't.
+    A small task of the user's own (`small`) is put behind the #; a larger one is only mentioned.
     """
     built_in = task.slug in slugs()
     known = usual(task, values["method"])
@@ -176,7 +176,7 @@ def _other(name: str, text: str, pages: Sequence[str]) -> dict[str, Any]:
     return {name: text}
 
 
-# --- a task of one's own ----------------------------------------------------------------------------------------------
+# --- a task of the user's own ----------------------------------------------------------------------------------------------
 
 
 def pack(task: Task) -> str:

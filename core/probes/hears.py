@@ -60,7 +60,7 @@ def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens |
 
     The prompt is its vectors, and the words that its template has before the input. A K/V prefix without such words has no
     position of its own to be read: a line break is run after it, as it is where there is no prompt at all, so that the two
-    can be held against each other. Raises LabError for a model whose last norm isn't found, or a prompt longer than its window.
+    can be compared. Raises LabError for a model whose last norm isn't found, or a prompt longer than its window.
     """
     lm = lm.float32
     states, names, vectors, _ = _run(lm, contender)

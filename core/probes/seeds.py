@@ -29,7 +29,7 @@ MOST = 8  # other starts, and other orders
 
 @dataclass(frozen=True)
 class Meeting(Event):
-    """Two runs of one recipe held against each other: their vectors, and what they do on the held-out rows.
+    """Two runs of one recipe compared: their vectors, and what they do on the held-out rows.
 
     a, b: their names. same_start, same_order: what they share. All cosines are means over virtual tokens, of soft prompts
     relative to the vocabulary's mean, of K/V prefixes of all a token's keys and values at once. same_place: of the learned

@@ -68,7 +68,7 @@ def sweep(
     a run starts for every weight; from sampled vocabulary (the recipe's seed) for every weight above 0; and last, from there,
     one that is never pulled. All have as many vectors as the sentence has tokens.
     Of those that read exactly the sentence, the one with the best accuracy on the validation rows (of equals, the nearest to
-    it) is scored at last on the held-out rows, beside: the free run; the sentence's embeddings, untrained; the chosen run's
+    it) is finally scored on the held-out rows, with: the free run; the sentence's embeddings, untrained; the chosen run's
     start, moved as far at random; and the task's other contenders. Where none reads so, it and its control are missing.
     Raises LabError, before anything is trained, for a sentence without tokens or of more than 60, a K/V prefix, a weight out
     of bounds, or a task without validation rows.

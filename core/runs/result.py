@@ -43,7 +43,7 @@ def train(
     stopping: Callable[[], bool] = lambda: False,
     book: Scorebook | None = None,
 ) -> "Result":
-    """Train `recipe` on `task`, then score it beside the task's handcrafted prompts on the held-out rows, once.
+    """Train `recipe` on `task`, then score it with the task's handcrafted prompts on the held-out rows, once.
 
     recipe: None for the task's own. progress: a bar on standard error, nothing, or a function that is told every event.
     stopping: asked between steps; True ends training, and scoring follows. Ctrl-C (a notebook's Interrupt) keeps what was

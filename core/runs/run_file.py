@@ -1,4 +1,4 @@
-"""run.json: what happened in a run, beside the prompt that it made. Written here; read back as data that anyone may have changed.
+"""run.json: what happened in a run, saved with its prompt. Written here; read back as data that anyone may have changed.
 
 Every value is checked before a `RunRecord` is made of it, so that callers can rely on its types.
 """

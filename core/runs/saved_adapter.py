@@ -1,4 +1,4 @@
-"""Save and load learned prompts: a PEFT adapter folder (or the same as one zip), our recipe.json and a model card beside it.
+"""Save and load learned prompts: a PEFT adapter folder (or the same as one zip), with our recipe.json and a model card.
 
 Only safetensors is read, never pickle. The format is PEFT's: one tensor `prompt_embeddings`, `[virtual_tokens, d_model]` for
 prompt tuning, `[virtual_tokens, layers * 2 * kv_heads * head_dim]` for prefix tuning (keys before values). A prefix that PEFT
@@ -38,7 +38,7 @@ from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS, card
 from core.scoring.score import Contender
 from core.tasks.task import Task
 
-RUN = "run.json"  # what happened in the run, for `report`: written beside a prompt, never read from an upload
+RUN = "run.json"  # what happened in the run, for `report`: written with a prompt, never read from an upload
 PICKLE = "adapter_model.bin"  # as old versions of PEFT saved weights: to be named, never read
 TENSOR = "prompt_embeddings"
 LARGEST_HEADER = 64 * 2**10

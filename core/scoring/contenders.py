@@ -1,4 +1,4 @@
-"""Who takes part in a comparison, besides what people typed: worked examples, the chat template, calibration, controls."""
+"""Contenders besides handcrafted prompts: worked examples, the chat template, calibration, controls."""
 
 import random
 from collections.abc import Sequence

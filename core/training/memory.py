@@ -23,7 +23,7 @@ LOGITS = 4  # copies: as they come, their log-softmax, and a gradient of each
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes that a training run will need beside the model itself, by what needs them (see `estimate`)."""
+    """Bytes that a training run needs in addition to the model, by use (see `estimate`)."""
 
     parts: dict[str, int]
 
