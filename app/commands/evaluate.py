@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HELP = "score handcrafted and saved prompts on a task's held-out rows"
 EXAMPLES = """  python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
   python -m app evaluate --task reviews.tsv --test next-year.tsv --learned reviews.zip
-  python -m app evaluate --task capitals --learned somebody/their-prompt-tuning --template "Capital of {input}:"
+  python -m app evaluate --task capitals --learned owner/their-prompt --template "Capital of {input}:"
 """
 
 

@@ -8,7 +8,7 @@ from core.errors import LabError
 HELP = "list the vocabulary tokens nearest to a saved soft prompt's vectors"
 EXAMPLES = """  python -m app nearest my-prompt
   python -m app nearest my-prompt.zip --k 10 --json
-  python -m app nearest somebody/their-prompt-tuning
+  python -m app nearest owner/their-prompt
 
 Nearest tokens mostly show where training started. `python -m app report` shows them next to the control."""
 

@@ -73,7 +73,7 @@ def _attention_modules(lm: LanguageModel) -> dict[int, nn.Module]:
 
 
 def _within(context: Callable[[], AbstractContextManager[None]], items: Iterator[Item]) -> Iterator[Item]:
-    """`items`, each made within a new `context`, which has ended when it is handed out."""
+    """`items`, each computed within a new `context`, which has ended when it is handed out."""
     while True:
         with context():
             item = next(items, END)
@@ -92,7 +92,7 @@ def leave_layers_out(
 ) -> Iterator[Progress | LayerEffect | None]:
     """What each layer of a K/V prefix does: yields how many effects will come (one a layer), then them; None between batches.
 
-    Scored on at most `most` held-out rows, drawn evenly of those that `learned` was not made with. One layer at a time: what
+    Scored on at most `most` held-out rows, drawn evenly from those that count for `learned`. One layer at a time: what
     two layers do in each other's place doesn't show. start: what training began from, for the control.
 
     Raises LabError for a contender that is no K/V prefix, a start of another shape, or where no row is left.
