@@ -235,7 +235,7 @@ def test_a_contest_with_everybody(visit, tiny_app):
     page.click("#train-shuffled")
     visitor.settle("#contenders", "on shuffled answers")
     page.wait_for_selector(idle)
-    assert "against" in visitor.text("#verdict") and "no difference" in visitor.text("#verdict")  # a random model knows nothing
+    assert "against" in visitor.text("#verdict") and "No difference" in visitor.text("#verdict")  # a random model knows nothing
     visitor.shoot("compare-contest")
     visitor.tab("Rows")
     page.click("#grid .cell >> nth=0")
