@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from core.models.language_model import LanguageModel as LanguageModel
     from core.models.language_model import load_model as load_model
     from core.recipe import Recipe as Recipe
-    from core.runs.result import Result as Result
-    from core.runs.result import train as train
     from core.runs.run import Finished as Finished
     from core.runs.run import Scored as Scored
     from core.runs.run import run as run
+    from core.runs.trained_run import TrainedRun as TrainedRun
+    from core.runs.trained_run import train as train
     from core.scoring.score import score as score
     from core.tasks.load import load_task as load_task
     from core.tasks.task import Task as Task
@@ -37,7 +37,7 @@ MODULES = {
     "core.errors": ["LabError"],
     "core.models.language_model": ["LanguageModel", "load_model"],
     "core.recipe": ["Recipe"],
-    "core.runs.result": ["Result", "train"],
+    "core.runs.trained_run": ["TrainedRun", "train"],
     "core.runs.run": ["Finished", "Scored", "run"],
     "core.scoring.score": ["score"],
     "core.tasks.load": ["load_task"],

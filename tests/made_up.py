@@ -12,7 +12,7 @@ from core.probes.vectors import Effect
 from core.probes.wayward import Wayward
 from core.runs.pca_paths import Marks, PathView
 from core.scoring.measures import wilson
-from core.scoring.score import Contender, Result, Score
+from core.scoring.score import Contender, RowResult, Score
 
 HOSTILE = "<b>x</b><script>y"
 RIGHT = {0: "00000000", 25: "11000000", 50: "11110000", 75: "11111100", 100: "11111111"}
@@ -23,7 +23,7 @@ def a_score(name: str, right: str, kind: str = "handcrafted", group: str = "", s
     """right: a string of 1 and 0, a sign for each row."""
     hits = [sign == "1" for sign in right]
     results = tuple(
-        Result(text, "yes" if number % 2 else "no", hit, hit, 0.5, 1, "yes", 0.8, float(hit), hit, (0.8, 0.2))
+        RowResult(text, "yes" if number % 2 else "no", hit, hit, 0.5, 1, "yes", 0.8, float(hit), hit, (0.8, 0.2))
         for number, (text, hit) in enumerate(zip(INPUTS, hits, strict=False))
     )
     share = sum(hits) / len(hits)

@@ -104,7 +104,7 @@ def number_or_none(value: float | None) -> float | None:
 
 def table(scores: "Iterable[Score]") -> str:
     """Contenders as plain text."""
-    from core.runs.result import Scores
+    from core.runs.trained_run import Scores
 
     return repr(Scores({score.name: score for score in scores}))
 

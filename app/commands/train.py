@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Outcome:
     recipe = Recipe.from_dict({**task.recipe, **given})
     lm = load(options)
     from core.runs import saved_adapter as storage
-    from core.runs.result import train
+    from core.runs.trained_run import train
 
     if options.out:
         storage.check_savable(lm, recipe.placement)

@@ -8,7 +8,7 @@ from typing import Any
 from app.panels.findings import Findings, Shelf
 from app.panels.look import View
 from app.sessions.lab import Lab
-from app.sessions.run import Run
+from app.sessions.session_run import SessionRun
 from app.view.lesson import Told
 from core import Recipe, Task, load_task
 from core.events import Done, Event, Finding
@@ -59,7 +59,7 @@ class Experiment(ABC):
         base = {"task": task.slug, "model": self.lab.model, "dtype": self.lab.dtype}
         return Recipe.from_dict({**base, **task.recipe, **settings.get("recipe", {}), **more})
 
-    def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Event | None, None, Run]:
+    def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Event | None, None, SessionRun]:
         """Train the lesson's recipe, or reuse what an earlier part of a lesson trained with the same one. Yields `Done` for each step.
 
         The run's record is yielded first, and grows meanwhile. The same recipe gives the same vectors, so nothing is lost.
@@ -73,7 +73,7 @@ class Experiment(ABC):
             for event in training_job(lm, task, recipe, self.lab.vocabulary(lm), self.lab.book, record, ticket.stopping.is_set):
                 yield Done() if event is not None and (isinstance(event, StepEvent) or record.losses) else None
             self.shelf.put(key, Findings(items=[record], complete=True, running=False))
-        return Run("learned", record, task, recipe)
+        return SessionRun("learned", record, task, recipe)
 
 
 def record_of(findings: Findings) -> RunRecord | None:

@@ -23,8 +23,8 @@ from app.sessions.contest import (
 )
 from app.sessions.contest_jobs import Repeat, Scoring, ask_all, score, train_more
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view import tables
 from app.view.bars import bars
 from app.view.html import Html, alert, bold, dim, join, lines, note, tag
@@ -236,7 +236,7 @@ class ComparePage:
         return await asyncio.to_thread(self.paint, session, *scoring)
 
     async def _seeds(self, session: Session, name: Any) -> AsyncIterator[Changes]:
-        def make(run: Run) -> list[Repeat]:
+        def make(run: SessionRun) -> list[Repeat]:
             known = session.compare.on(session.task).added
             named = ((seed, f"{run.name}, again with seed {seed}") for seed in range(run.recipe.seed + 1, 2**31))
             fresh = islice(((seed, title) for seed, title in named if title not in known), SEEDS)
@@ -246,13 +246,13 @@ class ComparePage:
             yield changes
 
     async def _shuffle(self, session: Session, name: Any) -> AsyncIterator[Changes]:
-        def make(run: Run) -> list[Repeat]:
+        def make(run: SessionRun) -> list[Repeat]:
             return [Repeat(shuffled(run.task), run.recipe, f"control: {run.name} on shuffled answers", "")]
 
         async for changes in self._train(session, name, make):
             yield changes
 
-    async def _train(self, session: Session, name: Any, make: Callable[[Run], list[Repeat]]) -> AsyncIterator[Changes]:
+    async def _train(self, session: Session, name: Any, make: Callable[[SessionRun], list[Repeat]]) -> AsyncIterator[Changes]:
         """Train what `make` says of a run, and score it on the session's held-out rows."""
         try:
             run = run_named(session, name)

@@ -17,8 +17,8 @@ from app.sessions.contest import adapter_files, learned_contender, prefix_of_run
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
 from app.sessions.playing import play
-from app.sessions.run import Run, recording_name, recording_named
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun, recording_name, recording_named
 from app.view import lesson
 from app.view.html import alert
 from app.view.nearest import numbers
@@ -43,7 +43,7 @@ TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so its template is not known
 class InspectPage:
     """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
 
-    def __init__(self, lab: Lab, recording: Run | None):
+    def __init__(self, lab: Lab, recording: SessionRun | None):
         self.lab, self.recording = lab, recording
         shelf = Shelf()
         self.panels: list[Panel] = [panel(lab, shelf) for panel in PANELS]
@@ -79,7 +79,7 @@ class InspectPage:
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
-    def runs(self, session: Session) -> list[Run]:
+    def runs(self, session: Session) -> list[SessionRun]:
         """The run that is shown, and those compared with it."""
         run = session.shown or self.recording
         others = [known for known in session.runs if known.name in session.inspect.beside and known is not run]
@@ -262,11 +262,11 @@ class InspectPage:
                 told.append(f"It was trained on another task ({shown(made_for)}) than {shown(task.name)}, on which it is scored here.")
             record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
-            run = Run(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
+            run = SessionRun(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
             yield Finding(run)
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
-        loaded: list[Run] = []
+        loaded: list[SessionRun] = []
         told: list[str] = []
 
         def take(event: Event) -> None:

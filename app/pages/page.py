@@ -18,8 +18,8 @@ from app.serving.api import Api
 from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.serving.session_restore import Visitors
 from app.sessions.lab import Lab
-from app.sessions.run import recorded_run
 from app.sessions.session import Session
+from app.sessions.session_run import recorded_run
 from app.view.html import Html, tag
 from app.view.text import short_name
 

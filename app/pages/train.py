@@ -13,8 +13,8 @@ from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.playing import play
-from app.sessions.run import Run, recorded_run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun, recorded_run
 from app.view import code, figures, lesson, tables
 from app.view.bars import bars
 from app.view.headline import headline
@@ -42,7 +42,7 @@ LESSONS = {  # below which control, which lesson says more about it
 class TrainPage:
     """Layout first (`__init__`, inside gr.Blocks), then events (`wire`)."""
 
-    def __init__(self, lab: Lab, recording: Run | None):
+    def __init__(self, lab: Lab, recording: SessionRun | None):
         self.lab, self.recording = lab, recording
         task = load_task(slugs()[0])
         self.gallery = html(elem_id="gallery")
@@ -117,7 +117,7 @@ class TrainPage:
         }
         return changes | self._paint_run(session, run, left) if run else changes
 
-    def _paint_run(self, session: Session, run: Run, left: float | None) -> Changes:
+    def _paint_run(self, session: Session, run: SessionRun, left: float | None) -> Changes:
         record, step = run.record, session.step_of(run)
         ahead, wait = self.lab.engine.expected_wait(run.ticket) if run.ticket else (0, None)
         scores = record.scores or _latest(record)
@@ -130,7 +130,7 @@ class TrainPage:
             **self._paint_step(session, run),
         }
 
-    def _paint_step(self, session: Session, run: Run) -> Changes:
+    def _paint_step(self, session: Session, run: SessionRun) -> Changes:
         """Changes of `followed`."""
         record, step = run.record, session.step_of(run)
         return {
@@ -324,7 +324,7 @@ class TrainPage:
         controls = {control: gr.update(value=task.recipe[name]) for name, control in self.controls.items() if name in task.recipe}
         return {self.message: alert(""), **self._task_changes(session), **controls}
 
-    def _as_in(self, session: Session, run: Run) -> Changes:
+    def _as_in(self, session: Session, run: SessionRun) -> Changes:
         """Take up a run's task and settings."""
         self.take_task(session, lambda: run.task)
         return self.set_up(session, run.recipe.to_dict())

@@ -10,8 +10,8 @@ from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
 from app.sessions.contest import best_written
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view import inspect_figures
 from app.view.html import EMPTY, Html, join, note, table, tokens, wide
 from app.view.text import percent
@@ -37,7 +37,7 @@ class AttentionPanel(Panel):
             "head": gr.Dropdown([("all", -1)], value=-1, label="head", elem_id="attention-head", min_width=90),
         }
 
-    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+    def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
         lm = self.lab.engine.lm
         if lm is None:
             return {}

@@ -9,8 +9,8 @@ from app.panels.findings import Findings
 from app.panels.look import Look, View, fingerprint
 from app.panels.panel import Panel
 from app.sessions.contest import contender_at, prefix_of_run
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view import inspect_figures
 from app.view.html import EMPTY, Html, row, table, td, vector_button, wide
 from app.view.text import percent
@@ -43,7 +43,7 @@ class BetweenPanel(Panel):
             "other": gr.Dropdown([START], value=START, label="the other prompt", elem_id="between-other", min_width=260, scale=2),
         }
 
-    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+    def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
         others = [run.name for run in session.runs if run not in runs[:1] and prefix_of_run(run) is not None and not run.busy]
         written = (
             [WRITTEN + prompt.name for prompt in runs[0].task.handcrafted] if runs and runs[0].record.method.in_embedding_space else []
@@ -77,7 +77,7 @@ class BetweenPanel(Panel):
             return
         yield from path_between(lm, look.task, mine, self._other(lm, look, run, mine), self.lab.book)
 
-    def _other(self, lm: LanguageModel, look: Look, run: Run | None, mine: Contender) -> Contender:
+    def _other(self, lm: LanguageModel, look: Look, run: SessionRun | None, mine: Contender) -> Contender:
         if run is not None:
             return _contender(run)
         name = str(look.settings["other"])
@@ -107,15 +107,15 @@ class BetweenPanel(Panel):
         return View(figure=inspect_figures.along(points, names, barrier(losses) if findings.complete else None))
 
 
-def _run(look: Look) -> Run | None:
+def _run(look: Look) -> SessionRun | None:
     return next((run for run in look.session.runs if run.name == look.settings["other"] and prefix_of_run(run) is not None), None)
 
 
-def _contender(run: Run) -> Contender:
+def _contender(run: SessionRun) -> Contender:
     return contender_at(run, len(run.record.readings) - 1)
 
 
-def _same_kind(look: Look) -> list[Run]:
+def _same_kind(look: Look) -> list[SessionRun]:
     """This run first, then the session's others of its kind that are done."""
     runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of_run(run) is not None and not run.busy]
     return [look.run, *(run for run in runs if run is not look.run)]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from app.sessions.contest import contender_at
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view.html import EMPTY, Html
 from core import LabError
 from core.runs.record import RunRecord
@@ -29,10 +29,10 @@ class Look:
     """What a panel looks at: a run at a step, the virtual token that is chosen, and the panel's own settings."""
 
     session: Session
-    run: Run
+    run: SessionRun
     step: int
     settings: dict[str, Any]
-    beside: tuple[Run, ...] = ()  # other runs in sight
+    beside: tuple[SessionRun, ...] = ()  # other runs in sight
 
     @property
     def record(self) -> RunRecord:

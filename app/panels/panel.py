@@ -16,8 +16,8 @@ from app.panels.findings import Findings, Shelf
 from app.panels.look import Look, View
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view.headline import recipe_line
 from app.view.html import EMPTY, Html, alert, bold, note, tag
 from core import LabError
@@ -57,7 +57,7 @@ class Panel(ABC):
         """The panel's own controls, made inside its row. Their names are keys of `Look.settings`."""
         return {}
 
-    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+    def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
         """Updates of those controls that depend on the runs (choices of layers, of other runs)."""
         return {}
 
@@ -108,7 +108,7 @@ class Panel(ABC):
     def settings(self, session: Session) -> dict[str, Any]:
         return {**self.defaults, **session.inspect.settings.get(self.name, {})}
 
-    def paint(self, session: Session, runs: list[Run], message: str = "", working: bool = False) -> Changes:
+    def paint(self, session: Session, runs: list[SessionRun], message: str = "", working: bool = False) -> Changes:
         """Changes of `outputs`: one slot for each of `runs`. working: an experiment is running."""
         changes: Changes = {self.message: alert(message)}
         for number, (column, text, figure) in enumerate(zip(self.columns, self.texts, self.plots, strict=True)):
@@ -119,17 +119,17 @@ class Panel(ABC):
             changes |= {self.go: gr.update(interactive=not working), self.halt: gr.update(interactive=working)}
         return changes
 
-    def follow(self, session: Session, runs: list[Run]) -> Changes:
+    def follow(self, session: Session, runs: list[SessionRun]) -> Changes:
         """Changes of `followed`, for another step: only the first of `runs` has one."""
         return dict(zip(self.followed, self._slot(session, runs[0], runs), strict=True)) if runs else {}
 
-    def _slot(self, session: Session, run: Run, runs: list[Run]) -> tuple[Html, str]:
+    def _slot(self, session: Session, run: SessionRun, runs: list[SessionRun]) -> tuple[Html, str]:
         """HTML and figure of one of `runs`, under its name where there are several."""
         view = self._view(session, run, runs)
         name = tag("p", run.name, class_="slot-name") if len(runs) > 1 else EMPTY
         return name + view.html, drawn(view.figure, recipe_line(run.record)) if view.figure else ""
 
-    def _view(self, session: Session, run: Run, runs: list[Run]) -> View:
+    def _view(self, session: Session, run: SessionRun, runs: list[SessionRun]) -> View:
         if not run.record.readings:
             return View(note("Train a prompt first."))
         look = self.look(session, run, runs)
@@ -142,7 +142,7 @@ class Panel(ABC):
             return View(note(findings.words(), role="status") + shown.html, shown.figure)
         return shown
 
-    def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
+    def look(self, session: Session, run: SessionRun, runs: list[SessionRun]) -> Look:
         """`run` at the session's step (of the run that is shown; others at their end)."""
         step = session.step_of(run) if run is runs[0] else run.last
         return Look(session, run, step, self.settings(session), tuple(other for other in runs if other is not run))
@@ -161,7 +161,7 @@ class Panel(ABC):
             return None
         return self.shelf.get(key) or self.found.get(look.session.id, {}).get(key)
 
-    async def run(self, session: Session, runs: list[Run]) -> AsyncIterator[Changes]:
+    async def run(self, session: Session, runs: list[SessionRun]) -> AsyncIterator[Changes]:
         """Do the experiment for each of `runs` that lacks it, painting as it fills in."""
         mine = self.found.setdefault(session.id, {})
         for run in runs:

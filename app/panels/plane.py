@@ -9,8 +9,8 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View, fingerprint
 from app.panels.panel import Panel
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view import figures, inspect_figures
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
@@ -40,7 +40,7 @@ class PlanePanel(Panel):
             "head": gr.Dropdown([("all", -1)], value=-1, label="head", elem_id="head", visible=False, min_width=90),
         }
 
-    def refresh(self, session: Session, runs: list[Run]) -> dict[str, Any]:
+    def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
         record = runs[0].record if runs else None
         layer = self.look(session, runs[0], runs).settings["layer"] if runs else 0
         prefix = record is not None and not record.method.in_embedding_space
@@ -53,7 +53,7 @@ class PlanePanel(Panel):
             "head": gr.update(visible=prefix, choices=[("all", -1), *((str(i), i) for i in range(heads))]),
         }
 
-    def look(self, session: Session, run: Run, runs: list[Run]) -> Look:
+    def look(self, session: Session, run: SessionRun, runs: list[SessionRun]) -> Look:
         look = super().look(session, run, runs)
         last = run.record.base.get("layers", 30) - 1
         layer = min(int(look.settings["layer"]), last) if self.name in session.inspect.settings else (last + 1) // 2
@@ -93,6 +93,6 @@ class PlanePanel(Panel):
         return View(figure=inspect_figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
 
 
-def _named(run: Run) -> tuple[str, bytes]:
+def _named(run: SessionRun) -> tuple[str, bytes]:
     """What is drawn of a compared run; runs of other sessions may have the same name."""
     return run.name, fingerprint(run.record.vectors.get(0), run.record.final_vectors())

@@ -22,8 +22,8 @@ from app.serving.handles import Handles
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
 from app.sessions.following import following
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding
@@ -267,7 +267,7 @@ def _caller(request: gr.Request) -> str:
     return "api " + hashlib.sha256(str(request.session_hash).encode()).hexdigest()
 
 
-def _learned(run: Run) -> Contender:
+def _learned(run: SessionRun) -> Contender:
     return replace(learned_contender(run), name="learned")
 
 
@@ -331,7 +331,7 @@ def _row(score: dict[str, Any]) -> dict[str, Any]:
     return {name: score[name] for name in ROW}
 
 
-def _progress(handle: str, run: Run) -> dict[str, Any]:
+def _progress(handle: str, run: SessionRun) -> dict[str, Any]:
     record = run.record
     steering = record.validation[-1] if record.validation else None
     return {

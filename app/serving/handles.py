@@ -9,8 +9,8 @@ from typing import Any
 
 from app.serving.session_restore import KEPT_SECONDS
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import MOST_RUNS
+from app.sessions.session_run import SessionRun
 from core import LabError
 
 MOST_KEPT = 60  # runs of all programs
@@ -19,7 +19,7 @@ UNKNOWN = "There is no run under this handle: /train gives one, and keeps the ru
 
 @dataclass
 class _Kept:
-    run: Run
+    run: SessionRun
     caller: str
     used: float
 
@@ -31,7 +31,7 @@ class Handles:
         self._lab, self._clock = lab, clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the one that was asked for last stands last
 
-    def add(self, run: Run, caller: str) -> str:
+    def add(self, run: SessionRun, caller: str) -> str:
         """A new handle for a run of this caller."""
         handle = secrets.token_urlsafe(24)
         self._kept[handle] = _Kept(run, caller, self._clock())

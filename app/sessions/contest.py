@@ -3,16 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
-from app.sessions.run import Run, recorded_run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun, recorded_run
 from core import LabError
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
 from core.runs.record import best_handcrafted
-from core.runs.result import run_files
 from core.runs.run import baselines
 from core.runs.saved_adapter import to_files
+from core.runs.trained_run import run_files
 from core.scoring.score import Contender, Score, written
 from core.tasks.task import Handcrafted, Task
 
@@ -36,7 +36,7 @@ def scores_in_sight(session: Session) -> dict[str, Score]:
     return known_scores(session) or recorded_scores(session)
 
 
-def _scores_of(run: Run) -> dict[str, Score]:
+def _scores_of(run: SessionRun) -> dict[str, Score]:
     """What a run ended with, the learned prompt under the run's name."""
     scores = {}
     for score in dict(run.record.held_out).values():
@@ -60,18 +60,18 @@ def known_scores(session: Session) -> dict[str, Score]:
     return known
 
 
-def seeds_of(run: Run) -> str:
+def seeds_of(run: SessionRun) -> str:
     """The group of a run and its repeats with other seeds."""
     return f"seeds of {run.name}"
 
 
-def learned_runs(session: Session) -> list[Run]:
+def learned_runs(session: Session) -> list[SessionRun]:
     """The session's runs with vectors that fit its task, newest first."""
     fitting = [run for run in session.runs if run.learned or run.task == session.task]
     return [run for run in reversed(fitting) if prefix_of_run(run) is not None and not run.busy]
 
 
-def prefix_of_run(run: Run) -> Prefix | None:
+def prefix_of_run(run: SessionRun) -> Prefix | None:
     """A run's learned prompt as a contender, or None if there are no vectors."""
     if run.learned:
         return run.learned.prefix
@@ -79,7 +79,7 @@ def prefix_of_run(run: Run) -> Prefix | None:
     return None if vectors is None else prefix_of(run.record.method, vectors)
 
 
-def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
+def adapter_files(lm: LanguageModel, run: SessionRun) -> dict[str, bytes]:
     """What a run learned, as the files of a PEFT adapter folder with its recipe, card and record. LabError where there is nothing to save."""
     prefix = prefix_of_run(run)
     if prefix is None or run.busy:
@@ -90,7 +90,7 @@ def adapter_files(lm: LanguageModel, run: Run) -> dict[str, bytes]:
     return run_files(lm, run.task, run.recipe, run.record)
 
 
-def learned_contender(run: Run) -> Contender:
+def learned_contender(run: SessionRun) -> Contender:
     """A run as a contender, under its own name. The rows that it was trained on don't count for it."""
     if run.learned:
         return run.learned.contender(run.name)
@@ -101,7 +101,7 @@ def learned_contender(run: Run) -> Contender:
     return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
 
 
-def contender_at(run: Run, step: int) -> Contender:
+def contender_at(run: SessionRun, step: int) -> Contender:
     """A run's prompt as it was after `step` steps, or at the last step before it that was kept. LabError where none was."""
     last = len(run.record.readings) - 1
     if run.learned or (step >= last and prefix_of_run(run) is not None):
@@ -113,7 +113,7 @@ def contender_at(run: Run, step: int) -> Contender:
     return replace(whole, prefix=prefix_of(run.record.method, run.record.vectors[max(kept)]), seconds=0.0)
 
 
-def best_written(run: Run) -> Contender | None:
+def best_written(run: SessionRun) -> Contender | None:
     """The handcrafted prompt that did best on the held-out rows of this run; before they are scored, the last one, with examples."""
     written = [one for one in baselines(run.task) if one.kind == "handcrafted"]
     best = best_handcrafted(run.record.scores)
@@ -146,7 +146,7 @@ def prompt_named(session: Session, name: Any) -> Handcrafted:
     return found
 
 
-def run_named(session: Session, name: Any) -> Run:
+def run_named(session: Session, name: Any) -> SessionRun:
     """The run of this name, if its prompt fits the session's task. LabError where there is none."""
     found = next((run for run in learned_runs(session) if run.name == name), None)
     if found is None:

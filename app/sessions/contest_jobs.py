@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from app.sessions.contest import entrants, known_scores
 from app.sessions.jobs import ContestProgress, side_job
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import Contest, Session
+from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, Task
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
@@ -72,7 +72,7 @@ async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list
         yield Scoring(problem or " ".join(skipped), growing if session.task is task else None, clock.words())
 
 
-async def train_more(lab: Lab, session: Session, run: Run, repeats: list[Repeat]) -> AsyncIterator[Scoring]:
+async def train_more(lab: Lab, session: Session, run: SessionRun, repeats: list[Repeat]) -> AsyncIterator[Scoring]:
     """Train other versions of `run`, and score each on the session's held-out rows."""
     task = session.task
     entered = session.compare.on(task)

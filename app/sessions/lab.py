@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, Task
 from core.engine import Engine
 from core.events import Event
@@ -48,14 +48,14 @@ class Lab:
             except LabError:
                 return  # the server is full: the run will score them itself
 
-    def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> Run:
+    def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> SessionRun:
         """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
         task = session.task
         recipe = recipe.but(model=self.model, dtype=self.dtype)
         record = new_record(task, recipe)
         session.train.started += 1
         name = f"run {session.train.started}: {task.name}, {record.method.label} ×{recipe.virtual_tokens}, seed {recipe.seed}"
-        run = Run(name, record, task, recipe, previous=session.shown)
+        run = SessionRun(name, record, task, recipe, previous=session.shown)
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)

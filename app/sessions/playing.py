@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 
 FRAME = 0.15  # seconds a step
 MOST_FRAMES = 60
 
 
-async def play(session: Session, run: Run | None) -> AsyncIterator[int]:
+async def play(session: Session, run: SessionRun | None) -> AsyncIterator[int]:
     """Move the session through the steps of `run`: yields each. It ends where another handler starts to paint the run."""
     if run is None or run.busy:
         return

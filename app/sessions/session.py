@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.sessions.run import Run
+from app.sessions.session_run import SessionRun
 from app.view.lesson import Progress
 from core import Task, load_task
 from core.scoring.score import Contender, Score
@@ -66,7 +66,7 @@ class InspectState:
     """
 
     beside: list[str] = field(default_factory=list)
-    offered: Run | None = None
+    offered: SessionRun | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     template_unknown: bool = False
 
@@ -93,8 +93,8 @@ class Session:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     task: Task = field(default_factory=lambda: load_task(slugs()[0]))
-    runs: list[Run] = field(default_factory=list)
-    shown: Run | None = None
+    runs: list[SessionRun] = field(default_factory=list)
+    shown: SessionRun | None = None
     chosen: int | None = None
     step: int | None = None
     side_job: Ticket | None = None
@@ -118,20 +118,20 @@ class Session:
         """Whether the run that is shown is not over."""
         return self.shown is not None and self.shown.busy
 
-    def show(self, run: Run | None) -> None:
+    def show(self, run: SessionRun | None) -> None:
         """Show a run, at its newest step."""
         self.shown, self.step, self.chosen = run, None, None
 
-    def add(self, run: Run) -> None:
+    def add(self, run: SessionRun) -> None:
         """Keep a new run, and show it. The oldest goes where there are too many."""
         self.runs = [*self.runs, run][-MOST_RUNS:]
         self.show(run)
 
-    def step_of(self, run: Run) -> int:
+    def step_of(self, run: SessionRun) -> int:
         """The step at which `run` is shown."""
         return run.last if self.step is None else min(self.step, run.last)
 
-    def go_to(self, step: float, run: Run) -> None:
+    def go_to(self, step: float, run: SessionRun) -> None:
         """Move the scrubber to a step of `run`."""
         self.step = None if step >= run.last else max(int(step), 0)
 

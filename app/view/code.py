@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from app.sessions.run import Run
+from app.sessions.session_run import SessionRun
 from app.view.html import EMPTY, Html, join, note, tag
 from core import Recipe
 from core.models.language_model import pick_device
@@ -92,7 +92,7 @@ def _spelled(sign: str) -> str:
     return f"\\u{ord(sign):04x}" if ord(sign) < 2**16 else f"\\U{ord(sign):08x}"
 
 
-def view(run: Run | None) -> Html:
+def view(run: SessionRun | None) -> Html:
     """Both for a run, as HTML with buttons to copy them, or a sentence where there is no such code."""
     if run is None:
         return EMPTY

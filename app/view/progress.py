@@ -6,7 +6,7 @@ from app.view.html import EMPTY, Html, bold, details, join, tag
 from app.view.text import day, short_name
 from core.recipe import Recipe
 from core.runs.record import RunRecord
-from core.runs.recordings import Recording
+from core.runs.recordings import RecordedRun
 
 
 def progress(record: RunRecord, status: str, others: int, left: float | None, wait: float | None = None) -> Html:
@@ -50,7 +50,7 @@ def _made(record: RunRecord) -> Html:
     return join([f"Recorded {day(made['date'])} with {short_name(base['name'])} · ", details("details", rest, class_="made")])
 
 
-def gallery(recordings: Sequence[Recording], shown: Recipe | None) -> Html:
+def gallery(recordings: Sequence[RecordedRun], shown: Recipe | None) -> Html:
     """The recorded runs to choose from, each with what it shows; the one whose recipe is shown is marked."""
     if not recordings:
         return EMPTY

@@ -12,7 +12,7 @@ from app.view.text import cut, percent, token
 from core.methods import METHODS
 from core.runs.record import score_row
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
-from core.scoring.score import Result, Score, compare
+from core.scoring.score import RowResult, Score, compare
 from core.tasks.task import Handcrafted, Task
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula
@@ -103,7 +103,7 @@ def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str])
     return join([table(["input", "right answer", *heads], rows, caption, class_="said grid"), more])
 
 
-def _grid_cell(number: int, result: Result | None) -> Cell:
+def _grid_cell(number: int, result: RowResult | None) -> Cell:
     if result is None:
         return td("–", class_="dim", title="does not count: this row is in the prompt, or was trained on")
     mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
@@ -190,7 +190,7 @@ def verdicts(looked: Score, known: Sequence[Score]) -> Html:
     )
 
 
-def label_said(result: Result, task: Task) -> str:
+def label_said(result: RowResult, task: Task) -> str:
     """The label that a contender chose, as the task writes it."""
     labels = task.labels or ()
     return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said

@@ -17,7 +17,7 @@ from core.models.language_model import LanguageModel
 from core.prefix import no_prefix, prefix_of
 from core.runs.run import Scorebook
 from core.scoring.measures import bootstrap_mean, holm
-from core.scoring.score import Contender, Result, Score, finish
+from core.scoring.score import Contender, RowResult, Score, finish
 from core.tasks.task import Task
 
 FLIPS = 9999  # sign flips drawn where there are too many to try them all
@@ -29,7 +29,7 @@ class Effect(Event):
     """What a change to a prompt changes: changed minus whole, on the n rows that both were scored on.
 
     what, vectors, amount: as in `Variant`; what is "whole" for the prompt itself. accuracy: the changed prompt's on these
-    rows, a share. accuracy_change: in shares; loss_change: in nats per row (`Result.loss`), above 0 where the change hurts.
+    rows, a share. accuracy_change: in shares; loss_change: in nats per row (`RowResult.loss`), above 0 where the change hurts.
     The intervals are of these two changes: 95 %, by bootstrap over rows (see `bootstrap_mean`), so paired.
     """
 
@@ -81,7 +81,7 @@ def effect(whole: Score, changed: Score, what: str = "whole", vectors: tuple[int
     )
 
 
-def _matched(whole: Score, changed: Score) -> list[tuple[Result, Result]]:
+def _matched(whole: Score, changed: Score) -> list[tuple[RowResult, RowResult]]:
     before = {result.input: result for result in whole.results}
     rows = [(before[result.input], result) for result in changed.results if result.input in before]
     if not rows:

@@ -1,6 +1,7 @@
-"""A run as the page shows it: plain data that grows while it trains, and that a file can hold.
+"""A run's data: it grows while the run trains, and a file can hold it.
 
-A live run, a recorded one and one loaded from a file have the same record.
+`run` makes a run's events, `RunRecord` keeps them, and three classes hold a record: `TrainedRun` (what `core.train` returns),
+`RecordedRun` (in assets/recordings) and the app's `SessionRun` (what a session shows: live, recorded, or loaded from a file).
 """
 
 import base64
@@ -16,7 +17,7 @@ from core.methods import METHODS, method_name
 from core.methods.contract import Method
 from core.recipe import Recipe
 from core.runs.readings import Reading
-from core.scoring.score import Result, Score
+from core.scoring.score import RowResult, Score
 from core.tasks.task import Task
 
 
@@ -146,12 +147,12 @@ def score_row(score: Score, samples: bool) -> dict[str, Any]:
     return row
 
 
-def _result(values: Sequence[Any]) -> Result:
+def _result(values: Sequence[Any]) -> RowResult:
     """A result from its fields' values, in their order."""
-    return Result(**{spec.name: value for spec, value in zip(fields(Result), values, strict=True)})
+    return RowResult(**{spec.name: value for spec, value in zip(fields(RowResult), values, strict=True)})
 
 
-def score_of(row: Mapping[str, Any], results: Sequence[Result]) -> Score:
+def score_of(row: Mapping[str, Any], results: Sequence[RowResult]) -> Score:
     """The score that `score_row` made `row` of."""
     same = {spec.name: row[spec.name] for spec in fields(Score) if spec.name in row}
     return Score(**{**same, "interval": tuple(row["interval"]), "results": tuple(results)})

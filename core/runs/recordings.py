@@ -18,8 +18,8 @@ RECIPES = FOLDER / "recipes.json"
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One recorded run. told: what it shows, in a few words (tests compare them with its scores)."""
+class RecordedRun:
+    """A run that was recorded beforehand; `recorded` reads its `RunRecord`. told: what it shows (tests compare it with the scores)."""
 
     slug: str
     title: str
@@ -32,14 +32,14 @@ class Recording:
 
 
 @cache
-def listed() -> tuple[Recording, ...]:
+def listed() -> tuple[RecordedRun, ...]:
     """All recordings that `make recordings` makes, in the order in which the page offers them."""
     read = json.loads(RECIPES.read_text("utf-8"))
-    return tuple(Recording(one["slug"], one["title"], one["told"], Recipe.from_dict(one["recipe"])) for one in read)
+    return tuple(RecordedRun(one["slug"], one["title"], one["told"], Recipe.from_dict(one["recipe"])) for one in read)
 
 
 @cache
-def recordings() -> tuple[Recording, ...]:
+def recordings() -> tuple[RecordedRun, ...]:
     """Those that have been made."""
     return tuple(one for one in listed() if one.path.is_file())
 

@@ -44,8 +44,8 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of one example.
+class RowResult:
+    """The result for one row.
 
     correct: for answers, every answer token was the model's first choice; for labels, the most likely label was right.
     first_choice: the right answer's tokens were each the first choice of the whole vocabulary.
@@ -87,7 +87,7 @@ class Score:
     token_loss: float | None
     positions: int
     parameters: int
-    results: tuple[Result, ...] = ()
+    results: tuple[RowResult, ...] = ()
     exact: float | None = None
     agreement: float | None = None
     examples: int = 0
@@ -218,8 +218,8 @@ def _batch_scores(
     return totals.view(len(rows), labels), (misses.view(len(rows), labels) == 0).float()
 
 
-def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()) -> Iterator[list[tuple[int, Result]]]:
-    """Score row by row, in batches of similar length: yields lists of (row number, Result). float32. offsets: see Contender."""
+def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()) -> Iterator[list[tuple[int, RowResult]]]:
+    """Score row by row, in batches of similar length: yields lists of (row number, RowResult). float32. offsets: see Contender."""
     lm = lm.float32
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
@@ -235,7 +235,7 @@ def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()
         yield list(zip(numbers, scored, strict=True))
 
 
-def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[Result]:
+def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[RowResult]:
     # The last answer token is run too (the target after it counts for nothing): what the model would do then is `stops`.
     batch = collate([(row.prompt, (*row.answer, row.answer[-1])) for row in rows], lm.device)
     logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)
@@ -254,7 +254,7 @@ def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row])
         text = text.strip() or text.replace("\n", "⏎").replace(" ", "␣")
         correct = right == size
         made.append(
-            Result(
+            RowResult(
                 input=row.example.input,
                 output=row.example.output,
                 correct=correct,
@@ -276,7 +276,7 @@ def ends_answer(lm: LanguageModel, token: int) -> bool:
     return token in lm.stop_tokens or lm.token_text(token).lstrip(" ").startswith("\n")
 
 
-def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], offsets: Sequence[float]) -> list[Result]:
+def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], offsets: Sequence[float]) -> list[RowResult]:
     scores, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
     if offsets:
         scores = torch.log_softmax(scores - torch.tensor(offsets), dim=1)
@@ -285,7 +285,7 @@ def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], 
         choice = int(score.argmax())
         shares = torch.softmax(score.double(), dim=0)
         made.append(
-            Result(
+            RowResult(
                 input=row.example.input,
                 output=row.example.output,
                 correct=choice == row.label,
@@ -301,7 +301,7 @@ def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], 
     return made
 
 
-def summarise(contender: Contender, scored: Sequence[Result], positions: int) -> Score:
+def summarise(contender: Contender, scored: Sequence[RowResult], positions: int) -> Score:
     """Accuracy with its interval, and mean losses, of single results. LabError where there are none."""
     if not scored:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
@@ -335,7 +335,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.float32, contender, counted, labels)
-    done: dict[int, Result] = {}
+    done: dict[int, RowResult] = {}
     for scored in results(lm, prepared, contender.offsets):
         done.update(scored)
         yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions)
@@ -360,7 +360,7 @@ def score(lm: LanguageModel, contender: Contender, examples: Sequence[Example], 
 def majority(task: Task, examples: Sequence[Example]) -> Score:
     """Always the most common answer of the training rows: what a contender must beat to have learned anything."""
     answer = task.majority
-    scored = [Result(e.input, e.output, e.output == answer, False, 0.0, 0, answer) for e in examples]
+    scored = [RowResult(e.input, e.output, e.output == answer, False, 0.0, 0, answer) for e in examples]
     right = sum(result.correct for result in scored)
     return Score(
         f"always {answer!r}",

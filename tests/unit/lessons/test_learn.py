@@ -23,7 +23,7 @@ from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
 from core import events
 from core.models.sizes import Shape
 from core.scoring.measures import wilson
-from core.scoring.score import Result, Score
+from core.scoring.score import RowResult, Score
 
 PARTS = [part for one in lessons() for part in one.parts]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -40,7 +40,7 @@ def lab():
 
 
 def a_score(hits):
-    results = tuple(Result(f"row {number}", "yes", hit, hit, 0.5, 1, "yes") for number, hit in enumerate(hits))
+    results = tuple(RowResult(f"row {number}", "yes", hit, hit, 0.5, 1, "yes") for number, hit in enumerate(hits))
     return Score("x", "prompt", sum(hits) / len(hits), wilson(sum(hits), len(hits)), 0.5, len(hits), None, 0.5, 3, 10, results)
 
 

@@ -10,8 +10,8 @@ from app.panels.between import LINE, START
 from app.panels.findings import Findings, Shelf
 from app.panels.look import Look
 from app.panels.snap import ALL
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
@@ -43,7 +43,7 @@ def trained(lab, method="prompt", name=HOSTILE, **settings):
     for _ in training_job(lab.lm, task, recipe, lab.vocabulary(lab.lm), lab.book, record, lambda: False):
         pass
     record.texts = {token: HOSTILE for token in record.texts}
-    return Run(name, record, task, recipe)
+    return SessionRun(name, record, task, recipe)
 
 
 DEFAULTS = {

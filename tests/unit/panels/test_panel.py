@@ -14,8 +14,8 @@ from app.panels.findings import Findings, Shelf, by_steps
 from app.panels.look import Look, View, fingerprint
 from app.panels.panel import SLOTS, Panel
 from app.sessions.lab import Lab
-from app.sessions.run import Run
 from app.sessions.session import Session
+from app.sessions.session_run import SessionRun
 from app.view.html import Html
 from core.errors import LabError
 from core.events import Done, Finding, Progress
@@ -47,7 +47,7 @@ def trained(lab, name="run 1", task=None, **settings):
     lm = lab.engine.lm
     for _ in training_job(lm, task, recipe, lab.vocabulary(lm), lab.book, record, lambda: False):
         pass
-    return Run(name, record, task, recipe)
+    return SessionRun(name, record, task, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_nothing_to_show_and_nothing_trained_are_painted(lab):
     panel, session = Fake(lab), Session()
     assert part(panel, panel.paint(session, []), "texts") == [""] * SLOTS
     assert [column["visible"] for column in part(panel, panel.paint(session, []), "columns")] == [True, False, False]
-    fresh = Run("new", new_record(answer_task(), Recipe(task="tiny")), answer_task(), Recipe(task="tiny"))
+    fresh = SessionRun("new", new_record(answer_task(), Recipe(task="tiny")), answer_task(), Recipe(task="tiny"))
     assert "Train a prompt first" in part(panel, panel.paint(session, [fresh]), "texts")[0]
 
 

@@ -13,7 +13,7 @@ from core.probes.vectors import Effect, Removal, effect, fall_p, helpful_removal
 from core.recipe import Recipe
 from core.runs.run import Scorebook
 from core.scoring.measures import holm
-from core.scoring.score import Contender, Result, bare, handcrafted, score, summarise
+from core.scoring.score import Contender, RowResult, bare, handcrafted, score, summarise
 from core.training.start import create
 
 TASKS = {"answers": answer_task(), "labels": label_task()}
@@ -40,7 +40,7 @@ def unchanged(found):
 def made_score(losses, right=None, name="made"):
     right = right or [True] * len(losses)
     pairs = enumerate(zip(losses, right, strict=True))
-    return summarise(handcrafted(name, "{input}"), [Result(str(i), "x", r, r, loss, 1, "x") for i, (loss, r) in pairs], 0)
+    return summarise(handcrafted(name, "{input}"), [RowResult(str(i), "x", r, r, loss, 1, "x") for i, (loss, r) in pairs], 0)
 
 
 # --- the effect of a change -------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class MadeUp(Scorebook):
         vectors = contender.prefix.snapshot()[:, 0].tolist()
         self.asked.append((part, len(vectors), len(counted)))
         yield summarise(
-            contender, [Result(e.input, e.output, True, True, self.losses(vectors, part, i), 1, "x") for i, e in enumerate(counted)], 0
+            contender, [RowResult(e.input, e.output, True, True, self.losses(vectors, part, i), 1, "x") for i, e in enumerate(counted)], 0
         )
 
 

@@ -13,7 +13,7 @@ from tiny_models import answer_task, make, random_prefix
 from core.recipe import Recipe
 from core.runs import saved_adapter as storage
 from core.runs.card import CARD, card, front_matter, hub_name
-from core.runs.result import Result, train
+from core.runs.trained_run import TrainedRun, train
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) ![i](http://a.b/c) **b** `c` | --- \n# Heading\n---\nlicense: mit\n```\nhttp://evil.example"
 
@@ -24,7 +24,7 @@ def lm():
 
 
 @pytest.fixture(scope="module")
-def made(lm) -> Result:
+def made(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(steps=2, batch_size=4, virtual_tokens=3), progress=False)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.sessions.run import recorded_run, recording_name, recording_named
+from app.sessions.session_run import recorded_run, recording_name, recording_named
 from app.view.ladder import ladder
 from app.view.progress import gallery, progress
 from app.view.text import day, percent

@@ -20,7 +20,7 @@ from core.scoring.score import (
     BATCH,
     Contender,
     Prepared,
-    Result,
+    RowResult,
     Score,
     bare,
     compare,
@@ -38,7 +38,7 @@ from core.training.training import Training
 
 def made_score(right, name="x"):
     """A score whose row number i was right where right[i] is."""
-    rows = tuple(Result(f"row {i}", "yes", bool(value), bool(value), 1.0, 1, "") for i, value in enumerate(right))
+    rows = tuple(RowResult(f"row {i}", "yes", bool(value), bool(value), 1.0, 1, "") for i, value in enumerate(right))
     return Score(name, "prompt", sum(right) / len(right), (0.0, 1.0), 1.0, len(rows), 0.0, 1.0, 0, 0, rows)
 
 
@@ -54,7 +54,7 @@ def test_the_interval_is_wilsons(right, n):
 
 
 def test_means_of_losses_are_by_answer_and_by_token():
-    scored = [Result("a", "x", True, True, 2.0, 1, "x"), Result("b", "y z", False, False, 7.0, 2, "y…")]
+    scored = [RowResult("a", "x", True, True, 2.0, 1, "x"), RowResult("b", "y z", False, False, 7.0, 2, "y…")]
     found = summarise(bare(answer_task()), scored, 3)
     assert (found.accuracy, found.n, found.loss, found.token_loss, found.first_choice) == (0.5, 2, 4.5, 3.0, 0.5)
     assert found.positions == 3 and found.parameters == 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
 from app.__main__ import main
-from app.sessions.run import Run
+from app.sessions.session_run import SessionRun
 from app.view import code
 from core import Recipe, load_model
 from core.runs.readings import Vocabulary
@@ -37,14 +37,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made(folder: Path, task: Task, **settings: object) -> Run:
+def made(folder: Path, task: Task, **settings: object) -> SessionRun:
     """A run as the page makes it, to its end."""
     recipe = Recipe.from_dict({**task.recipe, **settings, "task": task.slug, "model": str(folder), "dtype": "float32"})
     lm = load_model(str(folder), dtype="float32")
     record = new_record(task, recipe)
     for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False):
         pass
-    return Run("run 1", record, task, recipe)
+    return SessionRun("run 1", record, task, recipe)
 
 
 def own(task: Task, tmp_path: Path) -> Task:
@@ -115,7 +115,7 @@ def test_a_shell_reads_signs_that_are_spelled_out():
 def test_the_view_escapes_and_tells(folder, tmp_path):
     task = own(label_task(name="<b>pets</b>"), tmp_path)
     recipe = Recipe(task=task.slug, template="<script>{input}</script>")
-    run = Run("run 1", new_record(task, recipe), task, recipe)
+    run = SessionRun("run 1", new_record(task, recipe), task, recipe)
     shown = code.view(run)
     assert "<script>" not in shown
     assert "<b>pets" not in shown

@@ -19,7 +19,7 @@ from core import Recipe
 from core.models.sizes import Shape
 from core.runs.race import Placed
 from core.runs.record import new_record
-from core.scoring.score import Result, Score
+from core.scoring.score import RowResult, Score
 from core.spectrum import Size
 from core.tasks.task import Handcrafted
 
@@ -27,7 +27,7 @@ HOSTILE = """<img src=x onerror="hit()">'&\u202e"""
 ESCAPED = "&lt;img src=x onerror=&#34;hit()&#34;&gt;&#39;&amp;\\u202e"
 SHAPE = Shape(8, 2, 2, 2, 4, 1000)
 SCORE = Score(
-    HOSTILE, "soft", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (Result(HOSTILE, HOSTILE, True, True, 0.5, 1, HOSTILE, 0.8),), 0.5, 0.5
+    HOSTILE, "soft", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (RowResult(HOSTILE, HOSTILE, True, True, 0.5, 1, HOSTILE, 0.8),), 0.5, 0.5
 )
 ROW = {"name": HOSTILE, "kind": "none", "accuracy": 0.5, "interval": (0.2, 0.8), "n": 1, "loss": 0.5, "positions": 1, "parameters": 0}
 TASK = dataclasses.replace(answer_task(), name=HOSTILE, handcrafted=(Handcrafted(HOSTILE, HOSTILE + "{input}"),))

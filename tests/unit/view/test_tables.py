@@ -18,7 +18,7 @@ from app.view.tables import verdicts
 from core.events import Progress
 from core.runs.run import Scored
 from core.scoring.measures import reliability
-from core.scoring.score import Result, Score
+from core.scoring.score import RowResult, Score
 
 SCORES = [a_score("run 1", "11111100", "prompt", seconds=3.0), a_score("plain", "11000000"), a_score("few", "11110011")]
 
@@ -92,7 +92,9 @@ def test_the_exports_are_csv_and_safe():
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_becomes_markup(text, said):
-    score = Score(text, "prompt", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (Result(text, said, True, True, 0.5, 1, said, 0.8),), 0.5, 0.5)
+    score = Score(
+        text, "prompt", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (RowResult(text, said, True, True, 0.5, 1, said, 0.8),), 0.5, 0.5
+    )
     made = tables.grid([score], [text], [text]) + tables.next_words(text, {text: said}, {text: ([(said, 0.5)], [0.5])}, said, (said,))
     made += tables.measures({text: score}, False) + verdicts(score, [score, SCORES[0]])
     inner = re.sub(r"</?(table|caption|thead|tbody|tr|th|td|i|p|span|button)( [^<>]*)?>", "", made)

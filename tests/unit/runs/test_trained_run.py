@@ -14,9 +14,9 @@ import core
 from core import LabError, Recipe, train
 from core.recipe import default_of
 from core.runs import saved_adapter as storage
-from core.runs.result import NearestTokens, Result, Scores
 from core.runs.run_file import MOST_READ, read_run, run_file, saved_run
 from core.runs.saved_adapter import RUN
+from core.runs.trained_run import NearestTokens, Scores, TrainedRun
 from core.scoring.score import Score, score
 from core.tasks.task import Example
 
@@ -29,12 +29,12 @@ def lm():
 
 
 @pytest.fixture(scope="module")
-def soft(lm) -> Result:
+def soft(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(**SHORT), progress=False)
 
 
 @pytest.fixture(scope="module")
-def prefix(lm) -> Result:
+def prefix(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(method="prefix", **SHORT), progress=False)
 
 
@@ -111,7 +111,7 @@ def test_it_answers(lm, soft):
 
 
 def test_everything_shows_itself_shortly(lm, soft, prefix):
-    assert repr(soft).startswith("Result('Tiny': 4 learned vectors, 3 steps; ") and "K/V positions" in repr(prefix)
+    assert repr(soft).startswith("TrainedRun('Tiny': 4 learned vectors, 3 steps; ") and "K/V positions" in repr(prefix)
     assert repr(Recipe()) == "Recipe()" and repr(Recipe(method="prefix", steps=9)) == "Recipe(method='prefix', steps=9)"
     assert eval(repr(soft.recipe)) == soft.recipe
     assert repr(soft.scores["no prompt"]).startswith("Score('no prompt', none: ") and len(repr(soft.scores["no prompt"])) < 100

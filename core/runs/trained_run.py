@@ -42,7 +42,7 @@ def train(
     progress: bool | Callable[[Event | None], None] = True,
     stopping: Callable[[], bool] = lambda: False,
     book: Scorebook | None = None,
-) -> "Result":
+) -> "TrainedRun":
     """Train `recipe` on `task`, then score it with the task's handcrafted prompts on the held-out rows, once.
 
     recipe: None for the task's own. progress: a bar on standard error, nothing, or a function that is told every event.
@@ -51,7 +51,7 @@ def train(
 
     >>> import core
     >>> core.train(core.load_model(), core.load_task("plural"), core.Recipe(steps=20))  # doctest: +SKIP
-    Result('Plural': 10 vectors, 20 steps; 41 % of 103 held-out rows right (32–51); best handcrafted 77 % …)
+    TrainedRun('Plural': 10 vectors, 20 steps; 41 % of 103 held-out rows right (32–51); best handcrafted 77 % …)
     """
     recipe = recipe or Recipe.from_dict(task.recipe)
     if recipe.task == default_of("task"):  # the recipe does not name one
@@ -66,7 +66,7 @@ def train(
             if not record.step:
                 raise
             record.stopped = f"interrupted after step {record.step}, before all was scored"
-    return Result(lm, task, recipe, record)
+    return TrainedRun(lm, task, recipe, record)
 
 
 class _Bar:
@@ -90,8 +90,8 @@ class _Bar:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """What `train` made. record: all that happened, as the page and the report show it."""
+class TrainedRun:
+    """A run that `train` made: its model, task and recipe with its `RunRecord`; to be asked, saved and drawn."""
 
     lm: LanguageModel
     task: Task
@@ -102,7 +102,7 @@ class Result:
     def learned(self) -> Contender:
         """The trained prompt, ready to be scored (`core.score`) on any rows. The rows that it was trained on don't count for it."""
         vectors = self.record.final_vectors()
-        assert vectors is not None  # a Result exists only after a step
+        assert vectors is not None  # a TrainedRun exists only after a step
         prefix = prefix_of(self.record.method, vectors).to(self.lm.device)
         template = template_of(self.task, self.recipe.template)
         made = Contender("learned", prefix.kind, template, prefix, self.recipe.placement, self.task.seen)
@@ -170,14 +170,14 @@ class Result:
         return storage.save(folder, self.files())
 
     def __repr__(self) -> str:
-        return f"Result({_told(self)})"
+        return f"TrainedRun({_told(self)})"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(_told(self))}</p>{self.scores._repr_html_()}"
 
 
 def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) -> dict[str, bytes]:
-    """The files of a finished run's prompt: see `Result.files`. LabError where there are no vectors, or PEFT can't express them."""
+    """The files of a finished run's prompt: see `TrainedRun.files`. LabError where there are no vectors, or PEFT can't express them."""
     vectors = record.final_vectors()
     if vectors is None:
         raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
@@ -186,7 +186,7 @@ def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) 
     return {**storage.to_files(lm, prefix_of(record.method, vectors), told), **run_file(record)}
 
 
-def _told(result: Result) -> str:
+def _told(result: TrainedRun) -> str:
     record, recipe = result.record, result.recipe
     words = f"{record.task['name']!r}: {record.method.described(recipe.virtual_tokens)}, {record.step} steps"
     score = record.held_out.get("learned")

@@ -5,14 +5,14 @@ from functools import cache
 
 from core import Recipe, Task, load_task
 from core.runs.record import RunRecord
-from core.runs.recordings import Recording, recorded, recordings
+from core.runs.recordings import RecordedRun, recorded, recordings
 from core.runs.saved_adapter import Learned
 from core.ticket import Ticket
 
 
 @dataclass
-class Run:
-    """A run: its record, its job, and what it was made from."""
+class SessionRun:
+    """A run that a session shows: its `RunRecord`, its job, and what it was made from."""
 
     name: str
     record: RunRecord
@@ -20,7 +20,7 @@ class Run:
     recipe: Recipe
     ticket: Ticket | None = None
     learned: Learned | None = None  # for a prompt that came from a file
-    previous: "Run | None" = None  # the run shown before; shown again where this one can't begin
+    previous: "SessionRun | None" = None  # the run shown before; shown again where this one can't begin
 
     @property
     def status(self) -> str:
@@ -37,20 +37,20 @@ class Run:
 
 
 @cache
-def recorded_run(slug: str = "") -> Run | None:
+def recorded_run(slug: str = "") -> SessionRun | None:
     """The recorded run of a task ("": the first one, shown until the model is loaded), or None where there is none.
 
     It is read once and shared by all sessions, which never write into it.
     """
     found = next((recording for recording in recordings() if slug in ("", recording.slug)), None)
-    return Run(recording_name(found), recorded(found.slug), load_task(found.recipe.task), found.recipe) if found else None
+    return SessionRun(recording_name(found), recorded(found.slug), load_task(found.recipe.task), found.recipe) if found else None
 
 
-def recording_name(recording: Recording) -> str:
+def recording_name(recording: RecordedRun) -> str:
     """The name of a recorded run among a session's own runs."""
     return f"recording: {recording.title}"
 
 
-def recording_named(name: str) -> Run | None:
+def recording_named(name: str) -> SessionRun | None:
     """The recorded run of this name, or None."""
     return next((recorded_run(recording.slug) for recording in recordings() if recording_name(recording) == name), None)
