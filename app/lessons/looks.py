@@ -9,7 +9,7 @@ from app.panels.look import View
 from app.panels.nearest import nearest_table
 from app.panels.snap import kept
 from app.sessions.contest import learned_contender
-from app.view import figures, inspect_figures
+from app.view import figures
 from app.view.bars import bars
 from app.view.html import EMPTY, tag
 from app.view.lesson import Told, versus
@@ -45,7 +45,7 @@ class NearestExperiment(Experiment):
             return View()
         if not record.finished:
             return View(chips(record, record.step, None), figures.curves(record))
-        return View(nearest_table(record, record.step, None), inspect_figures.strip(record, record.step, None))
+        return View(nearest_table(record, record.step, None), figures.strip(record, record.step, None))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)

@@ -6,7 +6,7 @@ from typing import Any
 from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import learn_figures
+from app.view import figures
 from app.view.lesson import CHANCE, Told, apart, versus
 from app.view.race_table import race_table
 from app.view.text import percent
@@ -48,7 +48,7 @@ class RaceExperiment(Experiment):
         placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
         names = {spec["id"]: spec["name"] for spec in settings["entries"]}
         steps = max(self.recipe(settings, **spec.get("recipe", {})).steps for spec in settings["entries"])
-        return View(race_table(names, laps, placed), learn_figures.race(names, laps, steps) if laps else None)
+        return View(race_table(names, laps, placed), figures.race(names, laps, steps) if laps else None)
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         placed = {item.name: item for item in findings.items if isinstance(item, Placed)}

@@ -6,7 +6,7 @@ from typing import Any
 from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import learn_figures
+from app.view import figures
 from app.view.lesson import Told
 from app.view.sizes import diagram, share, sizes_table
 from core.events import Event, Finding, Progress
@@ -37,7 +37,7 @@ class CountExperiment(Experiment):
             return View()
         (name, shape), tokens = findings.items[0], self.recipe(settings).virtual_tokens
         sizes = spectrum(shape, tokens, RANK, ADAPTER)
-        return View(diagram(shape, tokens, name) + sizes_table(sizes), learn_figures.spectrum(sizes, name))
+        return View(diagram(shape, tokens, name) + sizes_table(sizes), figures.spectrum(sizes, name))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         (name, shape), (_, prompt), (_, prefix) = findings.items
@@ -78,7 +78,7 @@ class SpectrumExperiment(Experiment):
             return View()
         name, shape = findings.items[0]
         sizes = self.sizes(settings, shape)
-        return View(sizes_table(sizes), learn_figures.spectrum(sizes, name))
+        return View(sizes_table(sizes), figures.spectrum(sizes, name))
 
     def sizes(self, settings: Settings, shape: Shape) -> list[Any]:
         return spectrum(shape, settings["tokens"], RANK, ADAPTER)

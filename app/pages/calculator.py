@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
 from app.sessions.lab import Lab
-from app.view import learn_figures
+from app.view import figures
 from app.view.html import alert, note, tag
 from app.view.sizes import sizes_table, textbook
 from core import LabError
@@ -63,7 +63,7 @@ class Calculator:
         sizes = spectrum(shape, given["tokens"], given["rank"], given["adapter"], given["mlp"])
         return {
             self.message: "",
-            self.plot: drawn(learn_figures.spectrum(sizes, "this model")),
+            self.plot: drawn(figures.spectrum(sizes, "this model")),
             self.table: sizes_table(sizes) + textbook(shape, TABLE),
         }
 

@@ -12,7 +12,7 @@ from app.panels.panel import Panel
 from app.sessions.contest import best_written
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import EMPTY, Html, join, note, table, tokens, wide
 from app.view.text import percent
 from core.events import Event, Finding, Progress
@@ -71,7 +71,7 @@ class AttentionPanel(Panel):
         layer, head = look.settings["layer"], look.settings["head"]
         one = (layer, head) if layer >= 0 and head >= 0 else None
         told = join(identity(*item) for item in findings.items if isinstance(item, tuple)) if findings else EMPTY
-        return View(_table([learned, *others]) + told, inspect_figures.attention(learned, written, one, look.chosen))
+        return View(_table([learned, *others]) + told, figures.attention(learned, written, one, look.chosen))
 
 
 def _table(found: list[Attention]) -> Html:

@@ -11,7 +11,7 @@ from app.panels.panel import Panel
 from app.sessions.contest import contender_at, prefix_of_run
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import EMPTY, Html, row, table, td, vector_button, wide
 from app.view.text import percent
 from core import LabError
@@ -96,15 +96,15 @@ class BetweenPanel(Panel):
         names = ("this prompt", str(look.settings["other"]))
         if look.settings["how"] == ALIKE:
             values, groups, sizes = findings.items[-1]
-            return View(figure=inspect_figures.cosines(values, groups, sizes, look.chosen))
+            return View(figure=figures.cosines(values, groups, sizes, look.chosen))
         if look.settings["how"] == MOVE:
             run = _run(look)
             found = [item for item in findings.items if isinstance(item, Patched)]
             tasks = (f"“{look.task.name}” right", f"“{run.task.name}” right" if run else "")
-            return View(_moves(found, tasks, look.chosen), inspect_figures.transplant(found, tasks, look.chosen))
+            return View(_moves(found, tasks, look.chosen), figures.transplant(found, tasks, look.chosen))
         points = sorted((item for item in findings.items if isinstance(item, Along)), key=lambda one: one.share)
         losses = [one.score.loss for one in points if one.score.loss is not None]
-        return View(figure=inspect_figures.along(points, names, barrier(losses) if findings.complete else None))
+        return View(figure=figures.along(points, names, barrier(losses) if findings.complete else None))
 
 
 def _run(look: Look) -> SessionRun | None:

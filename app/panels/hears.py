@@ -8,7 +8,7 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import EMPTY, Html, table
 from app.view.text import visible
 from core.events import Event, Progress
@@ -46,7 +46,7 @@ class HearsPanel(Panel):
         for item in findings.items:
             if isinstance(item, Continuation):
                 said[item.kind, item.number] = item
-        return View(_said(list(said.values())), inspect_figures.lens(lens, look.chosen) if lens else None)
+        return View(_said(list(said.values())), figures.lens(lens, look.chosen) if lens else None)
 
 
 def _said(found: list[Continuation]) -> Html:

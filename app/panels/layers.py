@@ -7,7 +7,7 @@ import numpy as np
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import EMPTY, Html, details, note, table
 from core.events import Event, Finding, Progress
 from core.inspection.kv import against
@@ -40,8 +40,8 @@ class LayersPanel(Panel):
         ratio = next((item for item in findings.items if isinstance(item, np.ndarray)), None)
         found = [item for item in findings.items if isinstance(item, LayerEffect)]
         if found:
-            return View(_norms(ratio) if ratio is not None else EMPTY, inspect_figures.layer_effects(found))
-        return View(figure=inspect_figures.layer_norms(ratio) if ratio is not None else None)
+            return View(_norms(ratio) if ratio is not None else EMPTY, figures.layer_effects(found))
+        return View(figure=figures.layer_norms(ratio) if ratio is not None else None)
 
 
 def _norms(ratio: np.ndarray) -> Html:

@@ -5,7 +5,7 @@ import numpy as np
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import Html, bold, dim, join, lines, note, row, table, tag, td, vector_button, wide
 from app.view.nearest import nearest_verdict
 from app.view.text import cut, percent, token
@@ -32,7 +32,7 @@ class NearestPanel(Panel):
     def view(self, look: Look, findings: Findings | None) -> View:
         if not look.soft:
             return View(NO_WORDS)
-        return View(nearest_table(look.record, look.step, look.chosen), inspect_figures.strip(look.record, look.step, look.chosen))
+        return View(nearest_table(look.record, look.step, look.chosen), figures.strip(look.record, look.step, look.chosen))
 
 
 def nearest_table(record: RunRecord, step: int, chosen: int | None) -> Html:

@@ -11,7 +11,7 @@ from app.panels.look import Look, View, fingerprint
 from app.panels.panel import Panel
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
-from app.view import figures, inspect_figures
+from app.view import figures
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.pca_paths import Slice, view, word_groups
@@ -90,7 +90,7 @@ class PlanePanel(Panel):
             return View(figure=figures.plane(look.record, look.step, look.chosen, dimensions, control=True))
         what = "vectors" if look.soft else "keys" if look.settings["part"] == 0 else "values"
         walk = WALK in look.settings["extras"]
-        return View(figure=inspect_figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
+        return View(figure=figures.paths(findings.items[-1], look.step, look.chosen, dimensions, walk, what))
 
 
 def _named(run: SessionRun) -> tuple[str, bytes]:

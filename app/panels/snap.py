@@ -9,7 +9,7 @@ import numpy as np
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.bars import bars
 from app.view.html import EMPTY, Html, note, tag
 from core.events import Event, Finding, Progress
@@ -61,7 +61,7 @@ class SnapPanel(Panel):
         found = [item for item in findings.items if isinstance(item, Effect)]
         if look.settings["how"] == EACH:
             count = look.run.recipe.virtual_tokens
-            return View(figure=inspect_figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
+            return View(figure=figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
         texts = [item for item in findings.items if isinstance(item, str)]
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
         rows = [score_row(score, samples=False) for score in scores.values()]

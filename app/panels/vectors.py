@@ -8,7 +8,7 @@ import gradio as gr
 from app.panels.findings import Findings
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.html import EMPTY, Html, note, row, table, vector_button
 from core.events import Event
 from core.inspection.variants import KINDS
@@ -63,7 +63,7 @@ class VectorsPanel(Panel):
         found = [item for item in findings.items if isinstance(item, Effect) and item.what != "whole"]
         still = "In a K/V prefix a swap changes nothing: attention has no order of its own, and the positions are in the keys."
         told = note(still) if what == "swap" and not look.soft else EMPTY
-        return View(told, inspect_figures.effects(found, what, look.run.recipe.virtual_tokens, look.chosen))
+        return View(told, figures.effects(found, what, look.run.recipe.virtual_tokens, look.chosen))
 
 
 def _removals(found: list[Removal], whole: bool, chosen: int | None) -> Html:

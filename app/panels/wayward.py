@@ -8,7 +8,7 @@ import gradio as gr
 from app.panels.findings import Findings, by_steps
 from app.panels.look import Look, View
 from app.panels.panel import Panel
-from app.view import inspect_figures
+from app.view import figures
 from app.view.bars import bars
 from app.view.html import EMPTY, Html, join, note, table, tag, wide
 from app.view.text import percent, span, token
@@ -66,7 +66,7 @@ class WaywardPanel(Panel):
         runs = [item for item in findings.items if isinstance(item, Wayward)]
         scored = [item.score for item in findings.items if isinstance(item, Scored) and item.final]
         written = [row["accuracy"] for row in look.record.lines if row["kind"] == "handcrafted"]
-        figure = inspect_figures.wayward(runs, max(written, default=None))
+        figure = figures.wayward(runs, max(written, default=None))
         return View(_told(runs, scored, look) + _table(runs, look.chosen) + _bars(scored, look.written), figure)
 
 

@@ -76,7 +76,9 @@ def test_the_usual_of_a_task_is_what_its_recipe_and_the_method_bring():
 def test_any_text_is_read(text):
     link = links.read(text, PAGES)
     links.settings(TASKS[0], link.given)
-    assert links.sentence(link.problems).count(".") or not link.problems
+    told = links.sentence(link.problems)
+    assert bool(told) == bool(link.problems) and all(problem in told for problem in link.problems)
+    assert all(name in links.SETTINGS for name in link.given) and set(link.hide) <= set(links.HIDEABLE)
 
 
 @pytest.mark.parametrize(

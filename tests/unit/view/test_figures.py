@@ -9,7 +9,7 @@ from made_up import HOSTILE, a_lens, a_view, a_wayward, an_attention, an_effect,
 from tiny_models import answer_task, make, random_prefix
 
 from app.components.widgets import drawn
-from app.view import inspect_figures as figures
+from app.view import colours, figures
 from core.probes.between import Along, Patched
 from core.probes.hears import hear
 from core.probes.layers import LayerEffect
@@ -161,7 +161,7 @@ def test_effects_count_the_clear_ones_and_name_the_largest():
     assert loss["x"] == [0, 1, 2] and loss["y"] == [0.5, 2.0, -1.0] and right["y"] == [-25] * 3
     assert loss["error_y"]["array"] == pytest.approx([0.4, 2, 0.5]) and loss["error_y"]["arrayminus"] == pytest.approx([0.4, 2.5, 1])
     assert loss["customdata"] == [0, 1, 2] and "same 8 held-out rows" in value["note"]
-    assert loss["marker"]["color"][2] == figures.LEARNED != loss["marker"]["color"][0]
+    assert loss["marker"]["color"][2] == colours.LEARNED != loss["marker"]["color"][0]
     assert value["layout"]["shapes"][0]["x0"] == 1.5
     assert loss["hovertext"][1] == "2: +2.00 nats (-0.50 to +4.00)"
     assert figures.effects([], "leave out", 3, None) is None
@@ -202,14 +202,14 @@ def test_attention_says_the_means_of_both():
     learned, written, bars = value["data"]
     assert learned["zmax"] == written["zmax"] == pytest.approx(0.7) and learned["hovertext"][1][0] == "learned, layer 1, head 0: 30 %"
     assert bars["y"] == pytest.approx([20, 40]) and bars["hovertext"][1] == "2: 40.0 %"
-    assert bars["marker"]["color"][1] == figures.LEARNED != bars["marker"]["color"][0]
+    assert bars["marker"]["color"][1] == colours.LEARNED != bars["marker"]["color"][0]
 
 
 def test_attention_of_one_head_alone():
     value = known(figures.attention(LEARNED, None, (1, 0), None))
     assert len(value["data"]) == 2 and value["data"][1]["y"] == [30, 60] and "handcrafted" not in value["title"]
     assert "layer 1, head 0" in value["layout"]["xaxis3"]["title"]["text"]
-    assert value["data"][1]["marker"]["color"] == [figures.LEARNED] * 2
+    assert value["data"][1]["marker"]["color"] == [colours.LEARNED] * 2
 
 
 # --- what the model hears ---------------------------------------------------------------------------------------------------

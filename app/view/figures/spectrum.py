@@ -1,0 +1,37 @@
+"""Trained parameters of each method."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.view.colours import INKS
+from app.view.figures.drawing import framed, plain
+from app.view.text import in_order
+from core.spectrum import Size
+
+
+def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
+    """How many parameters each method trains, on a logarithmic axis."""
+    shown = list(reversed(sizes))
+    colour = [INKS[(len(shown) - 1 - number) % len(INKS)] for number in range(len(shown))]
+    trace = {
+        "type": "bar", "orientation": "h", "x": [size.parameters for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
+        "text": [f"{size.parameters:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
+        "hovertext": [plain(f"{size.method}: {size.counted}") for size in shown],
+    }  # fmt: skip
+    layout = framed(
+        height=90 + 46 * len(shown),
+        xaxis={
+            "type": "log",
+            "title": {"text": "trained parameters (each mark is ten times the one before)"},
+            "exponentformat": "SI",
+            "dtick": 1,
+        },
+        yaxis={"tickvals": list(range(len(shown))), "ticktext": [plain(size.method) for size in shown], "automargin": True},
+    )
+    full = sizes[-1].parameters
+    title = (
+        f"On {in_order(name)}, a soft prompt trains one parameter per {round(full / max(sizes[0].parameters, 1)):,}"
+        if full
+        else in_order(name)
+    )
+    return {"title": title, "note": "Counts by the formulas in the table below.", "data": [trace], "layout": layout}
