@@ -1,34 +1,20 @@
-"""The one worker: fair turns, pauses, ends, and no job that harms another."""
+"""The engine's worker: pauses, limits, ends of jobs, and jobs that fail."""
 
 import asyncio
-import itertools
-import random
 import threading
 import time
 
-import numpy as np
 import pytest
-from tiny_models import answer_task, label_task, make
+from timed_engine import PATIENCE, Timed, until
+from tiny_models import answer_task, make
 
 from core.engine import MOST_IN_ALL, MOST_PER_SESSION, MOST_SECONDS, PAUSED_SECONDS, UNEXPECTED, Engine
 from core.errors import LabError
 from core.events import Done, Finding, Step
-from core.fair_share import HEAD_START, KNOWN, MOST_REMEMBERED
-from core.models.language_model import hash_weights
+from core.fair_share import MOST_REMEMBERED
 from core.recipe import Recipe
-from core.runs.run import Finished, Scored, run
-from core.scoring.score import Score
+from core.runs.run import run
 from core.ticket import Ticket
-from core.training.training import StepEvent
-
-PATIENCE = 120.0  # seconds; nothing here takes one on a quiet machine
-
-
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +56,7 @@ def steps_of(ticket):
     return [event.number for event in ticket.events if isinstance(event, Step)]
 
 
-def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, gate):
+def test_sessions_take_turns_and_the_jobs_of_one_share_its_turns(engine, gate):
     log: list[str] = []
     greedy = [engine.submit("greedy", counting(log, "greedy", 6)) for _ in range(3)]
     modest = engine.submit("modest", counting(log, "modest", 6))
@@ -79,172 +65,6 @@ def test_sessions_take_turns_piece_by_piece_however_many_jobs_each_has(engine, g
     assert log[:12].count("modest") == 6  # a turn each, as long as both want the device
     assert [event.value for event in modest.events] == [f"modest {number}" for number in range(6)]
     assert [ticket.status for ticket in greedy] == ["done"] * 3
-
-
-NOTHING = Score("none", "none", 0.0, (0.0, 1.0), 0.5, 1, None, 0.5, 3, 10, ())
-
-
-class Clock:
-    """A clock that stands still, but for what jobs (and tests) add to it."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-class Timed:
-    """An engine whose seconds are made up: jobs say how long each of their pieces took, and everything else takes none."""
-
-    def __init__(self):
-        self.clock = Clock()
-        self.log: list[str] = []
-        self.used: dict[str, float] = {}
-        self.engine = Engine(lambda: make("llama"), self.clock)
-        self.opened = threading.Event()
-        self.gate = self.engine.submit("gatekeeper", self._wait)
-        until(lambda: self.gate.status == "running")
-
-    def _wait(self, lm, ticket):
-        self.opened.wait(PATIENCE)
-        yield None
-
-    def submit(self, session, lengths, then=None):
-        """A job with a piece for each of `lengths` (seconds; None: known already); `then` is called after the last one."""
-
-        def job(lm, ticket):
-            for length in lengths:
-                if length is None:
-                    yield Scored("validation", score=NOTHING, known=True)
-                    continue
-                self.clock.now += length
-                self.log.append(session)
-                self.used[session] = self.used.get(session, 0.0) + length
-                yield Done()
-            if then:
-                then()
-
-        return self.engine.submit(session, job)
-
-    def go(self):
-        self.opened.set()
-        until(lambda: self.engine.status()["running"] + self.engine.status()["waiting"] == 0)
-
-
-def apart(log):
-    """The largest difference between two sessions' counts of pieces at any moment, as long as all of them have work."""
-    names = set(log)
-    counts, total = dict.fromkeys(names, 0), {name: log.count(name) for name in names}
-    most = 0
-    for name in log:
-        counts[name] += 1
-        most = max(most, max(counts.values()) - min(counts.values()))
-        if counts[name] == total[name]:
-            return most
-    return most
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_thirty_equal_runs_stay_in_step_whatever_noise_their_pieces_have(seed):
-    timed, noise = Timed(), random.Random(seed)
-    for number in range(30):  # usual noise, and now and then a piece that takes four times as long
-        lengths = [0.3 * noise.lognormvariate(0, 0.3) * (4 if noise.random() < 0.05 else 1) for _ in range(60)]
-        timed.submit(f"run {number}", lengths)
-    timed.go()
-    assert len(timed.log) == 30 * 60 and apart(timed.log) <= 2
-
-
-def test_a_session_with_longer_pieces_gets_its_share_of_the_time_and_no_more():
-    timed = Timed()
-    timed.submit("heavy", [1.0] * 60)
-    for name in ("light", "lighter"):
-        timed.submit(name, [0.1] * 200)
-    timed.go()
-    end = max(place for place, name in enumerate(timed.log) if name == "light")
-    heavy = timed.log[:end].count("heavy") * 1.0
-    # Until little is known of a session, its pieces are counted as everybody's.
-    assert 0.8 * 20 <= heavy <= 1.1 * 20 + KNOWN
-    gaps = [place for place, name in enumerate(timed.log[:end]) if name == "heavy"]
-    assert max(b - a for a, b in itertools.pairwise(gaps)) <= 2 * 10 + 3  # and it is never starved
-
-
-def test_token_sized_pieces_among_training_steps_go_faster_not_slower():
-    timed = Timed()
-    runs = [f"run {number}" for number in range(4)]
-    for name in runs:
-        timed.submit(name, [0.3] * 40)
-    timed.submit("tokens", [0.03] * 100)
-    timed.go()
-    end = max(place for place, name in enumerate(timed.log) if name == "tokens")
-    until_then = timed.log[:end]
-    assert all(until_then.count(name) <= 100 * 0.03 / 0.3 + KNOWN + 1 for name in runs)
-    assert max(map(until_then.count, runs)) - min(map(until_then.count, runs)) <= 1
-
-
-def test_a_newcomer_has_a_short_head_start_and_no_debt():
-    timed = Timed()
-    timed.submit("old", [0.1] * 100)
-    timed.submit("older", [0.1] * 50, then=lambda: timed.submit("new", [0.1] * 30))
-    timed.go()
-    came = timed.log.index("new")
-    assert timed.log[came : came + 2] == ["new", "new"]
-    assert abs(timed.log[came : came + 40].count("new") - 20 - HEAD_START / 2) <= 1
-
-
-@pytest.mark.parametrize("prepare, step", [(0.05, 0.2), (0.2, 0.3), (0.2, 0.5), (0.5, 0.9)])
-def test_a_class_that_comes_within_seconds_stays_in_step(prepare, step):
-    """Thirty runs, one every third of a second; each prepares itself in its first piece, then takes 15 steps."""
-    timed, coming = Timed(), iter(range(30))
-    came = []
-
-    def door():
-        while len(came) < 30 and timed.clock.now >= len(came) / 3:
-            came.append(timed.clock.now)
-            timed.submit(f"run {next(coming)}", lengths())
-
-    def lengths():
-        yield prepare
-        for _ in range(15):
-            door()
-            yield step
-
-    door()
-    timed.go()
-    counts, most = dict.fromkeys(set(timed.log), -1), 0  # the first piece is no step
-    for name in timed.log:
-        counts[name] += 1
-        if min(counts.values()) > 0:
-            most = max(most, max(counts.values()) - min(counts.values()))
-        if counts[name] == 15:
-            break
-    assert len(counts) == 30 and most <= 2
-
-
-@pytest.mark.parametrize("told_after", [(1, 1, 1, 1), (1, 3, 5, 2)])
-def test_what_is_handed_on_is_no_turn(told_after):
-    """Eight scores that somebody else made reach each run after some step, at no cost: all stay in step, before and after."""
-    timed = Timed()
-    for number, after in enumerate(told_after):
-        timed.submit(f"run {number}", [*[0.3] * after, *[None] * 8, *[0.3] * (20 - after)])
-    timed.go()
-    assert len(timed.log) == 4 * 20 and apart(timed.log) <= 1
-
-
-def test_many_short_jobs_are_no_way_around_the_turns():
-    timed = Timed()
-
-    def again():
-        if timed.log.count("heavy") < 30:
-            timed.submit("heavy", [1.0], then=again)
-
-    timed.submit("heavy", [1.0], then=again)
-    timed.submit("light", [0.1] * 300)
-    timed.go()
-    end = max(place for place, name in enumerate(timed.log) if name == "light")
-    assert timed.log[:end].count("heavy") <= 30 * 1.1 + KNOWN
-    first = [place for place, name in enumerate(timed.log) if name == "heavy"][:20]
-    assert first[-1] > 100  # without a memory of the session, each of its jobs would have every other turn
 
 
 def test_a_job_that_has_used_its_time_ends_and_keeps_what_it_has():
@@ -278,7 +98,7 @@ def test_a_worker_that_sleeps_wakes_to_end_a_pause(monkeypatch):
     monkeypatch.setattr("core.engine.PAUSED_SECONDS", 0.05)
     engine = Engine(lambda: make("llama"))
     ticket = engine.submit("one", training(), steps=1)
-    until(lambda: ticket.over)  # nobody else comes
+    until(lambda: ticket.over)  # no other session comes
     assert ticket.status == "cancelled" and steps_of(ticket) == [1]
 
 
@@ -375,7 +195,7 @@ NO_ROOM = "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't alloca
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), RuntimeError("CUDA out of memory"), RuntimeError(NO_ROOM)])
-def test_nothing_that_a_job_raises_ends_the_worker(engine, error):
+def test_the_worker_outlives_any_error_of_a_job(engine, error):
     def failing(lm, ticket):
         if isinstance(error, GeneratorExit):
             return Raising(error)
@@ -400,7 +220,7 @@ class Raising:
         raise self.error
 
 
-def test_a_job_that_fails_while_it_is_ended_harms_nobody(engine):
+def test_a_job_that_fails_while_it_is_ended_leaves_the_others_alone(engine):
     def stubborn(lm, ticket):
         try:
             while True:
@@ -416,73 +236,13 @@ def test_a_job_that_fails_while_it_is_ended_harms_nobody(engine):
     assert (ticket.status, after.status) == ("cancelled", "done")
 
 
-RUNS = [
-    (task, Recipe(steps=6, batch_size=4, virtual_tokens=3, seed=seed, **more))
-    for task, seed, more in [
-        (answer_task(), 0, {}),
-        (answer_task(), 1, {"init": "random"}),
-        (answer_task(), 2, {"method": "prefix"}),
-        (answer_task(), 3, {"method": "prefix", "mlp": 8, "init": "random"}),
-        (label_task(), 4, {}),
-        (label_task(), 5, {"loss": "labels"}),
-        (label_task(), 6, {"method": "prefix", "loss": "labels"}),
-        (answer_task(), 7, {"schedule": "cosine", "clip": 1.0, "weight_decay": 0.01}),
-    ]
-]
-
-
-def told(events):
-    """Losses, vectors and held-out scores of a run's events."""
-    steps = [event for event in events if isinstance(event, StepEvent)]
-    last = [event.score for event in events if getattr(event, "part", "") == "held_out" and event.final]
-    return [step.loss for step in steps], [step.vectors for step in steps], [(s.name, s.accuracy, s.loss) for s in last]
-
-
-def test_eight_sessions_at_once_get_what_each_would_get_alone_bit_for_bit():
-    lm = make("llama")
-    before = hash_weights(lm.model)
-    alone = [told(list(run(lm, task, recipe))) for task, recipe in RUNS]
-    engine = Engine(lambda: lm)
-    kept: list[list] = [[] for _ in RUNS]
-
-    def job(number):
-        task, recipe = RUNS[number]
-
-        def pieces(lm, ticket):
-            for event in run(lm, task, recipe):
-                kept[number].append(event)
-                yield event
-
-        return pieces
-
-    tickets = [engine.submit(f"session {number}", job(number)) for number in range(len(RUNS))]
-    until(lambda: all(ticket.over for ticket in tickets))
-    assert [ticket.status for ticket in tickets] == ["done"] * len(RUNS)
-    for events, (losses, vectors, scores) in zip(kept, alone, strict=True):
-        own_losses, own_vectors, own_scores = told(events)
-        assert own_losses == losses and len(losses) == 6 and own_scores == scores
-        assert all(np.array_equal(a, b) for a, b in zip(own_vectors, vectors, strict=True))
-    assert hash_weights(lm.model) == before
-
-
-def test_two_runs_that_take_turns_give_what_each_gives_alone(engine):
-    alone = engine.submit("one", training())
-    until(lambda: alone.over)
-    both = [engine.submit("one", training()), engine.submit("two", training())]
-    until(lambda: all(ticket.over for ticket in both))
-    for ticket in (alone, *both):
-        assert ticket.status == "done" and isinstance(ticket.events[-1], Finished)
-        losses = [event.loss for event in ticket.events if isinstance(event, StepEvent)]
-        assert losses == [event.loss for event in alone.events if isinstance(event, StepEvent)]
-
-
 def test_a_run_pauses_after_the_steps_asked_for_and_goes_on(engine):
     ticket = engine.submit("one", training(), steps=2)
     until(lambda: ticket.status == "paused")
     assert steps_of(ticket) == [1, 2]
     state = engine.status()
-    assert (state["running"], state["waiting"], state["paused"]) == (0, 0, 1)  # nobody waits for a paused run
-    assert not ticket.working  # and the worker is free for anybody
+    assert (state["running"], state["waiting"], state["paused"]) == (0, 0, 1)  # no job waits for a paused run
+    assert not ticket.working  # and the worker is free
     other = engine.submit("two", counting([], "x", 2))
     until(lambda: other.over)
     assert steps_of(ticket) == [1, 2]
@@ -518,7 +278,7 @@ def test_cancelling_frees_the_device_at_once(engine):
     assert ticket.status == "cancelled" and len(ticket.events) == said
 
 
-def test_work_for_idle_times_waits_until_nobody_wants_the_device(engine, gate):
+def test_jobs_at_idle_priority_wait_until_no_other_job_wants_the_device(engine, gate):
     log: list[str] = []
     filler = engine.submit("server", counting(log, "filler", 3), idle=True)
     people = [engine.submit(f"person {number}", counting(log, "person", 3)) for number in range(2)]
@@ -564,7 +324,7 @@ def test_a_job_that_fails_before_its_first_piece_says_so(engine):
     assert (ticket.status, ticket.message) == ("failed", "No such task: choose another.")
 
 
-def test_nobody_can_fill_the_queue(engine, gate):
+def test_jobs_of_a_session_and_of_the_server_are_limited(engine, gate):
     own = [engine.submit("one", counting([], "x", 1)) for _ in range(MOST_PER_SESSION)]
     with pytest.raises(LabError, match="jobs here already"):
         engine.submit("one", counting([], "x", 1))
@@ -580,7 +340,7 @@ def test_nobody_can_fill_the_queue(engine, gate):
 @pytest.mark.parametrize(
     "error, message", [(LabError("There is no model: name one."), "There is no model"), (OSError("x"), "could not be loaded")]
 )
-def test_without_a_model_everybody_is_told_why(error, message):
+def test_without_a_model_every_job_fails_with_the_reason(error, message):
     begun = threading.Event()
 
     def load():
@@ -596,7 +356,7 @@ def test_without_a_model_everybody_is_told_why(error, message):
         broken.submit("one", counting([], "x", 1))
 
 
-def test_whoever_waits_for_a_change_is_woken_by_it_and_by_nothing_else():
+def test_a_change_wakes_the_coroutines_that_wait_for_it():
     ticket = Ticket("someone", lambda lm, ticket: iter(()), None, False)
 
     async def watch() -> tuple[float, float, float]:
