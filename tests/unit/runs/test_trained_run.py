@@ -29,7 +29,7 @@ def lm():
 
 
 @pytest.fixture(scope="module")
-def soft(lm) -> TrainedRun:
+def prompt(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(**SHORT), progress=False)
 
 
@@ -38,15 +38,15 @@ def prefix(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(method="prefix", **SHORT), progress=False)
 
 
-def test_a_run_by_one_call_is_the_run_that_the_parts_make(lm, soft):
-    training = core.Training(lm, answer_task(), soft.recipe)
+def test_a_run_by_one_call_is_the_run_that_the_parts_make(lm, prompt):
+    training = core.Training(lm, answer_task(), prompt.recipe)
     events, _ = training.advance(training.start(), 3)
-    assert soft.losses == [event.loss for event in events]
-    assert np.array_equal(soft.vectors, events[-1].vectors)
-    assert list(soft.scores) == ["learned", "no prompt", "sentence", "example", "always 'yes'"]
-    again = score(lm, soft.learned, answer_task().held_out)
-    assert again.accuracy == soft.scores["learned"].accuracy and again.loss == pytest.approx(soft.scores["learned"].loss)
-    assert soft.learned.examples == 12 and soft.learned.seconds == soft.record.seconds > 0
+    assert prompt.losses == [event.loss for event in events]
+    assert np.array_equal(prompt.vectors, events[-1].vectors)
+    assert list(prompt.scores) == ["learned", "no prompt", "sentence", "example", "always 'yes'"]
+    again = score(lm, prompt.learned, answer_task().held_out)
+    assert again.accuracy == prompt.scores["learned"].accuracy and again.loss == pytest.approx(prompt.scores["learned"].loss)
+    assert prompt.learned.examples == 12 and prompt.learned.seconds == prompt.record.seconds > 0
 
 
 def test_a_recipe_that_names_no_task_gets_the_tasks_own(lm):
@@ -84,39 +84,39 @@ def test_ctrl_c_keeps_what_was_learned(lm):
         train(lm, answer_task(), Recipe(**SHORT), progress=at_once)
 
 
-def test_nearest_tokens_stand_beside_the_control(soft, prefix):
-    found = soft.nearest(2)
+def test_nearest_tokens_stand_beside_the_control(prompt, prefix):
+    found = prompt.nearest(2)
     assert isinstance(found, NearestTokens) and len(found) == 4 and len(found[0].nearest) == 2
-    record = soft.record
+    record = prompt.record
     assert [row.nearest[0][0] for row in found] == [record.texts[ids[0]] for ids in record.readings[-1].ids]
     assert [row.control for row in found] == [record.texts[token] for token in record.readings[-1].control_ids[0]]
     assert "moved equally far at random" in repr(found) and "show only where training started" in repr(found)
     for k in (0, 1001):
         with pytest.raises(LabError, match="choose a whole number from 1 to 1000"):
-            soft.nearest(k)
-    with pytest.raises(LabError, match="soft prompts only"):
+            prompt.nearest(k)
+    with pytest.raises(LabError, match="prompt prompts only"):
         prefix.nearest()
 
 
-def test_places_in_the_plane_are_those_of_every_step(soft, prefix):
-    for made in (soft, prefix):
+def test_places_in_the_plane_are_those_of_every_step(prompt, prefix):
+    for made in (prompt, prefix):
         assert made.pca().shape == (4, 4, 2) and made.pca(3).shape == (4, 4, 3)
         assert np.array_equal(made.pca()[-1], made.record.readings[-1].place[:, :2])
 
 
-def test_it_answers(lm, soft):
-    assert isinstance(soft.answer("jump", most=3), str)
+def test_it_answers(lm, prompt):
+    assert isinstance(prompt.answer("jump", most=3), str)
     with pytest.raises(LabError, match="no text to answer"):
-        soft.answer(" ")
+        prompt.answer(" ")
 
 
-def test_everything_shows_itself_shortly(lm, soft, prefix):
-    assert repr(soft).startswith("TrainedRun('Tiny': 4 learned vectors, 3 steps; ") and "K/V positions" in repr(prefix)
+def test_everything_shows_itself_shortly(lm, prompt, prefix):
+    assert repr(prompt).startswith("TrainedRun('Tiny': 4 learned vectors, 3 steps; ") and "K/V positions" in repr(prefix)
     assert repr(Recipe()) == "Recipe()" and repr(Recipe(method="prefix", steps=9)) == "Recipe(method='prefix', steps=9)"
-    assert eval(repr(soft.recipe)) == soft.recipe
-    assert repr(soft.scores["no prompt"]).startswith("Score('no prompt', none: ") and len(repr(soft.scores["no prompt"])) < 100
-    assert len(repr(soft.scores).splitlines()) == 6
-    for thing in (lm, answer_task(), soft.recipe, soft, soft.scores, soft.nearest()):
+    assert eval(repr(prompt.recipe)) == prompt.recipe
+    assert repr(prompt.scores["no prompt"]).startswith("Score('no prompt', none: ") and len(repr(prompt.scores["no prompt"])) < 100
+    assert len(repr(prompt.scores).splitlines()) == 6
+    for thing in (lm, answer_task(), prompt.recipe, prompt, prompt.scores, prompt.nearest()):
         assert "<table>" in thing._repr_html_()
 
 
@@ -150,25 +150,25 @@ def test_a_run_with_labels_comes_back_too(lm):
     assert read_run(run_file(record)[RUN], "x").scores == json.loads(json.dumps(record.scores))
 
 
-def test_a_loss_that_is_no_number_is_written_as_json_has_it(soft):
-    record = copy.copy(soft.record)
+def test_a_loss_that_is_no_number_is_written_as_json_has_it(prompt):
+    record = copy.copy(prompt.record)
     record.losses = [*record.losses[:2], math.nan]
     data = run_file(record)[RUN]
     assert b"NaN" not in data and math.isnan(read_run(data, "x").losses[-1])
 
 
-def test_a_very_long_run_keeps_both_ends(soft):
-    record = copy.copy(soft.record)
+def test_a_very_long_run_keeps_both_ends(prompt):
+    record = copy.copy(prompt.record)
     count = MOST_READ // 4 + 1
     record.readings = [record.readings[0], *[record.readings[1]] * count, record.readings[-1]]
     again = read_run(run_file(record)[RUN], "x")
     assert len(again.readings) == 2 and np.allclose(again.readings[1].place, record.readings[-1].place, atol=1e-3)
 
 
-def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(soft, prefix):
+def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(prompt, prefix):
     """Every value in it, one after another, becomes something else: then it is refused, or still what it must be."""
     evil = "<script>hit()</script>"
-    for made in (soft, prefix):
+    for made in (prompt, prefix):
         good = json.loads(run_file(made.record)[RUN])
         good["readings"] = [good["readings"][0], good["readings"][-1]]
         good["usual"] = good["usual"] and {name: values[:5] for name, values in good["usual"].items()}
