@@ -54,12 +54,13 @@ def run(options: argparse.Namespace) -> Outcome:
     task = load_task(options)  # before the model: a bad file is told at once
     recipe = Recipe.from_dict({**task.recipe, **given})
     lm = load(options)
+    from core.runs import adapter_files
     from core.runs import saved_adapter as storage
     from core.runs.trained_run import train
 
     if options.out:
         storage.check_savable(lm, recipe.placement)
-        storage.check_target(options.out)
+        adapter_files.check_target(options.out)
     tell(*(f"note: {note}" for note in task.notes))
     stop = threading.Event()
 

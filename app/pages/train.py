@@ -112,7 +112,7 @@ class TrainPage:
             self.stop: gr.update(interactive=busy),
             self.gallery: gallery(recordings(), run.recipe if run and recorded else None),
             self.live: gr.update(visible=recorded),
-            self.code: code.view(run),
+            self.code: code.view(run.task, run.recipe, run.record) if run else "",
             self.get_task: gr.update(visible=own),
         }
         return changes | self._paint_run(session, run, left) if run else changes

@@ -29,9 +29,9 @@ from core.errors import shown
 from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
+from core.runs.adapter_files import pack
 from core.runs.record import score_row
 from core.runs.run import Scored, Skipped, baselines, common_rows, contest
-from core.runs.saved_adapter import pack
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.score import Contender, bare, majority, written
 from core.tasks.built_in import slugs

@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from app.sessions.session_run import SessionRun
-from app.view.html import EMPTY, Html, join, note, tag
+from app.view.html import Html, join, note, tag
 from core import Recipe
 from core.models.language_model import pick_device
 from core.models.weights import DEFAULT_MODEL
 from core.recipe import SETTINGS
+from core.runs.record import RunRecord
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
 
@@ -92,20 +92,18 @@ def _spelled(sign: str) -> str:
     return f"\\u{ord(sign):04x}" if ord(sign) < 2**16 else f"\\U{ord(sign):08x}"
 
 
-def view(run: SessionRun | None) -> Html:
+def view(task: Task, recipe: Recipe, record: RunRecord) -> Html:
     """Both for a run, as HTML with buttons to copy them, or a sentence where there is no such code."""
-    if run is None:
-        return EMPTY
-    if run.learned:
+    if record.loaded:
         return note("This prompt came from a file, so there is no code that makes it again; its recipe.json tells what is known of it.")
-    device = str(run.record.base.get("device", ""))
+    device = str(record.base.get("device", ""))
     other = device if device and device != pick_device().type else ""
     notes: list[str] = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
-    if named(run.task) != run.task.slug:
-        notes.append(Html("The rows are in <code>{}</code>, which the button below gives.").format(file_name(run.task)))
-    if run.record.stopped.startswith("stopped by hand"):
-        notes.append(f"This run was {run.record.stopped}; the code continues to step {run.recipe.steps}.")
-    blocks = [_block("Python", python(run.task, run.recipe, other)), _block("Command line", command(run.task, run.recipe, other))]
+    if named(task) != task.slug:
+        notes.append(Html("The rows are in <code>{}</code>, which the button below gives.").format(file_name(task)))
+    if record.stopped.startswith("stopped by hand"):
+        notes.append(f"This run was {record.stopped}; the code continues to step {recipe.steps}.")
+    blocks = [_block("Python", python(task, recipe, other)), _block("Command line", command(task, recipe, other))]
     return join([note(join(notes, " ")), *blocks])
 
 

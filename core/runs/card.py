@@ -14,7 +14,6 @@ import yaml
 
 from core.methods import METHODS, method_name
 
-CARD, CONFIG, WEIGHTS, RECIPE = "README.md", "adapter_config.json", "adapter_model.safetensors", "recipe.json"
 SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
     *("method", "virtual_tokens", "init", "init_text", "mlp", "learning_rate", "steps", "batch_size", "warmup", "schedule", "loss"),
     *("placement", "seed", "order_seed", "dtype"),

@@ -22,11 +22,12 @@ from huggingface_hub.errors import (
 from core.errors import LabError, as_path, shown
 from core.models.language_model import LanguageModel
 from core.models.weights import hub_reachable
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
+from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, RUN, WEIGHTS, check_config
 from core.runs.prompt_names import check_upload, repository
 from core.runs.run_file import LARGEST_RUN
-from core.runs.saved_adapter import LARGEST_JSON, PICKLE, RUN, Learned, check_config, from_files
+from core.runs.saved_adapter import Learned, from_files
 
 LARGEST_ADAPTER = 256 * 2**20  # bytes; a K/V prefix of 200 positions on a 70B Llama is 66 MB
 
@@ -126,7 +127,7 @@ def push(folder: str | Path, repo: str, private: bool = False, run: bool = False
 def _of_folder(folder: Path, run: bool) -> dict[str, bytes]:
     """The files of a saved prompt that are for others to see."""
     most: dict[str, int] = {CONFIG: LARGEST_JSON, WEIGHTS: LARGEST_ADAPTER, RECIPE: LARGEST_JSON, CARD: LARGEST_JSON}
-    files = storage.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
+    files = adapter_files.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
     if WEIGHTS not in files:
         raise LabError(f"{shown(folder)} is not a saved prompt ({WEIGHTS} is missing): name a folder that was saved here or by PEFT.")
     check_config(files[CONFIG], str(folder))

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from core.errors import LabError, as_path, shown
-from core.runs.card import CONFIG
+from core.runs.adapter_files import CONFIG
 
 NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 

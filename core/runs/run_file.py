@@ -13,8 +13,8 @@ from typing import Any
 from core.errors import LabError, shown
 from core.methods import EARLIER_NAMES, METHODS
 from core.recipe import Recipe
+from core.runs.adapter_files import RUN, unpack
 from core.runs.record import RunRecord
-from core.runs.saved_adapter import RUN, unpack
 
 LARGEST_RUN = 48 * 2**20
 MOST_READ = 60_000  # vectors in all readings: with more of them, only the first and the last step's are written

@@ -22,6 +22,7 @@ from core.inspection.nearest import nearest
 from core.models.language_model import LanguageModel
 from core.prefix import prefix_of
 from core.recipe import Recipe, default_of
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record, score_row
@@ -167,7 +168,7 @@ class TrainedRun:
 
     def save(self, folder: str | Path) -> Path:
         """Write `files` into a folder that `PeftModel.from_pretrained` reads. LabError where something else lies there."""
-        return storage.save(folder, self.files())
+        return adapter_files.save(folder, self.files())
 
     def __repr__(self) -> str:
         return f"TrainedRun({_told(self)})"

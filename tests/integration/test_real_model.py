@@ -10,6 +10,7 @@ from core.bench import peft_model
 from core.models import weights
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.run import baselines, repeat
 from core.scoring.contenders import few_shot, in_chat
@@ -74,7 +75,7 @@ def test_loss_is_pefts_own_before_and_after_saving(real, task, prefix, base, tmp
     loss = four_row_loss(real, task, prefix).item()
     rows = encode(real, "{input}", task.train[:4], None)
     recipe = METHODS[prefix.kind]
-    folder = storage.save(tmp_path / "x", storage.to_files(real, prefix, storage.record_of(real, task, recipe, "{input}")))
+    folder = adapter_files.save(tmp_path / "x", storage.to_files(real, prefix, storage.record_of(real, task, recipe, "{input}")))
     with torch.no_grad():
         assert peft_loss(real, PeftModel.from_pretrained(base, folder).eval(), rows).item() == pytest.approx(loss, abs=1e-5)
     if prefix.kind == "prompt":  # what the benchmark times

@@ -71,11 +71,12 @@ def full_disk(folder: Path) -> Answer:
     import tiny_models
 
     from core.errors import LabError
+    from core.runs import adapter_files
     from core.runs import saved_adapter as storage
 
     lm = tiny_models.make()
     with small_disk(folder) as real:
-        storage.save(folder / "kept", _files(lm, "prompt"))
+        adapter_files.save(folder / "kept", _files(lm, "prompt"))
         with open(folder / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
             while real:
                 ballast.write(b"\0" * 4096)
@@ -87,7 +88,7 @@ def full_disk(folder: Path) -> Answer:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
             for target in ("kept", "new"):
                 try:
-                    storage.save(folder / target, _files(lm, "prefix"))
+                    adapter_files.save(folder / target, _files(lm, "prefix"))
                 except LabError as error:
                     said = str(error)
         finally:
@@ -96,7 +97,7 @@ def full_disk(folder: Path) -> Answer:
         left = sorted(path.name for path in folder.iterdir() if path.name != "ballast")
         held = left == ["kept"] and storage.load(folder / "kept", lm).prefix.kind == "prompt" and "can't be saved" in said
         (folder / "ballast").unlink()
-        storage.save(folder / "kept", _files(lm, "prefix"))
+        adapter_files.save(folder / "kept", _files(lm, "prefix"))
         held = held and storage.load(folder / "kept", lm).prefix.kind == "prefix"
     return {"a disk of its own": real, "said": said.replace(str(folder), "…"), "held": held}
 
@@ -167,6 +168,7 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
     """kill -9 at a random moment of saving, again and again: the folder is never half of one prompt and half of another."""
     import tiny_models
 
+    from core.runs import adapter_files
     from core.runs import saved_adapter as storage
 
     lm, draw = tiny_models.make(), random.Random(0)
@@ -178,7 +180,7 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
             try:
                 while True:
                     for files in versions.values():
-                        storage.save(target, files)
+                        adapter_files.save(target, files)
             finally:
                 os._exit(1)
         time.sleep(draw.uniform(0.001, 0.02))
@@ -189,7 +191,7 @@ def killed_while_saving(folder: Path, times: int = 300) -> Answer:
             seen += [kind for kind, files in versions.items() if found == files]
             torn += found not in versions.values()
     midway = len(list(folder.glob(".saving-*")))
-    storage.save(target, versions["prompt"])
+    adapter_files.save(target, versions["prompt"])
     well = storage.load(target, lm).prefix.kind == "prompt"
     return {
         "kills": times, "amid a saving": midway, "whole": len(seen), "torn": torn,

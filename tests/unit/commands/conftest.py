@@ -7,6 +7,7 @@ from tiny_models import make, random_prefix
 
 import core.models.language_model
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.tasks.load import load_task
 
@@ -36,4 +37,4 @@ def csv(tmp_path) -> str:
 def saved(lm, csv, tmp_path) -> str:
     """A soft prompt of random vectors, saved as if trained on the CSV."""
     record = storage.record_of(lm, load_task(csv), Recipe(virtual_tokens=3), "{input} is")
-    return str(storage.save(tmp_path / "saved", storage.to_files(lm, random_prefix(lm, "prompt", 3), record)))
+    return str(adapter_files.save(tmp_path / "saved", storage.to_files(lm, random_prefix(lm, "prompt", 3), record)))

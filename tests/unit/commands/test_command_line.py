@@ -15,6 +15,7 @@ import core.models.language_model
 from app.__main__ import main, parser
 from app.commands import COMMANDS
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.record import RunRecord
 from core.tasks.load import load_task
@@ -174,7 +175,7 @@ def test_what_is_no_prompt_is_refused_by_name(capsys, lm, csv, tmp_path):
     assert "no learned prompt at" in error(capsys, "nearest", tmp_path / "nowhere")
     assert "is missing" in error(capsys, "evaluate", "--task", csv, "--learned", tmp_path)
     files = storage.to_files(lm, random_prefix(lm, "prefix", 3), {})
-    assert "soft prompts only" in error(capsys, "nearest", storage.save(tmp_path / "kv", files))
+    assert "soft prompts only" in error(capsys, "nearest", adapter_files.save(tmp_path / "kv", files))
 
 
 def test_scoring_a_prompt_on_its_own_training_rows_is_refused(capsys, csv, saved, tmp_path):
@@ -239,7 +240,7 @@ def test_ctrl_c_keeps_what_was_learned_so_far(capsys, csv, tmp_path, monkeypatch
     assert main(["train", "--task", csv, "--steps", "50", "--batch-size", "4", "--out", str(tmp_path / "out"), "--json"]) == 130
     found = json.loads(capsys.readouterr().out)
     assert found["steps"] == 3 and "stopped by hand" in found["stopped"]
-    assert (tmp_path / "out" / storage.WEIGHTS).is_file()
+    assert (tmp_path / "out" / adapter_files.WEIGHTS).is_file()
     assert {row["name"] for row in found["contenders"]} >= {"learned", "no prompt"}
 
 
@@ -253,7 +254,7 @@ def test_a_second_ctrl_c_saves_it_unscored(capsys, csv, tmp_path, monkeypatch):
     assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 130
     found = json.loads(capsys.readouterr().out)
     assert found["contenders"] == [] and "interrupted after step" in found["stopped"]
-    assert (tmp_path / "out" / storage.WEIGHTS).is_file()
+    assert (tmp_path / "out" / adapter_files.WEIGHTS).is_file()
     assert "saved without having been scored" in (tmp_path / "out" / "README.md").read_text()
 
 

@@ -10,6 +10,7 @@ from tiny_models import EXAMPLES, answer_task, make
 from core.methods import METHODS
 from core.prefix import prefix_of
 from core.recipe import SETTINGS, Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.scoring.rows import encode
 from core.scoring.score import Contender, answer_loss, prepare
@@ -105,7 +106,7 @@ def test_peft_loads_it_and_computes_the_same_loss(tmp_path, method):
     _, state = training.advance(training.start(), 5)
     prefix = training.show(state)
     record = storage.record_of(lm, task, training.recipe, "{input}")
-    folder = storage.save(tmp_path / "saved", storage.to_files(lm, prefix, record))
+    folder = adapter_files.save(tmp_path / "saved", storage.to_files(lm, prefix, record))
 
     loaded = storage.load(folder, lm)
     assert loaded.prefix.method is method and np.array_equal(loaded.prefix.snapshot(), prefix.snapshot())

@@ -11,8 +11,10 @@ from markdown_it import MarkdownIt
 from tiny_models import answer_task, make, random_prefix
 
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.card import CARD, card, front_matter, hub_name
+from core.runs.adapter_files import CARD
+from core.runs.card import card, front_matter, hub_name
 from core.runs.trained_run import TrainedRun, train
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) ![i](http://a.b/c) **b** `c` | --- \n# Heading\n---\nlicense: mit\n```\nhttp://evil.example"
@@ -82,7 +84,7 @@ def test_nothing_that_people_typed_is_markup(lm):
     "value", [None, 5, "x", [], [1, "x", None, {}], {"a": []}, {"name": 5, "labels": "x", "weights": []}, float("nan"), -1e300]
 )
 def test_any_recipe_file_gives_a_card(lm, value):
-    config = json.loads(storage.to_files(lm, random_prefix(lm, "prompt", 2), {})[storage.CONFIG])
+    config = json.loads(storage.to_files(lm, random_prefix(lm, "prompt", 2), {})[adapter_files.CONFIG])
     for name in ("base", "task", "recipe", "scores", "template", "examples", "seconds", "steps", "versions"):
         ModelCard(card(config, {name: value}))
     ModelCard(card(config, dict.fromkeys(("base", "task", "recipe", "scores", "template"), value)))
@@ -97,7 +99,7 @@ def test_the_snippet_runs_as_it_stands(tmp_path, kind, monkeypatch, capsys):
     lm.name = str(tmp_path / "base")
     recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=4)
     record = storage.record_of(lm, answer_task(), recipe, 'Say "{input}":\n')
-    folder = storage.save(tmp_path / "adapter", storage.to_files(lm, random_prefix(lm, kind, 4), record))
+    folder = adapter_files.save(tmp_path / "adapter", storage.to_files(lm, random_prefix(lm, kind, 4), record))
     (snippet,) = re.findall(r"^```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(folder)
     exec(snippet, {})

@@ -23,8 +23,11 @@ from tiny_models import answer_task, make, random_prefix
 from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.saved_adapter import CONFIG, RECIPE, TENSOR, WEIGHTS, Learned
+from core.runs.adapter_files import CONFIG, RECIPE, WEIGHTS
+from core.runs.adapter_tensor import TENSOR
+from core.runs.saved_adapter import Learned
 
 LM = make("llama")  # d_model 32; 2 layers of 2 K/V heads, 8 wide: a prefix is 64 numbers a virtual token
 COUNT = 3
@@ -254,7 +257,7 @@ def link(name: str) -> zipfile.ZipInfo:
     return made
 
 
-PACKED = storage.pack(SOFT)
+PACKED = adapter_files.pack(SOFT)
 BOMB = zipped([(CONFIG, SOFT[CONFIG]), (WEIGHTS, b"\0" * (64 * 2**20))])
 
 BAD_ZIPS: dict[str, bytes] = {
@@ -307,7 +310,7 @@ def test_a_hostile_file_gets_a_sentence_and_changes_nothing(deep_inside, name):
         for file, data in case.items():
             (folder / file).write_bytes(data)
         paths.append(folder)
-        case = storage.pack(case)
+        case = adapter_files.pack(case)
     zipped_up = deep_inside / f"{name}.zip"
     zipped_up.write_bytes(case)
     for path in (*paths, zipped_up):
@@ -342,7 +345,7 @@ HARMLESS: dict[str, Files | bytes] = {
 @pytest.mark.parametrize("name", HARMLESS)
 def test_an_odd_file_that_is_sound_is_loaded_as_it_is(tmp_path, name):
     case = HARMLESS[name]
-    (tmp_path / "x.zip").write_bytes(case if isinstance(case, bytes) else storage.pack(case))
+    (tmp_path / "x.zip").write_bytes(case if isinstance(case, bytes) else adapter_files.pack(case))
     learned = storage.load(tmp_path / "x.zip", LM)
     assert_sound(learned)
     assert np.array_equal(learned.prefix.snapshot(), random_prefix(LM, learned.prefix.kind, COUNT).snapshot())
@@ -471,7 +474,7 @@ def test_thousands_of_damaged_files_are_refused_or_sound(tmp_path):
             case 0 | 1:  # the zip itself
                 path.write_bytes(mutated(zips[number // 5 % 4], chance))
             case 2:  # a sound zip of a damaged file
-                path.write_bytes(storage.pack(damaged))
+                path.write_bytes(adapter_files.pack(damaged))
             case _:
                 for file, data in damaged.items():
                     (folder / file).write_bytes(data)

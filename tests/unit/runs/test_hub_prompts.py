@@ -14,10 +14,10 @@ from tiny_models import answer_task, make, random_prefix
 
 from core.errors import LabError
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import hub_prompts as remote
 from core.runs import saved_adapter as storage
-from core.runs.card import CARD, CONFIG, RECIPE, WEIGHTS
-from core.runs.saved_adapter import PICKLE, RUN
+from core.runs.adapter_files import CARD, CONFIG, PICKLE, RECIPE, RUN, WEIGHTS
 
 LM = make("llama")
 SHA = "a" * 40
@@ -169,7 +169,7 @@ def test_what_is_neither_here_nor_a_name_of_the_hub_asks_nobody(hub, name, tmp_p
 
 
 def test_without_a_network_it_says_so(tmp_path, monkeypatch):
-    saved = storage.save(tmp_path / "saved", files())
+    saved = adapter_files.save(tmp_path / "saved", files())
     with pytest.raises(LabError, match="is not on this machine, and the Hub can't be reached"):
         remote.load("some/one", LM)
     with pytest.raises(LabError, match="The Hub can't be reached, so nothing was uploaded"):
@@ -183,7 +183,7 @@ def test_without_a_network_it_says_so(tmp_path, monkeypatch):
 
 
 def test_a_pushed_prompt_can_be_fetched_and_run_json_stays_here(hub, tmp_path):
-    folder = storage.save(tmp_path / "saved", files() | {RUN: b"{}"})
+    folder = adapter_files.save(tmp_path / "saved", files() | {RUN: b"{}"})
     (folder / "diary.txt").write_text("mine")
     pushed = remote.push(folder, "me/prompt", private=True)
     assert pushed.url.endswith("/me/prompt") and set(pushed.files) == {CONFIG, WEIGHTS, RECIPE, CARD}
@@ -194,7 +194,7 @@ def test_a_pushed_prompt_can_be_fetched_and_run_json_stays_here(hub, tmp_path):
 
 
 def test_a_push_that_cannot_be_is_told_in_one_sentence(hub, tmp_path, monkeypatch):
-    folder = storage.save(tmp_path / "saved", files())
+    folder = adapter_files.save(tmp_path / "saved", files())
     hub.public.add("me/open")
     with pytest.raises(LabError, match="is there already, and public"):
         remote.push(folder, "me/open", private=True)

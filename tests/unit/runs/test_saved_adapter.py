@@ -21,8 +21,10 @@ from core.errors import LabError
 from core.models.language_model import LanguageModel, load_model
 from core.prefix import no_prefix
 from core.recipe import Recipe
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.saved_adapter import CONFIG, RECIPE, TENSOR, WEIGHTS
+from core.runs.adapter_files import CONFIG, RECIPE, WEIGHTS
+from core.runs.adapter_tensor import TENSOR
 from core.scoring.rows import encode
 from core.scoring.score import answer_loss, prepare, score
 from core.training.start import create
@@ -60,9 +62,9 @@ def test_a_prompt_comes_back_as_it_was_saved(lm, tmp_path, kind, as_zip):
     files = files_of(lm, kind)
     if as_zip:
         path = tmp_path / "prompt.zip"
-        path.write_bytes(storage.pack(files))
+        path.write_bytes(adapter_files.pack(files))
     else:
-        path = storage.save(tmp_path / "deep" / "prompt", files)
+        path = adapter_files.save(tmp_path / "deep" / "prompt", files)
         assert sorted(file.name for file in path.iterdir()) == sorted(files)
         assert not [file for file in path.parent.iterdir() if file != path]  # no scratch is left
     learned = storage.load(path, lm)
@@ -76,7 +78,7 @@ def test_a_prompt_comes_back_as_it_was_saved(lm, tmp_path, kind, as_zip):
 
 def test_the_rows_that_it_was_trained_on_do_not_count_for_it(lm, tmp_path):
     task = answer_task()
-    contender = storage.load(storage.save(tmp_path / "x", files_of(lm, "prompt")), lm).contender("saved")
+    contender = storage.load(adapter_files.save(tmp_path / "x", files_of(lm, "prompt")), lm).contender("saved")
     assert contender.excluded == task.seen
     assert score(lm, contender, (*task.train, *task.held_out)).n == len(task.held_out)
     with pytest.raises(LabError, match="No rows are left"):
@@ -87,14 +89,14 @@ def test_a_prompt_made_by_an_mlp_is_saved_as_what_the_mlp_makes(lm, tmp_path):
     recipe = Recipe(method="prefix", init="random", mlp=8, virtual_tokens=6)
     prefix = create(lm, answer_task(), recipe)
     files = storage.to_files(lm, prefix, storage.record_of(lm, answer_task(), recipe, "{input}"))
-    loaded = storage.load(storage.save(tmp_path / "x", files), lm)
+    loaded = storage.load(adapter_files.save(tmp_path / "x", files), lm)
     assert np.array_equal(loaded.prefix.snapshot(), prefix.snapshot())
 
 
 def test_saving_again_replaces_the_prompt_and_keeps_what_else_lies_there(lm, tmp_path):
-    folder = storage.save(tmp_path / "x", files_of(lm, "prompt"))
+    folder = adapter_files.save(tmp_path / "x", files_of(lm, "prompt"))
     (folder / "notes.txt").write_text("mine")
-    storage.save(folder, files_of(lm, "prefix"))
+    adapter_files.save(folder, files_of(lm, "prefix"))
     assert storage.load(folder, lm).prefix.kind == "prefix"
     assert (folder / "notes.txt").read_text() == "mine"
 
@@ -105,10 +107,10 @@ def test_a_folder_of_someone_elses_is_never_written_to(lm, tmp_path):
     (tmp_path / "file").write_text("x")
     for name in ("thesis", "file"):
         with pytest.raises(LabError, match="exists and is not a saved prompt"):
-            storage.save(tmp_path / name, files_of(lm, "prompt"))
+            adapter_files.save(tmp_path / name, files_of(lm, "prompt"))
     assert [file.name for file in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
     (tmp_path / "empty").mkdir()
-    storage.save(tmp_path / "empty", files_of(lm, "prompt"))
+    adapter_files.save(tmp_path / "empty", files_of(lm, "prompt"))
     assert (tmp_path / "empty" / CONFIG).is_file()
 
 
@@ -116,7 +118,7 @@ def test_a_folder_of_someone_elses_is_never_written_to(lm, tmp_path):
 def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, over_an_old_one):
     folder = tmp_path / "x"
     if over_an_old_one:
-        storage.save(folder, files_of(lm, "prompt"))
+        adapter_files.save(folder, files_of(lm, "prompt"))
     write = Path.write_bytes
 
     def full(self, data):
@@ -127,19 +129,19 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(LabError, match="No space left"):
-        storage.save(folder, files_of(lm, "prefix"))
+        adapter_files.save(folder, files_of(lm, "prefix"))
     assert list(tmp_path.iterdir()) == ([folder] if over_an_old_one else [])
     if over_an_old_one:
         assert storage.load(folder, lm).prefix.kind == "prompt"
 
 
 def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_path, monkeypatch):
-    monkeypatch.setattr(storage.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(adapter_files.ctypes, "CDLL", lambda *_, **__: object())
     monkeypatch.setattr(storage.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
-    folder = storage.save(tmp_path / "x", files_of(lm, "prompt"))
+    folder = adapter_files.save(tmp_path / "x", files_of(lm, "prompt"))
     (folder / "more").mkdir()
     (folder / "more" / "notes.txt").write_text("mine")
-    storage.save(folder, files_of(lm, "prefix"))
+    adapter_files.save(folder, files_of(lm, "prefix"))
     assert storage.load(folder, lm).prefix.kind == "prefix" and (folder / "more" / "notes.txt").read_text() == "mine"
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -147,7 +149,7 @@ def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_p
 def test_a_place_that_cannot_be_written_is_named(lm, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match=r"can't be saved|exists and is not"):
-        storage.save(tmp_path / "file" / "x", files_of(lm, "prompt"))
+        adapter_files.save(tmp_path / "file" / "x", files_of(lm, "prompt"))
 
 
 # --- PEFT -----------------------------------------------------------------------------------------------------------------------
@@ -167,7 +169,7 @@ def saved_base(tmp_path_factory) -> Path:
 def test_peft_loads_the_folder_and_gets_the_same_loss(saved_base, tmp_path, kind):
     lm = load_model(str(saved_base), "cpu", "float32")
     files = files_of(lm, kind)
-    folder = storage.save(tmp_path / "x", files)
+    folder = adapter_files.save(tmp_path / "x", files)
     base = AutoModelForCausalLM.from_pretrained(saved_base)
     model = peft.PeftModel.from_pretrained(base, folder).eval()
     auto = peft.AutoPeftModelForCausalLM.from_pretrained(folder).eval()  # by the name of the base in it alone
@@ -405,7 +407,7 @@ def test_a_missing_path_is_named(lm, tmp_path):
         with pytest.raises(LabError):
             storage.load(name, lm)
         with pytest.raises(LabError):
-            storage.save(name, files_of(lm, "prompt"))
+            adapter_files.save(name, files_of(lm, "prompt"))
     with pytest.raises(LabError, match="is missing"):
         storage.load(tmp_path, lm)
 

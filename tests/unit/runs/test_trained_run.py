@@ -13,9 +13,10 @@ from tiny_models import answer_task, label_task, make
 import core
 from core import LabError, Recipe, train
 from core.recipe import default_of
+from core.runs import adapter_files
 from core.runs import saved_adapter as storage
+from core.runs.adapter_files import RUN
 from core.runs.run_file import MOST_READ, read_run, run_file, saved_run
-from core.runs.saved_adapter import RUN
 from core.runs.trained_run import NearestTokens, Scores, TrainedRun
 from core.scoring.score import Score, score
 from core.tasks.task import Example
@@ -136,12 +137,12 @@ def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind)
     assert {path.name for path in folder.iterdir()} == {*made.files()}
     record = saved_run(folder)
     assert record is not None and record.to_json() == replace(made.record, held_out={}).to_json() and record.step == 3
-    (tmp_path / "run.zip").write_bytes(storage.pack(made.files()))
+    (tmp_path / "run.zip").write_bytes(adapter_files.pack(made.files()))
     assert saved_run(tmp_path / "run.zip").to_json() == record.to_json()
     told = json.loads((folder / "recipe.json").read_text())
     assert [row["name"] for row in told["scores"]] == list(made.scores)
     # Saved over by a prompt without a run: nothing stays that tells of the old one.
-    storage.save(folder, {name: data for name, data in made.files().items() if name != RUN})
+    adapter_files.save(folder, {name: data for name, data in made.files().items() if name != RUN})
     assert saved_run(folder) is None
 
 
