@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
 
 def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_path, monkeypatch):
     monkeypatch.setattr(adapter_files.ctypes, "CDLL", lambda *_, **__: object())
-    monkeypatch.setattr(storage.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
+    monkeypatch.setattr(adapter_files.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
     folder = adapter_files.save(tmp_path / "x", files_of(lm, "prompt"))
     (folder / "more").mkdir()
     (folder / "more" / "notes.txt").write_text("mine")
