@@ -115,24 +115,24 @@ class Method(ABC):
     def of_tokens(self, lm: LanguageModel, ids: Sequence[int]) -> Tensor:
         """The array that real tokens would have."""
 
-    @abstractmethod
     def to_rows(self, array: np.ndarray) -> np.ndarray:
         """The array as PEFT stores it: (virtual_tokens, width)."""
+        return array
 
-    @abstractmethod
     def from_rows(self, rows: np.ndarray, model: Shape) -> np.ndarray:
         """The array that `to_rows` was given."""
+        return rows
 
-    @abstractmethod
-    def peft_config(self, model: Shape) -> dict[str, Any]:
-        """The fields of PEFT's configuration that depend on the method."""
-
-    @abstractmethod
     def part(self, array: np.ndarray, layer: int = 0, part: int = 1, head: int | None = None) -> np.ndarray:
         """One vector for each virtual token, (virtual_tokens, d): what PCA and distances are computed on.
 
         layer, part, head: which of a K/V prefix's, whose parts are 0 keys and 1 values; None for all heads side by side.
         """
+        return array
+
+    @abstractmethod
+    def peft_config(self, model: Shape) -> dict[str, Any]:
+        """The fields of PEFT's configuration that depend on the method."""
 
     # --- words ------------------------------------------------------------------------------------------------------
 

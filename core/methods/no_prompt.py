@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from core.methods.contract import Method, Parameters, Start, Tensors
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
     from transformers import DynamicCache
 
@@ -60,17 +59,8 @@ class NoPrompt(Method):
     def of_tokens(self, lm: LanguageModel, ids: Sequence[int]) -> Tensor:
         return self.array({})
 
-    def to_rows(self, array: np.ndarray) -> np.ndarray:
-        return array
-
-    def from_rows(self, rows: np.ndarray, model: Shape) -> np.ndarray:
-        return rows
-
     def peft_config(self, model: Shape) -> dict[str, Any]:
         return {}
-
-    def part(self, array: np.ndarray, layer: int = 0, part: int = 1, head: int | None = None) -> np.ndarray:
-        return array
 
     def described(self, virtual_tokens: int) -> str:
         return "no prompt"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from core.methods.contract import Method, Parameters, Start, Tensors
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
     from transformers import DynamicCache
 
@@ -74,18 +73,9 @@ class SoftPrompt(Method):
     def of_tokens(self, lm: LanguageModel, ids: Sequence[int]) -> Tensor:
         return lm.embed_ids(ids)
 
-    def to_rows(self, array: np.ndarray) -> np.ndarray:
-        return array
-
-    def from_rows(self, rows: np.ndarray, model: Shape) -> np.ndarray:
-        return rows
-
     def peft_config(self, model: Shape) -> dict[str, Any]:
         start = {"prompt_tuning_init": "RANDOM", "prompt_tuning_init_text": None, "tokenizer_name_or_path": None}
         return {"token_dim": model.d_model, "num_attention_heads": model.heads, **start}
-
-    def part(self, array: np.ndarray, layer: int = 0, part: int = 1, head: int | None = None) -> np.ndarray:
-        return array
 
     def described(self, virtual_tokens: int) -> str:
         return f"{virtual_tokens} learned vectors"
