@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from core.models.language_model import LanguageModel as LanguageModel
     from core.models.language_model import load_model as load_model
     from core.recipe import Recipe as Recipe
+    from core.runs.contest import Scored as Scored
     from core.runs.run import Finished as Finished
-    from core.runs.run import Scored as Scored
     from core.runs.run import run as run
     from core.runs.trained_run import TrainedRun as TrainedRun
     from core.runs.trained_run import train as train
@@ -38,7 +38,8 @@ MODULES = {
     "core.models.language_model": ["LanguageModel", "load_model"],
     "core.recipe": ["Recipe"],
     "core.runs.trained_run": ["TrainedRun", "train"],
-    "core.runs.run": ["Finished", "Scored", "run"],
+    "core.runs.contest": ["Scored"],
+    "core.runs.run": ["Finished", "run"],
     "core.scoring.score": ["score"],
     "core.tasks.load": ["load_task"],
     "core.tasks.task": ["Task"],

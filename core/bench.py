@@ -13,8 +13,9 @@ from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
 from core.runs.saved_adapter import peft_config
+from core.scoring.likelihood import answer_loss
+from core.scoring.prepared import Prepared
 from core.scoring.rows import Row
-from core.scoring.score import Prepared, answer_loss
 from core.tasks.task import Example
 
 CASES = (("prompt", 16, 20, 20), ("prefix", 16, 20, 10))  # method, batch, input tokens, virtual tokens

@@ -11,8 +11,10 @@ from core.probes.hears import Lens
 from core.probes.vectors import Effect
 from core.probes.wayward import Wayward
 from core.runs.pca_paths import Marks, PathView
+from core.scoring.contender import Contender
 from core.scoring.measures import wilson
-from core.scoring.score import Contender, RowResult, Score
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score
 
 HOSTILE = "<b>x</b><script>y"
 RIGHT = {0: "00000000", 25: "11000000", 50: "11110000", 75: "11111100", 100: "11111111"}

@@ -7,7 +7,7 @@ from tiny_models import make
 
 from core.engine import Engine
 from core.events import Done
-from core.runs.run import Scored
+from core.runs.contest import Scored
 from core.scoring.score import Score
 
 PATIENCE = 120.0  # seconds; nothing here takes one on a quiet machine

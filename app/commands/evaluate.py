@@ -49,9 +49,11 @@ def run(options: argparse.Namespace) -> Outcome:
     for name in options.learned:
         check_prompt(name)
     lm = load(options)
+    from core.runs.contest import Scored, Skipped, baselines, common_rows, contest
     from core.runs.hub_prompts import load as load_prompt
-    from core.runs.run import Scorebook, Scored, Skipped, baselines, common_rows, contest
-    from core.scoring.score import majority, written
+    from core.runs.scorebook import Scorebook
+    from core.scoring.contender import written
+    from core.scoring.score import majority
 
     contenders = baselines(task)
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]

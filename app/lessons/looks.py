@@ -20,10 +20,11 @@ from core.events import Event, Finding, Progress
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
+from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import score_row
-from core.runs.run import Scored, baselines, common_rows, contest
-from core.scoring.contenders import moved, snapped, started
-from core.scoring.score import Contender, Score
+from core.scoring.contender import Contender
+from core.scoring.derived_contenders import moved, snapped, started
+from core.scoring.score import Score
 from core.ticket import Ticket
 
 FEW = 0.2  # of the vectors, or of a gain: hardly any

@@ -16,9 +16,10 @@ from app.view.text import cut, percent
 from core.events import Event, Finding, Progress
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import RunRecord, score_row
-from core.runs.run import Scored, baselines, common_rows, contest
-from core.scoring.score import Contender, Score
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.tasks.task import Task
 from core.ticket import Ticket
 

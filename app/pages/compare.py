@@ -31,8 +31,9 @@ from app.view.html import Html, alert, bold, dim, join, lines, note, tag
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
-from core.scoring.contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, moved, snapped
-from core.scoring.score import Contender, Score, majority, written
+from core.scoring.contender import Contender, written
+from core.scoring.derived_contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, moved, snapped
+from core.scoring.score import Score, majority
 from core.tasks.built_in import shuffled
 from core.tasks.task import Handcrafted
 

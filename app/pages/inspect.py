@@ -29,11 +29,11 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.adapter_files import pack
+from core.runs.contest import Scored, contest
 from core.runs.embedding_projector import projector_files
 from core.runs.record import score_row
 from core.runs.record_writer import loaded_record
 from core.runs.recordings import recordings
-from core.runs.run import Scored, contest
 from core.runs.saved_adapter import load
 from core.tasks.built_in import slugs
 from core.ticket import Ticket

@@ -18,8 +18,8 @@ from app.view.text import percent
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.attention import Attention, attention_of, petrov
-from core.runs.run import common_rows
-from core.scoring.contenders import started
+from core.runs.contest import common_rows
+from core.scoring.derived_contenders import started
 from core.ticket import Ticket
 
 ROWS = 16

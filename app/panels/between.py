@@ -21,8 +21,8 @@ from core.inspection.control import array_moved_at_random
 from core.models.language_model import LanguageModel
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
 from core.probes.vectors import put_in
-from core.runs.run import baselines
-from core.scoring.score import Contender
+from core.runs.contest import baselines
+from core.scoring.contender import Contender
 from core.ticket import Ticket
 
 LINE, MOVE, ALIKE = "walk in a straight line", "put its vectors into the other", "cosines of all vectors"

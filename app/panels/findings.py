@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.events import Done, Event, Finding, Progress
-from core.runs.run import Scored
+from core.runs.contest import Scored
 from core.training.training import StepEvent
 
 MOST_KEPT = 300  # experiments, of all sessions

@@ -14,7 +14,7 @@ from app.view.text import visible
 from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.probes.hears import Continuation, Lens, hear, said_alone
-from core.scoring.contenders import moved, started
+from core.scoring.derived_contenders import moved, started
 from core.ticket import Ticket
 
 MOST, SAMPLES = 24, 3  # tokens, and continuations drawn by chance

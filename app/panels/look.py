@@ -12,7 +12,7 @@ from app.sessions.session_run import SessionRun
 from app.view.html import EMPTY, Html
 from core import LabError
 from core.runs.record import RunRecord
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 from core.tasks.task import Task
 
 

@@ -14,8 +14,8 @@ from app.sessions.session_run import SessionRun
 from app.view import figures
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
+from core.runs.contest import baselines
 from core.runs.pca_paths import Slice, view, word_groups
-from core.runs.run import baselines
 from core.ticket import Ticket
 
 WALK, WORDS = "a random walk of the same step lengths", "words of prompts and answers"

@@ -17,9 +17,9 @@ from core.inspection.snap import retention
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
+from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import score_row
-from core.runs.run import Scored, baselines, common_rows, contest
-from core.scoring.contenders import drawn_at_random, moved, snapped, started
+from core.scoring.derived_contenders import drawn_at_random, moved, snapped, started
 from core.scoring.score import Score
 from core.ticket import Ticket
 

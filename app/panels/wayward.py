@@ -16,8 +16,8 @@ from core import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, choose, sweep
+from core.runs.contest import Scored
 from core.runs.record import score_row
-from core.runs.run import Scored
 from core.scoring.score import Score
 from core.ticket import Ticket
 

@@ -30,10 +30,11 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.adapter_files import pack
+from core.runs.contest import Scored, Skipped, baselines, common_rows, contest
 from core.runs.record import score_row
-from core.runs.run import Scored, Skipped, baselines, common_rows, contest
 from core.scoring.answering import answer, label_probabilities
-from core.scoring.score import Contender, bare, majority, written
+from core.scoring.contender import Contender, bare, written
+from core.scoring.score import majority
 from core.tasks.built_in import slugs
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task

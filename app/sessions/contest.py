@@ -9,11 +9,12 @@ from core import LabError
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
+from core.runs.contest import baselines
 from core.runs.record import best_handcrafted
-from core.runs.run import baselines
 from core.runs.saved_adapter import to_files
 from core.runs.trained_run import run_files
-from core.scoring.score import Contender, Score, written
+from core.scoring.contender import Contender, written
+from core.scoring.score import Score
 from core.tasks.task import Handcrafted, Task
 
 

@@ -12,9 +12,11 @@ from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, Task
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
-from core.runs.run import Scored, Skipped, Trained, contest, repeat
+from core.runs.contest import Scored, Skipped, contest
+from core.runs.run import Trained, repeat
 from core.scoring.answering import answer, label_probabilities, next_tokens
-from core.scoring.score import Contender, Score
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.ticket import Ticket
 
 MOST_ADDED = 40

@@ -10,7 +10,7 @@ from app.sessions.session import Session
 from core import LabError
 from core.events import Event, Progress
 from core.models.language_model import LanguageModel
-from core.runs.run import Scored, Skipped
+from core.runs.contest import Scored, Skipped
 from core.ticket import Job, Ticket
 
 Taken = TypeVar("Taken")

@@ -8,9 +8,10 @@ from core import LabError, Recipe, Task
 from core.engine import Engine
 from core.events import Event
 from core.models.language_model import LanguageModel
+from core.runs.contest import lines
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
-from core.runs.run import Scorebook, lines
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.built_in import slugs
 from core.ticket import Ticket

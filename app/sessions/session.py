@@ -7,7 +7,8 @@ from typing import Any
 from app.sessions.session_run import SessionRun
 from app.view.lesson import Progress
 from core import Task, load_task
-from core.scoring.score import Contender, Score
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.tasks.built_in import slugs
 from core.tasks.table import Table
 from core.tasks.task import Handcrafted

@@ -12,7 +12,8 @@ from app.view.text import cut, percent, token
 from core.methods import METHODS
 from core.runs.record import score_row
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
-from core.scoring.score import RowResult, Score, compare
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score, compare
 from core.tasks.task import Handcrafted, Task
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for a formula

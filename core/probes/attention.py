@@ -15,7 +15,8 @@ from core.events import Event
 from core.inspection.attention import Shares, mean, petrov_residual, shares
 from core.models.language_model import LanguageModel, expand
 from core.prefix import Prefix
-from core.scoring.score import Contender, Prepared, prepare
+from core.scoring.contender import Contender
+from core.scoring.prepared import Prepared, prepare
 from core.tasks.task import Example
 
 Item = TypeVar("Item")

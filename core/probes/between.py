@@ -13,8 +13,10 @@ from core.inspection.between import interpolate, patch
 from core.models.language_model import LanguageModel
 from core.probes.vectors import array_of, put_in
 from core.recipe import check_template
-from core.runs.run import Scorebook, common_rows
-from core.scoring.score import Contender, Score, finish
+from core.runs.contest import common_rows
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.score import Score, finish
 from core.tasks.task import Task
 
 

@@ -17,7 +17,8 @@ from transformers import DynamicCache
 from core.errors import LabError, shown
 from core.events import Event
 from core.models.language_model import LanguageModel, expand
-from core.scoring.score import Contender, Prepared
+from core.scoring.contender import Contender
+from core.scoring.prepared import Prepared
 
 NEUTRAL = "\n"  # what is run after a prompt that runs no tokens itself
 CHUNK = 64  # states read at once, fewer where the vocabulary is large

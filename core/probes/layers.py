@@ -16,8 +16,10 @@ from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.probes.attention import draw
 from core.probes.vectors import Effect, effect, put_in
-from core.runs.run import END, Scorebook
-from core.scoring.score import Contender, finish, score_steps
+from core.runs.run import END
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.score import finish, score_steps
 from core.tasks.task import Task
 
 Item = TypeVar("Item")

@@ -18,8 +18,11 @@ from core.methods import METHODS
 from core.methods.contract import Method
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, Skipped, Trained, contest, repeat
-from core.scoring.score import Contender, Score
+from core.runs.contest import Scored, Skipped, contest
+from core.runs.run import Trained, repeat
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.tasks.task import Task
 from core.training.start import create
 from core.training.training import StepEvent

@@ -15,9 +15,11 @@ from core.inspection.variants import available, variants
 from core.methods.contract import Method
 from core.models.language_model import LanguageModel
 from core.prefix import no_prefix, prefix_of
-from core.runs.run import Scorebook
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
 from core.scoring.measures import bootstrap_mean, holm
-from core.scoring.score import Contender, RowResult, Score, finish
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score, finish
 from core.tasks.task import Task
 
 FLIPS = 9999  # sign flips drawn where there are too many to try them all

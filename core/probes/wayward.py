@@ -19,9 +19,12 @@ from core.inspection.nearest import nearest
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, Skipped, baselines, contest, repeat
-from core.scoring.contenders import moved, started
-from core.scoring.score import Contender, Score, finish
+from core.runs.contest import Scored, Skipped, baselines, contest
+from core.runs.run import repeat
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.derived_contenders import moved, started
+from core.scoring.score import Score, finish
 from core.tasks.task import Task
 from core.training.start import create
 from core.training.training import StepEvent, mean_squared_distance, text_embeddings

@@ -11,9 +11,10 @@ import transformers
 from core.files import ROOT
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
+from core.runs.contest import lines
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
-from core.runs.run import Scorebook, lines
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.load import load_task
 

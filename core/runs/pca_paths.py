@@ -18,7 +18,7 @@ from core.methods.contract import Method
 from core.models.language_model import LanguageModel
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 from core.tasks.task import Task
 
 Basis = Literal["vocabulary", "path", "vectors"]

@@ -9,8 +9,9 @@ from core.events import Event, Progress
 from core.models.language_model import LanguageModel
 from core.models.mistakes import Mistaken
 from core.recipe import Recipe
-from core.runs.run import Scorebook
-from core.scoring.score import Contender, Score, finish, score_steps
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.score import Score, finish, score_steps
 from core.tasks.task import Example, Task
 from core.training.memory import check
 from core.training.training import State, Training

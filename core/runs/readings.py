@@ -17,7 +17,7 @@ from core.inspection.nearest import Nearest, Neighbours, nearest, neighbours
 from core.inspection.plane import Plane, fit
 from core.methods.contract import Method
 from core.models.language_model import LanguageModel, has_bfloat16
-from core.scoring.contenders import like_vocabulary
+from core.scoring.derived_contenders import like_vocabulary
 
 CLOUD = 300  # tokens drawn around the vectors
 NEAREST = 3

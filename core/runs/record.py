@@ -17,7 +17,8 @@ from core.methods import METHODS, method_name
 from core.methods.contract import Method
 from core.recipe import Recipe
 from core.runs.readings import Reading
-from core.scoring.score import RowResult, Score
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score
 from core.tasks.task import Task
 
 

@@ -27,7 +27,7 @@ from core.recipe import Recipe
 from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, WEIGHTS, check_config, in_folder, read_json, unpack
 from core.runs.adapter_tensor import LARGEST_HEADER, TENSOR, read_tensor
 from core.runs.card import card
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 from core.tasks.task import Task
 
 LONGEST_TEMPLATE = 20_000

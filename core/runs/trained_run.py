@@ -24,13 +24,15 @@ from core.prefix import prefix_of
 from core.recipe import Recipe, default_of
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
+from core.runs.contest import Scored
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record, score_row
-from core.runs.run import Scorebook, Scored
 from core.runs.run_file import run_file
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.scoring.answering import answer
-from core.scoring.score import Contender, Score
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.tasks.task import Task, template_of
 from core.training.training import StepEvent
 

@@ -8,10 +8,12 @@ from core.events import Event
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
+from core.runs.contest import Scored, Skipped
 from core.runs.readings import Vocabulary, reader_of
 from core.runs.record import RunRecord, best_handcrafted, score_row
 from core.runs.record_writer import add_reading, begin_record, replace_last_reading
-from core.runs.run import Finished, RunEvent, Scorebook, Scored, Skipped, run
+from core.runs.run import Finished, RunEvent, run
+from core.runs.scorebook import Scorebook
 from core.scoring.score import compare
 from core.tasks.task import Task
 from core.training.memory import check

@@ -10,8 +10,10 @@ from transformers import DynamicCache
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
+from core.scoring.contender import Contender
+from core.scoring.likelihood import candidate_scores
+from core.scoring.prepared import Prepared
 from core.scoring.rows import check_window, encode, join
-from core.scoring.score import Contender, Prepared, candidate_scores
 from core.tasks.task import Example
 
 

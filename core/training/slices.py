@@ -17,8 +17,10 @@ from core.methods import ALL
 from core.models.language_model import LanguageModel
 from core.prefix import prefix_of
 from core.recipe import Recipe
+from core.scoring.contender import Contender
+from core.scoring.row_results import BATCH
 from core.scoring.rows import Row
-from core.scoring.score import BATCH, Contender, Score, score
+from core.scoring.score import Score, score
 from core.scoring.score import score_steps as scored_here
 from core.tasks.task import Example, Task
 from core.training.memory import check

@@ -20,8 +20,10 @@ from core.events import Event, Step
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix
 from core.recipe import Recipe
+from core.scoring.contender import Contender
+from core.scoring.likelihood import answer_loss, label_loss
+from core.scoring.prepared import Prepared, prepare
 from core.scoring.rows import Row, check_window, encode
-from core.scoring.score import Contender, Prepared, answer_loss, label_loss, prepare
 from core.tasks.task import Task, template_of
 from core.training.start import create
 

@@ -9,7 +9,7 @@ from core.models.language_model import expand
 from core.probes.attention import attention_of, petrov
 from core.probes.layers import hidden
 from core.recipe import Recipe
-from core.scoring.score import Contender, handcrafted
+from core.scoring.contender import Contender, handcrafted
 from core.tasks.load import load_task
 from core.training.start import create
 

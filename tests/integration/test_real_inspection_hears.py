@@ -5,7 +5,7 @@ import torch
 from tiny_models import kv_prefix, soft_prompt
 
 from core.probes.hears import hear, said_alone
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 
 pytestmark = pytest.mark.real
 

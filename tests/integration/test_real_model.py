@@ -12,11 +12,15 @@ from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.run import baselines, repeat
-from core.scoring.contenders import few_shot, in_chat
+from core.runs.contest import baselines
+from core.runs.run import repeat
+from core.scoring.contender import Contender, handcrafted
+from core.scoring.derived_contenders import few_shot, in_chat
+from core.scoring.likelihood import answer_loss
 from core.scoring.measures import in_words, pairs
+from core.scoring.prepared import prepare
 from core.scoring.rows import encode
-from core.scoring.score import Contender, answer_loss, handcrafted, majority, prepare, score
+from core.scoring.score import majority, score
 from core.tasks.load import load_task
 from core.training.start import create
 from core.training.training import Training

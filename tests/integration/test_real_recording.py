@@ -5,7 +5,8 @@ import pytest
 
 from core.prefix import prefix_of
 from core.runs.recordings import recorded, recordings
-from core.scoring.score import Contender, score
+from core.scoring.contender import Contender
+from core.scoring.score import score
 from core.tasks.load import load_task
 from core.training.training import Training
 

@@ -48,7 +48,7 @@ def differences(one: Any, other: Any) -> list[str]:
 def run(clients: int = 30, steps: int = 20) -> dict[str, Any]:
     from core.models.language_model import hash_weights
     from core.runs.record import new_record
-    from core.runs.run import Scorebook
+    from core.runs.scorebook import Scorebook
     from core.runs.training_job import training_job
 
     with tempfile.TemporaryDirectory() as folder, inside(Path(folder)) as (address, lab):

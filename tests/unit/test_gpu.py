@@ -8,8 +8,11 @@ from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, make, random_prefi
 
 from core.models.language_model import pick_device, pick_dtype
 from core.recipe import Recipe
+from core.scoring.contender import Contender
+from core.scoring.likelihood import answer_loss
+from core.scoring.prepared import prepare
 from core.scoring.rows import encode
-from core.scoring.score import Contender, answer_loss, prepare, score
+from core.scoring.score import score
 from core.training.training import State, Training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -23,7 +23,8 @@ from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
 from core import events
 from core.models.sizes import Shape
 from core.scoring.measures import wilson
-from core.scoring.score import RowResult, Score
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score
 
 PARTS = [part for one in lessons() for part in one.parts]
 HOSTILE = "<img src=x onerror=alert(1)>"

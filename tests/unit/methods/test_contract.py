@@ -12,8 +12,10 @@ from core.prefix import prefix_of
 from core.recipe import SETTINGS, Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
+from core.scoring.contender import Contender
+from core.scoring.likelihood import answer_loss
+from core.scoring.prepared import prepare
 from core.scoring.rows import encode
-from core.scoring.score import Contender, answer_loss, prepare
 from core.training.start import create
 from core.training.training import State, Training
 

@@ -8,8 +8,11 @@ from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, kv_prefix, labe
 from core.bench import peft_model
 from core.models.language_model import expand
 from core.prefix import no_prefix
+from core.scoring.contender import Contender
+from core.scoring.likelihood import answer_loss, candidate_scores, label_loss
+from core.scoring.prepared import prepare
 from core.scoring.rows import Row, encode
-from core.scoring.score import Contender, answer_loss, candidate_scores, label_loss, prepare, score
+from core.scoring.score import score
 from core.tasks.task import Example
 
 SHORT, LONG = 4, 2 * SLIDING_WINDOW + 3

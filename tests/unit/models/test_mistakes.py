@@ -11,8 +11,11 @@ from core.models.mistakes import MISTAKES, Mistaken
 from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs.race import Entry, Lap, Placed, race
-from core.runs.run import Scorebook
-from core.scoring.score import Contender, answer_loss, prepare, score
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.likelihood import answer_loss
+from core.scoring.prepared import prepare
+from core.scoring.score import score
 from core.training.training import Training
 
 COUNT = 3

@@ -21,8 +21,8 @@ from core.errors import LabError
 from core.events import Done, Finding, Progress
 from core.prefix import prefix_of
 from core.recipe import Recipe
+from core.runs.contest import Scored
 from core.runs.record import new_record
-from core.runs.run import Scored
 from core.runs.saved_adapter import Learned
 from core.runs.training_job import training_job
 from core.training.training import StepEvent

@@ -13,8 +13,8 @@ from core.errors import LabError
 from core.events import Done
 from core.prefix import no_prefix
 from core.probes.wayward import Wayward
-from core.runs.run import Scored
-from core.scoring.score import Contender
+from core.runs.contest import Scored
+from core.scoring.contender import Contender
 
 
 @pytest.mark.parametrize(("text", "found"), [("0 1 10", [0, 1, 10]), ("0.5, 2,,", [0.5, 2]), (7, [7])])

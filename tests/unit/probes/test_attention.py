@@ -14,7 +14,7 @@ from core.inspection.kv import against, norms
 from core.models.language_model import LanguageModel
 from core.prefix import no_prefix
 from core.probes.attention import attention_of, draw, petrov
-from core.scoring.score import Contender, bare, handcrafted
+from core.scoring.contender import Contender, bare, handcrafted
 
 WORDS = (" the", " sea", " shore")
 FIELDS = ("sink", "prefix", "rest", "by_token")

@@ -12,8 +12,9 @@ from core.inspection.between import barrier, cosines, interpolate, patch
 from core.inspection.control import moved_at_random
 from core.prefix import no_prefix
 from core.probes.between import Along, Patched, path_between, transplant, written_prefix
-from core.runs.run import Scorebook
-from core.scoring.score import Contender, handcrafted, score
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, handcrafted
+from core.scoring.score import score
 
 A, B = np.float32([[1, 2], [3, 4]]), np.float32([[5, 0], [3, -4]])
 KINDS = pytest.mark.parametrize("kind", ["prompt", "prefix"])

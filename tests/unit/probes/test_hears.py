@@ -9,7 +9,7 @@ from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.prefix import no_prefix
 from core.probes.hears import Continuation, Lens, hear, read, said_alone
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 
 TEXT = "the quick brown fox jumps over"
 

@@ -11,8 +11,9 @@ from core.errors import LabError
 from core.models.language_model import LanguageModel, expand
 from core.probes.layers import LayerEffect, hidden, leave_layers_out
 from core.recipe import Recipe
-from core.runs.run import Scorebook
-from core.scoring.score import Contender, bare, score
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, bare
+from core.scoring.score import score
 from core.training.start import create
 
 TASKS = {"answers": answer_task(), "labels": label_task()}

@@ -12,7 +12,9 @@ from core.inspection.meet import match
 from core.methods import METHODS
 from core.probes.seeds import MOST, Meeting, meet, plan
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, Trained, repeat
+from core.runs.contest import Scored
+from core.runs.run import Trained, repeat
+from core.runs.scorebook import Scorebook
 from core.training.start import create
 from core.training.training import StepEvent
 

@@ -11,9 +11,11 @@ from core.errors import LabError
 from core.prefix import no_prefix
 from core.probes.vectors import Effect, Removal, effect, fall_p, helpful_removals, what_each_does
 from core.recipe import Recipe
-from core.runs.run import Scorebook
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, bare, handcrafted
 from core.scoring.measures import holm
-from core.scoring.score import Contender, RowResult, bare, handcrafted, score, summarise
+from core.scoring.row_results import RowResult
+from core.scoring.score import score, summarise
 from core.training.start import create
 
 TASKS = {"answers": answer_task(), "labels": label_task()}

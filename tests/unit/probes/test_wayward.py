@@ -11,8 +11,10 @@ from core.errors import LabError
 from core.inspection.control import moved_at_random
 from core.probes.wayward import GAMMAS, Wayward, choose, look, plan, sweep
 from core.recipe import Recipe
-from core.runs.run import Scorebook, Scored, baselines
-from core.scoring.score import Contender, Score
+from core.runs.contest import Scored, baselines
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.training.start import create
 from core.training.training import StepEvent, text_embeddings
 

@@ -10,10 +10,10 @@ from core.errors import LabError
 from core.inspection.plane import fit, random_walk
 from core.methods import METHODS
 from core.recipe import Recipe
+from core.runs.contest import baselines
 from core.runs.pca_paths import Slice, view, word_groups
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
-from core.runs.run import baselines
 
 SHAPES = {"prompt": (3, 32), "prefix": (2, 2, 3, 2, 8)}
 

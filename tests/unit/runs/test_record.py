@@ -11,8 +11,8 @@ from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, best_handcrafted, new_record
 from core.runs.record_writer import loaded_record
-from core.runs.run import Scorebook
 from core.runs.saved_adapter import from_files, record_of, to_files
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.training.start import create
 from core.training.training import StepEvent

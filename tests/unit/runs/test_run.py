@@ -7,11 +7,14 @@ import pytest
 import torch
 from tiny_models import answer_task, label_task, make, soft_prompt
 
-import core.scoring.score as scoring
+import core.scoring.row_results as scoring
 from core.prefix import no_prefix
 from core.recipe import Recipe
-from core.runs.run import Finished, Scorebook, Scored, baselines, common_rows, run
-from core.scoring.score import Contender, bare, score
+from core.runs.contest import Scored, baselines, common_rows
+from core.runs.run import Finished, run
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, bare
+from core.scoring.score import score
 from core.tasks.task import Example, Handcrafted
 from core.training import slices
 from core.training.training import StepEvent, Training
@@ -242,7 +245,7 @@ def test_a_task_without_validation_rows_still_runs(lm):
 
 def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
     task, calls = answer_task(), []
-    score_steps = scoring.score_steps
+    score_steps = slices.score_steps
 
     def slow(lm, contender, examples, labels):
         calls.append(contender.name)

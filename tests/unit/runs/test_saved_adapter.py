@@ -25,8 +25,10 @@ from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.adapter_files import CONFIG, RECIPE, WEIGHTS
 from core.runs.adapter_tensor import TENSOR
+from core.scoring.likelihood import answer_loss
+from core.scoring.prepared import prepare
 from core.scoring.rows import encode
-from core.scoring.score import answer_loss, prepare, score
+from core.scoring.score import score
 from core.training.start import create
 
 KINDS = ("prompt", "prefix")

@@ -95,7 +95,7 @@ def test_nearest_tokens_stand_beside_the_control(prompt, prefix):
     for k in (0, 1001):
         with pytest.raises(LabError, match="choose a whole number from 1 to 1000"):
             prompt.nearest(k)
-    with pytest.raises(LabError, match="prompt prompts only"):
+    with pytest.raises(LabError, match="soft prompts only"):
         prefix.nearest()
 
 

@@ -8,8 +8,9 @@ from core.errors import LabError
 from core.models.language_model import expand
 from core.prefix import no_prefix
 from core.scoring.answering import answer, label_probabilities
+from core.scoring.contender import Contender
 from core.scoring.rows import join
-from core.scoring.score import Contender, score
+from core.scoring.score import score
 
 
 def contender(lm, kind, template="{input} is", placement="before"):

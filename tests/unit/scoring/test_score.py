@@ -13,25 +13,13 @@ from core.errors import LabError
 from core.models.language_model import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
-from core.runs.run import Scorebook
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, bare, handcrafted
 from core.scoring.measures import wilson
+from core.scoring.prepared import Prepared, prepare
+from core.scoring.row_results import BATCH, RowResult, results
 from core.scoring.rows import Row
-from core.scoring.score import (
-    BATCH,
-    Contender,
-    Prepared,
-    RowResult,
-    Score,
-    bare,
-    compare,
-    handcrafted,
-    majority,
-    prepare,
-    results,
-    score,
-    score_steps,
-    summarise,
-)
+from core.scoring.score import Score, compare, majority, score, score_steps, summarise
 from core.tasks.task import Example
 from core.training.training import Training
 

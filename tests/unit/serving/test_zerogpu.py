@@ -16,8 +16,9 @@ from tiny_models import answer_task, make
 
 from core.errors import LabError
 from core.recipe import Recipe
-from core.runs.run import Finished, Scorebook, run
-from core.scoring.score import bare
+from core.runs.run import Finished, run
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import bare
 from core.training.training import StepEvent
 
 pytest.importorskip("spaces", reason="the spaces package is not installed (requirements-dev.txt)")

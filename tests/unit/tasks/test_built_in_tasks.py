@@ -6,7 +6,7 @@ import pytest
 from task_files import PARTS, everything
 
 from core.recipe import SETTINGS, Recipe
-from core.scoring.score import handcrafted
+from core.scoring.contender import handcrafted
 from core.tasks.built_in import BUILT_IN, shuffled, slugs
 from core.tasks.load import load_task, read_task
 from core.tasks.split import keep_together

@@ -12,7 +12,7 @@ from core.errors import LabError
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
-from core.runs.run import Scorebook
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.task import Example
 from core.training import memory

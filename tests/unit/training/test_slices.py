@@ -14,8 +14,10 @@ from core.errors import LabError
 from core.events import Step
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
-from core.runs.run import Finished, Scorebook, Scored, repeat, run
-from core.scoring.score import bare
+from core.runs.contest import Scored
+from core.runs.run import Finished, repeat, run
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import bare
 from core.training.slices import MOST_SECONDS, MOST_STEPS, ScoringSlice, TrainingSlice, advance
 from core.training.training import StepEvent, Training
 

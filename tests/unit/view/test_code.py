@@ -20,8 +20,8 @@ from app.view import code
 from core import Recipe, load_model
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
-from core.runs.run import Scorebook
 from core.runs.saved_adapter import load
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.load import task_from_json
 from core.tasks.task import Task

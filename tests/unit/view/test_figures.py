@@ -16,7 +16,7 @@ from core.probes.layers import LayerEffect
 from core.recipe import Recipe
 from core.runs.readings import Reading
 from core.runs.record import new_record
-from core.scoring.score import Contender
+from core.scoring.contender import Contender
 
 
 def known(value):

@@ -19,7 +19,8 @@ from core import Recipe
 from core.models.sizes import Shape
 from core.runs.race import Placed
 from core.runs.record import new_record
-from core.scoring.score import RowResult, Score
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score
 from core.spectrum import Size
 from core.tasks.task import Handcrafted
 

@@ -21,7 +21,7 @@ from core import LabError
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
-from core.runs.run import Scorebook
+from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.task import Handcrafted
 

@@ -16,9 +16,10 @@ from app.view import figures, tables
 from app.view.bars import bars
 from app.view.tables import verdicts
 from core.events import Progress
-from core.runs.run import Scored
+from core.runs.contest import Scored
 from core.scoring.measures import reliability
-from core.scoring.score import RowResult, Score
+from core.scoring.row_results import RowResult
+from core.scoring.score import Score
 
 SCORES = [a_score("run 1", "11111100", "prompt", seconds=3.0), a_score("plain", "11000000"), a_score("few", "11110011")]
 

@@ -9,7 +9,8 @@ from core.errors import LabError
 from core.recipe import Recipe
 from core.runs.run import repeat
 from core.scoring.answering import label_probabilities, next_tokens
-from core.scoring.contenders import (
+from core.scoring.contender import Contender, handcrafted
+from core.scoring.derived_contenders import (
     MOST_EXAMPLES,
     calibrated,
     drawn_at_random,
@@ -20,8 +21,9 @@ from core.scoring.contenders import (
     snapped,
     started,
 )
+from core.scoring.row_results import ends_answer
 from core.scoring.rows import encode
-from core.scoring.score import Contender, ends_answer, handcrafted, score
+from core.scoring.score import score
 from core.tasks.task import Handcrafted
 from core.training.start import create
 from core.training.training import StepEvent

@@ -14,8 +14,10 @@ from core.inspection.snap import snap
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, no_prefix, prefix_of
+from core.scoring.contender import Contender
+from core.scoring.likelihood import candidate_scores
+from core.scoring.prepared import prepare
 from core.scoring.rows import join
-from core.scoring.score import Contender, candidate_scores, prepare
 from core.tasks.task import Example, Task
 
 CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021's own

@@ -1,0 +1,103 @@
+"""Contenders scored one after another on the same rows: a learned prompt, its baselines, and what was added."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from core.errors import LabError
+from core.events import Event
+from core.models.language_model import LanguageModel
+from core.runs.scorebook import Scorebook
+from core.scoring.contender import Contender, bare, written
+from core.scoring.score import Score
+from core.tasks.task import Example, Task
+
+Part = Literal["validation", "held_out"]
+
+
+@dataclass(frozen=True)
+class Scored(Event):
+    """A score on the validation rows (for the live curve) or the held-out rows (to report). step: the learned prompt's, else None.
+
+    final: False for a growing score, with more batches to come.
+    """
+
+    part: Part
+    score: Score
+    step: int | None = None
+    final: bool = True
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Skipped(Event):
+    """A handcrafted prompt that can't be scored with this model (too long for it, say), and why. Other contenders are unaffected."""
+
+    name: str
+    reason: str
+
+
+def baselines(task: Task, template: str = "") -> list[Contender]:
+    """The baselines of a learned prompt: no prompt, and the task's handcrafted ones."""
+    nothing = bare(task, template)
+    if template and template != task.template:
+        nothing = replace(nothing, name="no prompt, own template")
+    return [nothing, *(written(task, prompt) for prompt in task.handcrafted)]
+
+
+def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
+    """Fill `book` with what every run on `task` will ask for: its baselines' scores on validation and held-out rows."""
+    contenders = baselines(task)
+    parts: list[tuple[Part, Sequence[Example]]] = [("validation", task.validation), ("held_out", common_rows(task.held_out, contenders))]
+    for part, rows in parts:
+        for baseline in reversed(contenders):
+            for _ in contest(lm, task, [baseline], rows, book, part):
+                yield None
+
+
+def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
+    """The rows that count for every contender, so that all are scored on the same rows."""
+    excluded = frozenset().union(*(contender.excluded for contender in contenders))
+    return [example for example in examples if example.key not in excluded]
+
+
+def contest(
+    lm: LanguageModel,
+    task: Task,
+    contenders: Sequence[Contender],
+    examples: Sequence[Example],
+    book: Scorebook,
+    part: Part,
+    step: int | None = None,
+) -> Iterator[Scored | Skipped]:
+    """Score `contenders` one after another, batch by batch, on the rows of `examples` that count for all of them.
+
+    A handcrafted prompt that can't be scored is skipped, with its reason; a learned one raises its LabError.
+    """
+    rows = common_rows(examples, contenders) if part == "held_out" else list(examples)
+    for contender in contenders:
+        if found := book.get(lm, contender, rows, task.labels):
+            yield Scored(part, found, step, known=True)
+            continue
+        latest = None
+        try:
+            for score in book.score(lm, contender, rows, task.labels):
+                if latest:
+                    yield Scored(part, latest, step, final=False)
+                latest = score
+        except LabError as error:
+            if contender.kind != "handcrafted":
+                raise
+            yield Skipped(contender.name, str(error))
+            continue
+        if latest:
+            yield Scored(part, latest, step)
+
+
+def _validation(
+    lm: LanguageModel, task: Task, contender: Contender, book: Scorebook, step: int | None
+) -> Iterator[Scored | Skipped | None]:
+    # A learned prompt steers by the validation rows; it is not trained on them, so they count here.
+    seen = replace(contender, excluded=frozenset() if contender.prefix.virtual_tokens else contender.excluded)
+    for event in contest(lm, task, [seen], task.validation, book, "validation", step):
+        yield event if isinstance(event, Skipped) or event.final else None

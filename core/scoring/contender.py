@@ -1,0 +1,59 @@
+"""Contenders: a prefix with its template, as all prompts are scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from core.prefix import Prefix, no_prefix
+from core.tasks.task import Example, Handcrafted, Task, template_of
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A prefix with its template. kind: none, majority, handcrafted, soft or prefix.
+
+    excluded: keys of rows that don't count for it, because they are in its prompt or its training rows. offsets: for a calibrated one, the
+    natural log of each label's share where there is nothing to go by; they are taken off. examples, seconds: what it cost:
+    training examples that it shows or was trained on, and seconds of training. group: contenders of one group (orders, seeds) are
+    shown as their mean and range.
+    """
+
+    name: str
+    kind: str
+    template: str
+    prefix: Prefix
+    placement: str = "before"
+    excluded: frozenset[str] = frozenset()
+    offsets: tuple[float, ...] = ()
+    examples: int = 0
+    seconds: float = 0.0
+    group: str = ""
+
+
+def bare(task: Task, template: str = "") -> Contender:
+    """No prompt: the bare template and nothing before it."""
+    return Contender("no prompt", "none", template_of(task, template), no_prefix())
+
+
+def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> Contender:
+    """A handcrafted prompt. Rows of `examples` that it shows as worked examples don't count for it."""
+    text = " ".join(template.split()).casefold()
+    inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
+    return Contender(name, "handcrafted", template, no_prefix(), excluded=frozenset(example.key for example in inside))
+
+
+def written(task: Task, prompt: Handcrafted) -> Contender:
+    """A handcrafted prompt on `task`: rows that it shows don't count for it; their number is its cost in examples."""
+    made = handcrafted(prompt.name, prompt.template, (*task.validation, *task.held_out))
+    shown = handcrafted(prompt.name, prompt.template, task.train).excluded
+    return replace(made, examples=len(made.excluded) + len(shown))
+
+
+def _stands_in(words: str, text: str) -> bool:
+    words = " ".join(words.split()).casefold()
+    start = text.find(words)
+    while start >= 0:
+        end = start + len(words)
+        if not text[max(start - 1, 0) : start].isalnum() and not text[end : end + 1].isalnum():
+            return True
+        start = text.find(words, start + 1)
+    return False

@@ -1,0 +1,45 @@
+"""Tokenised rows after a prefix, ready to be run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import DynamicCache
+
+from core.errors import LabError
+from core.models.language_model import LanguageModel
+from core.prefix import Prefix
+from core.scoring.contender import Contender
+from core.scoring.rows import Row, check_window, encode, share_start
+from core.tasks.task import Example
+
+
+def prepare(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> "Prepared":
+    """Tokenise `examples` for `contender`. LabError where a row can't be used."""
+    rows = encode(lm, contender.template, examples, labels)
+    check_window(lm, rows, contender.prefix.virtual_tokens)
+    shared, rest = share_start(rows)
+    return Prepared(contender.prefix, contender.placement, shared, tuple(rest), len(lm.lead))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A prefix with tokenised rows: `shared` is the start that they all have, run once after (or around) the prefix."""
+
+    prefix: Prefix
+    placement: str
+    shared: tuple[int, ...]
+    rows: tuple[Row, ...]
+    lead: int
+
+    def fill(self, lm: LanguageModel) -> DynamicCache:
+        """The cache of batch 1 that every row runs after."""
+        if self.placement == "after":
+            if len(self.shared) < self.lead:  # a one-token row keeps its BOS, so there is nothing to stand behind
+                raise LabError("The rows are too short to place vectors after the model's BOS token: place them before it.")
+            return self.prefix.fill(lm, self.shared[: self.lead], self.shared[self.lead :])
+        return self.prefix.fill(lm, (), self.shared)
+
+    @property
+    def positions(self) -> int:
+        """Tokens before every row: virtual ones and shared words."""
+        return self.prefix.virtual_tokens + len(self.shared)
