@@ -17,11 +17,9 @@ from app.view.nearest import chips
 from app.view.samples import samples
 from app.view.text import percent
 from core.events import Event, Finding, Progress
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
 from core.runs.contest import Scored, baselines, common_rows, contest
-from core.runs.record import score_row
 from core.scoring.contender import Contender
 from core.scoring.derived_contenders import moved, snapped, started
 from core.scoring.score import Score
@@ -55,7 +53,7 @@ class NearestExperiment(Experiment):
         last = record.readings[-1]
         changed = sum(ids[0] != was for ids, was in zip(last.ids, first, strict=True))
         control = sum(now != was for now, was in zip(last.control_ids[0], first, strict=True))
-        learned = next(score for score in record.held_out.values() if score.kind in METHODS)
+        learned = next(score for score in record.scores if score.learned)
         values = {
             "changed": str(changed),
             "control": str(control),
@@ -88,8 +86,7 @@ class SnapExperiment(Experiment):
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
         texts = [item for item in findings.items if isinstance(item, str)]
         reads = tag("p", "Snapped, the prompt reads: ", tag("q", texts[0]), class_="headline") if texts else EMPTY
-        rows = [score_row(score, samples=False) for score in scores.values()]
-        return View(reads + bars(rows, "The same held-out rows for all", []) + kept(scores))
+        return View(reads + bars(scores.values(), "The same held-out rows for all", []) + kept(scores))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         scores = [item for item in findings.items if isinstance(item, Score)]
@@ -141,10 +138,9 @@ class WaywardExperiment(Experiment):
         if record is None or not record.readings:
             return View()
         scores = [item for item in findings.items if isinstance(item, Score)]
-        rows = [score_row(score, samples=False) for score in scores]
         found = next((item for item in findings.items if isinstance(item, Wayward)), None)
         reads = tag("p", "Its nearest tokens read: ", tag("q", found.text.strip()), class_="headline") if found else EMPTY
-        scored = bars(rows, "The same held-out rows for all", [])
+        scored = bars(scores, "The same held-out rows for all", [])
         return View(reads + scored + chips(record, record.step, None) + samples(record, record.step), figures.curves(record))
 
     def told(self, settings: Settings, findings: Findings) -> Told:

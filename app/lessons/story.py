@@ -14,10 +14,9 @@ from app.view.samples import said, samples
 from app.view.tables import prompts
 from app.view.text import cut, percent
 from core.events import Event, Finding, Progress
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.runs.contest import Scored, baselines, common_rows, contest
-from core.runs.record import RunRecord, score_row
+from core.runs.record import RunRecord
 from core.scoring.contender import Contender
 from core.scoring.score import Score
 from core.tasks.task import Task
@@ -41,7 +40,7 @@ class WrittenExperiment(Experiment):
     def view(self, settings: Settings, findings: Findings) -> View:
         scores = [score for score in findings.items if isinstance(score, Score)]
         names = [prompt.name for prompt in self.task(settings).handcrafted]
-        scored = bars([score_row(score, samples=False) for score in scores], "Right answers, all on the same held-out rows", names)
+        scored = bars(scores, "Right answers, all on the same held-out rows", names)
         return View(scored + shown_prompts(self.task(settings), {score.name for score in scores}) + first_answers(scores))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
@@ -70,9 +69,8 @@ class TrainExperiment(Experiment):
         record = record_of(findings)
         if record is None or not record.readings:
             return View()
-        rows = record.scores if record.scores else []
         told = tag("p", headline(record), class_="headline")
-        scored = bars(rows, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
+        scored = bars(record.scores, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
         return View(told + scored + samples(record, record.step), figures.curves(record))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
@@ -101,7 +99,7 @@ class TrainExperiment(Experiment):
 def scores_of(record: RunRecord) -> tuple[Score, Score, Score]:
     """Scores on held-out rows: the learned prompt, the best handcrafted one (picked after seeing these scores), no prompt."""
     scores = list(record.held_out.values())
-    learned = next(score for score in scores if score.kind in METHODS)
+    learned = next(score for score in scores if score.learned)
     nothing = next(score for score in scores if score.kind == "none")
     return learned, best([score for score in scores if score.kind == "handcrafted"]) or nothing, nothing
 
@@ -121,6 +119,6 @@ def first_answers(scores: list[Score], most: int = 6) -> Html:
     top = best(scores)
     if top is None:
         return EMPTY
-    rows = [[td(cut(one.input, 60)), td(cut(one.output, 30), class_="dim"), said(one.said, one.correct)] for one in top.results[:most]]
+    rows = [[td(cut(one.input, 60)), td(cut(one.output, 30), class_="dim"), said(one)] for one in top.results[:most]]
     caption = f"What it says with the best of these, “{top.name}”"
     return table(["input", "right answer", "it says"], rows, caption, class_="said")

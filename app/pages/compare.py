@@ -104,9 +104,9 @@ class ComparePage:
         known = known_scores(session)
         scores = known or ({} if busy else recorded_scores(session))
         shown = {**scores, growing.name: growing} if growing else scores
-        rows = [{**row, "final": growing is None or growing.name not in row.get("members", [row["name"]])} for row in tables.grouped(shown)]
+        grouped = tables.grouped(shown)
         n = len(task.held_out)
-        table = bars(rows, f"Right answers on the {n} held-out rows, never used in training", written_names(task), full=True)
+        table = bars(grouped, f"Right answers on the {n} held-out rows, never used in training", written_names(task), full=True)
         changes: Changes = {
             self.message: alert(message),
             self.progress: "",
@@ -120,11 +120,11 @@ class ComparePage:
         runs = [run.name for run in learned_runs(session)]
         return {
             **changes,
-            self.table: join([None if known else RECORDED, table, tables.how_counted(task), _saved(scores)]) if rows else NOTHING_SCORED,
+            self.table: join([None if known else RECORDED, table, tables.how_counted(task), _saved(scores)]) if grouped else NOTHING_SCORED,
             self.written: tables.prompts(all_prompts(session)),
             self.base: gr.update(choices=prompts, value=_chosen(session.compare.base_prompt, prompts, -1)),
             self.run: gr.update(choices=runs, value=_chosen(session.compare.control_run, runs, 0)),
-            **self.details.paint(session, scores, rows),
+            **self.details.paint(session, scores, grouped),
         }
 
     # --- events -----------------------------------------------------------------------------------------------------

@@ -50,15 +50,15 @@ class Details:
 
     # --- what it shows ----------------------------------------------------------------------------------------------
 
-    def paint(self, session: Session, scores: dict[str, Score], rows: list[dict[str, Any]]) -> Changes:
-        """Changes of `outputs`. rows: of the table of contenders."""
+    def paint(self, session: Session, scores: dict[str, Score], grouped: list[Score]) -> Changes:
+        """Changes of `outputs`. grouped: of the table of contenders."""
         labels, chosen = [ALL, *(session.task.labels or ())], session.compare
         return {
             **self._paint_contender(session, scores),
             self.label: gr.update(choices=labels, value=chosen.label if chosen.label in labels else ALL),
             self.grid: self._list_rows(session, chosen.label, chosen.disputed, chosen.only_learned),
             self.cell: "",
-            self.intervals: drawn(figures.intervals(rows, written_names(session.task))),
+            self.intervals: drawn(figures.intervals(grouped, written_names(session.task))),
         }
 
     def _paint_contender(self, session: Session, scores: dict[str, Score]) -> Changes:

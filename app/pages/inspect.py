@@ -31,7 +31,6 @@ from core.recipe import check_template
 from core.runs.adapter_files import pack
 from core.runs.contest import Scored, contest
 from core.runs.embedding_projector import projector_files
-from core.runs.record import score_row
 from core.runs.record_writer import loaded_record
 from core.runs.recordings import recordings
 from core.runs.saved_adapter import load
@@ -275,8 +274,7 @@ class InspectPage:
                 loaded.append(event.value)
                 session.add(event.value)
             elif isinstance(event, Scored) and event.final:
-                loaded[0].record.scores = [score_row(event.score, samples=False)]
-                loaded[0].record.held_out = {event.score.name: event.score}
+                loaded[0].record.scores = [event.score]
 
         async for _, problem, _ in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()

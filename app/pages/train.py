@@ -26,6 +26,7 @@ from app.view.samples import examples, samples, skipped
 from core import LabError, load_task
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
+from core.scoring.score import Score
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
@@ -367,7 +368,7 @@ def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | Non
     return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)
 
 
-def _latest(record: Any) -> list[dict[str, Any]]:
+def _latest(record: RunRecord) -> list[Score]:
     """The learned prompt's newest validation score with the handcrafted ones' on the same rows."""
-    learned = [{**record.validation[-1], "name": "learned"}] if record.validation else []
+    learned = list(record.validation.values())[-1:]
     return [*learned, *record.lines]

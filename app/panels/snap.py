@@ -14,13 +14,11 @@ from app.view.bars import bars
 from app.view.html import EMPTY, Html, note, tag
 from core.events import Event, Finding, Progress
 from core.inspection.snap import retention
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.probes.vectors import Effect, what_each_does
 from core.runs.contest import Scored, baselines, common_rows, contest
-from core.runs.record import score_row
 from core.scoring.derived_contenders import drawn_at_random, moved, snapped, started
-from core.scoring.score import Score
+from core.scoring.score import Score, learned_score
 from core.ticket import Ticket
 
 DRAWS = 3  # random controls that are scored
@@ -64,14 +62,13 @@ class SnapPanel(Panel):
             return View(figure=figures.effects([one for one in found if one.what == "snap"], "snap", count, look.chosen))
         texts = [item for item in findings.items if isinstance(item, str)]
         scores = {item.name: item for item in findings.items if isinstance(item, Score)}
-        rows = [score_row(score, samples=False) for score in scores.values()]
         reads = note("Snapped, the prompt reads: ", tag("q", texts[0])) if texts else EMPTY
-        return View(reads + kept(scores) + bars(rows, "The same held-out rows for all", look.written))
+        return View(reads + kept(scores) + bars(scores.values(), "The same held-out rows for all", look.written))
 
 
 def kept(scores: dict[str, Score]) -> Html:
     """The share of the gain over no prompt that the snapped words keep, as a sentence."""
-    soft = next((score for score in scores.values() if score.kind in METHODS), None)
+    soft = learned_score(scores.values())
     words = next((score for score in scores.values() if score.name.startswith("snapped")), None)
     none = next((score for score in scores.values() if score.kind == "none"), None)
     if not (soft and words and none):

@@ -17,8 +17,7 @@ from core.events import Event
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, choose, sweep
 from core.runs.contest import Scored
-from core.runs.record import score_row
-from core.scoring.score import Score
+from core.scoring.score import Score, best_handcrafted
 from core.ticket import Ticket
 
 SENTENCE = "Write a short poem about cats and dogs now"
@@ -65,8 +64,8 @@ class WaywardPanel(Panel):
             return View()
         runs = [item for item in findings.items if isinstance(item, Wayward)]
         scored = [item.score for item in findings.items if isinstance(item, Scored) and item.final]
-        written = [row["accuracy"] for row in look.record.lines if row["kind"] == "handcrafted"]
-        figure = figures.wayward(runs, max(written, default=None))
+        written = best_handcrafted(look.record.lines)
+        figure = figures.wayward(runs, written.accuracy if written else None)
         return View(_told(runs, scored, look) + _table(runs, look.chosen) + _bars(scored, look.written), figure)
 
 
@@ -110,5 +109,4 @@ def _table(runs: list[Wayward], chosen: int | None) -> Html:
 
 
 def _bars(scored: list[Score], written: list[str]) -> Html:
-    rows = [score_row(score, samples=False) for score in scored]
-    return bars(rows, "On held-out rows, scored once; the prompt was chosen on validation rows", written)
+    return bars(scored, "On held-out rows, scored once; the prompt was chosen on validation rows", written)

@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -31,10 +31,9 @@ from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.adapter_files import pack
 from core.runs.contest import Scored, Skipped, baselines, common_rows, contest
-from core.runs.record import score_row
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import Contender, bare, written
-from core.scoring.score import majority
+from core.scoring.score import Score, majority
 from core.tasks.built_in import slugs
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
@@ -121,7 +120,7 @@ class Api:
 
         ticket = self.lab.engine.submit(_caller(request), job)
         async for over in self._follow(ticket):
-            scores = [score_row(event.score, samples=False) for event in ticket.events if isinstance(event, Scored) and event.final]
+            scores = [event.score for event in ticket.events if isinstance(event, Scored) and event.final]
             skipped = {event.name: event.reason for event in ticket.events if isinstance(event, Skipped)}
             yield {"done": over, "task": rows.slug, "rows": len(held_out), "scores": [_row(score) for score in scores], "skipped": skipped}
 
@@ -328,22 +327,23 @@ def _rounded(values: Any) -> Any:
 ROW = ("name", "kind", "accuracy", "interval", "loss", "n", "token_loss", "first_choice", "exact", "agreement", "positions", "parameters")
 
 
-def _row(score: dict[str, Any]) -> dict[str, Any]:
-    return {name: score[name] for name in ROW}
+def _row(score: Score) -> dict[str, Any]:
+    facts = score.to_dict()
+    return {name: facts[name] for name in ROW}
 
 
 def _progress(handle: str, run: SessionRun) -> dict[str, Any]:
     record = run.record
-    steering = record.validation[-1] if record.validation else None
+    validated = list(record.validation.items())[-1:]
     return {
         "run": handle,
         "status": run.status,
         "step": record.step,
         "steps": run.recipe.steps,
         "loss": record.losses[-1] if record.losses else None,
-        "validation": {"step": steering["step"], "accuracy": steering["accuracy"], "n": steering["n"]} if steering else None,
-        "scores": [_row(score) for score in record.scores if score["final"]],
-        "difference": record.difference,
+        "validation": next(({"step": step, "accuracy": score.accuracy, "n": score.n} for step, score in validated), None),
+        "scores": [_row(score) for score in record.scores if score.final],
+        "difference": asdict(record.difference) if record.difference else {},
         "seconds": round(record.seconds, 3),
         "stopped": record.stopped,
         "notes": list(run.task.notes),

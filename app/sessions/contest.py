@@ -6,15 +6,13 @@ from typing import Any
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun, recorded_run
 from core import LabError
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
 from core.runs.contest import baselines
-from core.runs.record import best_handcrafted
 from core.runs.saved_adapter import to_files
 from core.runs.trained_run import run_files
 from core.scoring.contender import Contender, written
-from core.scoring.score import Score
+from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Handcrafted, Task
 
 
@@ -40,8 +38,8 @@ def scores_in_sight(session: Session) -> dict[str, Score]:
 def _scores_of(run: SessionRun) -> dict[str, Score]:
     """What a run ended with, the learned prompt under the run's name."""
     scores = {}
-    for score in dict(run.record.held_out).values():
-        if score.kind in METHODS:  # a score says what is the same every time, the record how long it took
+    for score in run.record.held_out.values():
+        if score.learned:  # a score says what is the same every time, the record how long it took
             score = replace(score, name=run.name, seconds=run.record.seconds or score.seconds)
         scores[score.name] = score
     return scores
@@ -118,7 +116,7 @@ def best_written(run: SessionRun) -> Contender | None:
     """The handcrafted prompt that did best on the held-out rows of this run; before they are scored, the last one, with examples."""
     written = [one for one in baselines(run.task) if one.kind == "handcrafted"]
     best = best_handcrafted(run.record.scores)
-    return next((one for one in written if best and one.name == best["name"]), written[-1] if written else None)
+    return next((one for one in written if best and one.name == best.name), written[-1] if written else None)
 
 
 def written_names(task: Task) -> list[str]:
@@ -135,7 +133,7 @@ def grid_columns(session: Session) -> list[Score]:
             continue
         seen.add(score.group)
         columns.append(score)
-    return sorted(columns, key=lambda score: (score.kind not in METHODS, -score.accuracy))[:14]
+    return sorted(columns, key=lambda score: (not score.learned, -score.accuracy))[:14]
 
 
 def prompt_named(session: Session, name: Any) -> Handcrafted:

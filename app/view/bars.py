@@ -1,13 +1,12 @@
 """Contenders as a table: a bar with an interval each, and its costs."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from app.view.colours import colours
 from app.view.glossary import explained
 from app.view.html import EMPTY, Html, dim, row, share_cells, table, tag, td, th
 from app.view.text import percent
-from core.methods import METHODS
+from core.scoring.score import Score
 
 COLUMNS = (  # the last three are costs
     ("loss", "mean loss, nats per answer"),
@@ -18,40 +17,40 @@ COLUMNS = (  # the last three are costs
 )
 
 
-def bars(rows: Sequence[Mapping[str, Any]], caption: str, written: Sequence[str], full: bool = False) -> Html:
+def bars(scores: Collection[Score], caption: str, written: Sequence[str], full: bool = False) -> Html:
     """Contenders as a table with a bar and an interval each (of a group: its range). full: best first, with costs."""
-    if not rows:
+    if not scores:
         return EMPTY
-    ink = colours(rows, written)
-    most = max(one["n"] for one in rows)
+    ink = colours(scores, written)
+    most = max(score.n for score in scores)
     columns = COLUMNS if full else COLUMNS[:2]
-    ordered = sorted(rows, key=lambda one: -one["accuracy"]) if full else rows
+    ordered = sorted(scores, key=lambda score: -score.accuracy) if full else scores
     heads = [
         th(explained("contender"), scope="col"),
         "right answers",
         th("% ", dim("95 % interval"), scope="col", class_="num"),
         *(th(name, scope="col", class_="num cost", title=title) for name, title in columns),
     ]
-    return table(heads, [_bar(one, ink[one["name"]], most, len(columns)) for one in ordered], caption, class_="bars")
+    return table(heads, [_bar(score, ink[score.name], most, len(columns)) for score in ordered], caption, class_="bars")
 
 
-def _bar(one: Mapping[str, Any], ink: str, most: int, columns: int) -> Html:
-    first = one.get("first_choice")
+def _bar(score: Score, ink: str, most: int, columns: int) -> Html:
+    first = score.first_choice
     hint = f"the right answer is the first choice of all tokens: {percent(first)}" if first is not None else None
-    fewer = (" ", dim(f"of {one['n']}")) if one["n"] != most else ()
-    members = ", ".join(one["members"]) if "members" in one else None
-    growing = None if one.get("final", True) else dim(" …")
+    fewer = (" ", dim(f"of {score.n}")) if score.n != most else ()
+    members = ", ".join(score.members) or None
+    growing = None if score.final else dim(" …")
     costs = [
-        "–" if one["loss"] is None else f"{one['loss']:.2f}",
-        one["positions"] if one["kind"] != "majority" else "–",
-        f"{one['parameters']:,}" if one["parameters"] else "–",
-        one.get("examples") or "–",
-        f"{one['seconds']:.0f}" if one.get("seconds") else "–",
+        "–" if score.loss is None else f"{score.loss:.2f}",
+        score.positions if score.kind != "majority" else "–",
+        f"{score.parameters:,}" if score.parameters else "–",
+        score.examples or "–",
+        f"{score.seconds:.0f}" if score.seconds else "–",
     ]
     cells = [
-        th(tag("i", class_="dot"), one["name"], growing, title=members),
-        *share_cells(one["accuracy"], one["interval"], *fewer, title=hint),
+        th(tag("i", class_="dot"), score.name, growing, title=members),
+        *share_cells(score.accuracy, score.interval, *fewer, title=hint),
         *(td(cost, class_="num cost") for cost in costs[:columns]),
     ]
-    strong = " strong" if one["kind"] in METHODS else ""
+    strong = " strong" if score.learned else ""
     return row(cells, class_=f"contender{strong}", style=f"--c:{ink}")

@@ -1,9 +1,8 @@
 """Colours. A contender keeps its colour on every page and plot."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from core.methods import METHODS
+from core.scoring.score import Score
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 LEARNED = "#0072B2"
@@ -14,16 +13,16 @@ INKS = (LEARNED, *HANDCRAFTED)
 SPECIAL = {"control": CONTROL, "snapped": "#4C9BC8", "the start": PLAIN}  # by how their names begin
 
 
-def colours(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, str]:
+def colours(scores: Collection[Score], written: Sequence[str]) -> dict[str, str]:
     """Name -> colour, by kind; handcrafted ones by their place in `written` (the task's own order), so always the same."""
-    order = list(dict.fromkeys([*written, *(row["name"] for row in rows if row["kind"] == "handcrafted")]))
+    order = list(dict.fromkeys([*written, *(score.name for score in scores if score.kind == "handcrafted")]))
     found = {}
-    for row in rows:
-        if row["kind"] == "handcrafted":
-            found[row["name"]] = HANDCRAFTED[order.index(row["name"]) % len(HANDCRAFTED)]
+    for score in scores:
+        if score.kind == "handcrafted":
+            found[score.name] = HANDCRAFTED[order.index(score.name) % len(HANDCRAFTED)]
         else:
-            special = next((ink for start, ink in SPECIAL.items() if row["name"].startswith(start)), LEARNED)
-            found[row["name"]] = special if row["kind"] in METHODS else PLAIN
+            special = next((ink for start, ink in SPECIAL.items() if score.name.startswith(start)), LEARNED)
+            found[score.name] = special if score.learned else PLAIN
     return found
 
 

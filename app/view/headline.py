@@ -2,32 +2,32 @@
 
 from app.view.html import Html, dim
 from app.view.text import cut, percent, short_name
-from core.methods import METHODS
-from core.runs.record import RunRecord, best_handcrafted
+from core.runs.record import RunRecord
+from core.scoring.score import best_handcrafted, learned_score
 
 
 def headline(record: RunRecord) -> Html:
     """One sentence with the results of this run so far."""
     name = record.task["name"]
-    learned = next((row for row in record.scores if row["kind"] in METHODS), None)
+    learned = learned_score(record.scores)
     written = best_handcrafted(record.scores)
     vectors = record.recipe["virtual_tokens"]
     what = f"{record.method.described(vectors)} get"
     if learned and written and record.difference:
-        gap, p = record.difference["difference"], record.difference["p"]
-        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned['n']} rows"
+        gap, p = record.difference.difference, record.difference.p
+        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned.n} rows"
         return Html(
             "<b>{}:</b> {} <b>{}</b> of {} held-out rows right; the best handcrafted prompt (“{}”) <b>{}</b>: {} {}."
         ).format(
-            name, what, percent(learned["accuracy"]), learned["n"], written["name"], percent(written["accuracy"]), verdict,
+            name, what, percent(learned.accuracy), learned.n, written.name, percent(written.accuracy), verdict,
             dim(f"(paired, p = {p:.2g})"),
         )  # fmt: skip
-    if learned and learned.get("final", True):
-        return Html("<b>{}:</b> {} <b>{}</b> of {} held-out rows right.").format(name, what, percent(learned["accuracy"]), learned["n"])
+    if learned and learned.final:
+        return Html("<b>{}:</b> {} <b>{}</b> of {} held-out rows right.").format(name, what, percent(learned.accuracy), learned.n)
     if record.validation:
-        last = record.validation[-1]
+        step, last = list(record.validation.items())[-1]
         words = Html("<b>{}:</b> after step {}, {} <b>{}</b> of {} validation rows right.")
-        return words.format(name, last["step"], what, percent(last["accuracy"]), last["n"])
+        return words.format(name, step, what, percent(last.accuracy), last.n)
     return Html("<b>{}:</b> {}.").format(name, "learning" if record.step else "about to learn")
 
 

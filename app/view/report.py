@@ -3,6 +3,7 @@
 The page is assets/report.html; tables and figures in it are those of the app's pages. plotly.js stands in the file once.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from app.view.samples import samples, skipped
 from app.view.text import in_order, percent, token
 from core.files import ASSETS
 from core.inspection.nearest import share_smaller
-from core.methods import METHODS
 from core.recipe import SETTINGS
 from core.runs.record import RunRecord
 from core.runs.run_file import without_nan
@@ -33,14 +33,14 @@ def report(record: RunRecord) -> str:
         autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined, finalize=lambda one: in_order(one) if type(one) is str else one
     )
     page.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    rows = [{**row, "seconds": record.seconds} if row["kind"] in METHODS else row for row in record.scores]
+    scores = [replace(score, seconds=record.seconds) if score.learned else score for score in record.scores]
     caption = f"Right answers on the {record.task['held_out']} held-out rows, scored once"
     return page.from_string((ASSETS / "report.html").read_text("utf-8")).render(
         record=record,
         title=f"{record.task['name']}: a {record.method.label}",
         finding=_finding(record),
         recipe_line=recipe_line(record),
-        comparison=bars(rows, caption, record.task["handcrafted"], full=True),
+        comparison=bars(scores, caption, record.task["handcrafted"], full=True),
         skipped=skipped(record),
         difference=record.difference,
         curves=_figure("curves", figures.curves(record)) if record.step else None,

@@ -1,11 +1,12 @@
 """Rows of a task, and what the model says on them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from app.view.html import Cell, Html, join, note, row, table, tag, td
 from app.view.text import cut
-from core.runs.record import RunRecord, best_handcrafted
+from core.runs.record import RunRecord
+from core.scoring.row_results import RowResult
+from core.scoring.score import best_handcrafted
 
 
 def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: Sequence[str]) -> Html:
@@ -23,20 +24,20 @@ def skipped(record: RunRecord) -> Html:
 
 def samples(record: RunRecord, step: int) -> Html:
     """Answers on validation rows at a step, with those of the best handcrafted prompt."""
-    seen = [entry for entry in record.validation if entry["step"] <= step]
+    seen = [(scored_at, score) for scored_at, score in record.validation.items() if scored_at <= step]
     if not seen:
         return tag("p", "Answers on validation rows appear after the first few steps.", class_="dim")
-    now, line = seen[-1], best_handcrafted(record.lines)
-    other = {row[0]: row for row in line["samples"]} if line else {}
+    (scored_at, now), line = seen[-1], best_handcrafted(record.lines)
+    other = {result.input: result for result in line.results} if line else {}
     rows = []
-    for text, answer, words, right in now["samples"][:8]:
-        beside = [said(*other[text][2:]) if text in other else td()] if line else []
-        rows.append([td(cut(text, 70)), td(cut(answer, 30), class_="dim"), said(words, right), *beside])
-    heads = ["input", "right answer", "learned", *([line["name"]] if line else [])]
-    return table(heads, rows, f"What it says on validation rows, step {now['step']}", class_="said")
+    for result in now.results[:8]:
+        beside = [said(other[result.input]) if result.input in other else td()] if line else []
+        rows.append([td(cut(result.input, 70)), td(cut(result.output, 30), class_="dim"), said(result), *beside])
+    heads = ["input", "right answer", "learned", *([line.name] if line else [])]
+    return table(heads, rows, f"What it says on validation rows, step {scored_at}", class_="said")
 
 
-def said(words: str, right: Any) -> Cell:
+def said(result: RowResult) -> Cell:
     """An answer as a cell that says whether it is right."""
-    mark, name = ("✓", "right") if right else ("✗", "wrong")
-    return td(tag("span", mark, aria_label=name), f" {cut(words, 30) or '∅'}", class_=name)
+    mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
+    return td(tag("span", mark, aria_label=name), f" {cut(result.said, 30) or '∅'}", class_=name)

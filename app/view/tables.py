@@ -4,13 +4,12 @@ import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.view.colours import colours
 from app.view.html import Cell, Html, details, dim, join, note, table, tag, td, th
 from app.view.text import cut, percent, token
-from core.methods import METHODS
-from core.runs.record import score_row
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
 from core.scoring.row_results import RowResult
 from core.scoring.score import Score, compare
@@ -20,35 +19,29 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for 
 MOST_ROWS = 300
 
 
-def grouped(scores: Mapping[str, Score]) -> list[dict[str, Any]]:
-    """Scores as rows of a table, those of one group (orders, seeds) as one row with their mean and range."""
-    rows: dict[str, dict[str, Any]] = {}
-    members: dict[str, list[dict[str, Any]]] = {}
+def grouped(scores: Mapping[str, Score]) -> list[Score]:
+    """Scores for a table, those of one group (orders, seeds) as one with their mean and, in place of an interval, their range."""
+    groups: dict[str, list[Score]] = {}
     for score in scores.values():
-        row = score_row(score, samples=False)
-        if score.group:
-            members.setdefault(score.group, []).append(row)
-            rows.setdefault(score.group, row)
-        else:
-            rows[score.name] = row
-    for group, several in members.items():
-        if len(several) == 1:
-            continue
-        mean, low, high = spread([row["accuracy"] for row in several])
-        told = f"{group}: mean of {len(several)}"
-        losses = [row["loss"] for row in several if row["loss"] is not None]
-        firsts = [row["first_choice"] for row in several if row["first_choice"] is not None]
-        rows[group] = {
-            **several[0],
-            "name": told,
-            "accuracy": mean,
-            "interval": [low, high],
-            "first_choice": sum(firsts) / len(firsts) if firsts else None,
-            "loss": sum(losses) / len(losses) if losses else None,
-            "seconds": sum(row["seconds"] for row in several),
-            "members": [row["name"] for row in several],
-        }
-    return list(rows.values())
+        groups.setdefault(score.group or f"only {score.name}", []).append(score)
+    return [_mean(members) if len(members) > 1 else members[0] for members in groups.values()]
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    accuracy, low, high = spread([score.accuracy for score in scores])
+    losses = [score.loss for score in scores if score.loss is not None]
+    firsts = [score.first_choice for score in scores if score.first_choice is not None]
+    return replace(
+        scores[0],
+        name=f"{scores[0].group}: mean of {len(scores)}",
+        accuracy=accuracy,
+        interval=(low, high),
+        first_choice=sum(firsts) / len(firsts) if firsts else None,
+        loss=sum(losses) / len(losses) if losses else None,
+        seconds=sum(score.seconds for score in scores),
+        members=tuple(score.name for score in scores),
+        final=all(score.final for score in scores),
+    )
 
 
 def measures(scores: Mapping[str, Score], labelled: bool) -> Html:
@@ -68,7 +61,7 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
     """Inputs of the grid's rows: those of `label` ("" for all), those that only learned contenders get right, most disputed first."""
     right: dict[str, dict[str, bool]] = {}
     answers: dict[str, str] = {}
-    trained = [score for score in scores if score.kind in METHODS]
+    trained = [score for score in scores if score.learned]
     learned = {score.name for score in trained if score.examples and not score.name.startswith("control")}
     others = {score.name for score in scores} - {score.name for score in trained}  # controls are neither
     for score in scores:
@@ -91,7 +84,7 @@ def grid(scores: Sequence[Score], inputs: Sequence[str], written: Sequence[str])
         return note("Score the contenders first.")
     if not inputs:
         return note("No rows match.")
-    colour = colours([{"name": score.name, "kind": score.kind} for score in scores], written)
+    colour = colours(scores, written)
     found = [{result.input: result for result in score.results} for score in scores]
     answers = {result.input: result.output for score in scores for result in score.results}
     heads = [th(tag("i", class_="dot"), cut(score.name, 40), scope="col", style=f"--c:{colour[score.name]}") for score in scores]

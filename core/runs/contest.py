@@ -17,16 +17,17 @@ Part = Literal["validation", "held_out"]
 
 @dataclass(frozen=True)
 class Scored(Event):
-    """A score on the validation rows (for the live curve) or the held-out rows (to report). step: the learned prompt's, else None.
-
-    final: False for a growing score, with more batches to come.
-    """
+    """A score on the validation rows (for the live curve) or the held-out rows (to report). step: the learned prompt's, else None."""
 
     part: Part
     score: Score
     step: int | None = None
-    final: bool = True
     known: bool = False
+
+    @property
+    def final(self) -> bool:
+        """False for a growing score, with more batches to come."""
+        return self.score.final
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,13 @@ def contest(
         if found := book.get(lm, contender, rows, task.labels):
             yield Scored(part, found, step, known=True)
             continue
-        latest = None
         try:
             for score in book.score(lm, contender, rows, task.labels):
-                if latest:
-                    yield Scored(part, latest, step, final=False)
-                latest = score
+                yield Scored(part, score, step)
         except LabError as error:
             if contender.kind != "handcrafted":
                 raise
             yield Skipped(contender.name, str(error))
-            continue
-        if latest:
-            yield Scored(part, latest, step)
 
 
 def _validation(

@@ -7,7 +7,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from core.methods.contract import Method
 from core.recipe import Recipe
 from core.runs.readings import Reading
 from core.scoring.row_results import RowResult
-from core.scoring.score import Score
+from core.scoring.score import Difference, Score
 from core.tasks.task import Task
 
 
@@ -27,8 +27,8 @@ class RunRecord:
     """All that happened in a run. Index 0 of `readings` is the start, index n is after step n.
 
     texts: token id -> its text, for every id named in a reading or the cloud. lines: handcrafted prompts on the validation
-    rows. validation: the learned prompt on them, by step. scores: all contenders on the held-out rows. vectors: snapshots by
-    step, thinned to 64 MB; not written to a file.
+    rows. validation: the learned prompt on them, by step. scores: all contenders on the held-out rows; the last may still grow.
+    vectors: snapshots by step, thinned to 64 MB; not written to a file.
     """
 
     recipe: dict[str, Any]
@@ -45,11 +45,10 @@ class RunRecord:
     usual: Neighbours | None = None  # how near the vocabulary's own tokens are to each other; None for a K/V prefix
     gaussian_ids: list[int] = field(default_factory=list)  # nearest tokens of random vectors like the vocabulary's
     gaussian_cosine: list[float] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    validation: list[dict[str, Any]] = field(default_factory=list)
-    scores: list[dict[str, Any]] = field(default_factory=list)
-    held_out: dict[str, Score] = field(default_factory=dict)
-    difference: dict[str, Any] = field(default_factory=dict)  # learned against the best handcrafted prompt, paired
+    lines: list[Score] = field(default_factory=list)
+    validation: dict[int, Score] = field(default_factory=dict)
+    scores: list[Score] = field(default_factory=list)
+    difference: Difference | None = None  # learned against the best handcrafted prompt, paired
     skipped: dict[str, str] = field(default_factory=dict)  # handcrafted prompts that could not be scored, and why
     seconds: float = 0.0
     finished: bool = False
@@ -69,14 +68,23 @@ class RunRecord:
         """Steps done so far."""
         return len(self.losses)
 
+    @property
+    def held_out(self) -> dict[str, Score]:
+        """The final scores on the held-out rows with all their results, by name; empty for a record that was saved without results."""
+        return {score.name: score for score in self.scores if score.final and score.results}
+
     def final_vectors(self) -> np.ndarray | None:
         """The vectors that the run ended with (the last good ones, if it diverged), or None for a recording."""
         return self.vectors.get(-1, self.vectors.get(max(self.vectors)) if self.vectors else None)
 
     def to_json(self) -> str:
         """Everything but training state, as compact JSON; of the vectors, the first and the last."""
-        apart = ("vectors", "held_out", "readings", "cloud", "usual")
+        apart = ("vectors", "readings", "cloud", "usual", "lines", "validation", "scores")
         data = {name: value for name, value in self.__dict__.items() if name not in apart}
+        data["difference"] = asdict(self.difference) if self.difference else {}
+        data["lines"] = [_with_samples(score) for score in self.lines]
+        data["validation"] = [{"step": step, **_with_samples(score)} for step, score in self.validation.items()]
+        data["scores"] = [score.to_dict() | {"final": score.final} for score in self.scores]
         data["readings"] = [{k: _compact(v) for k, v in asdict(reading).items()} for reading in self.readings]
         data["cloud"] = _compact(self.cloud)
         data["usual"] = {k: _compact(_thinned(v)) for k, v in asdict(self.usual).items()} if self.usual else None
@@ -84,12 +92,13 @@ class RunRecord:
         ends = {0: self.vectors.get(0), -1: end}
         data["vectors"] = {step: _packed(values) for step, values in ends.items() if values is not None and self.method.in_embedding_space}
         data["losses"] = _compact(np.asarray(self.losses))
-        pairs = {(r.input, r.output): None for score in self.held_out.values() for r in score.results}
+        held_out = self.held_out
+        pairs = {(r.input, r.output): None for score in held_out.values() for r in score.results}
         data["rows"] = list(pairs)
         place = {pair: number for number, pair in enumerate(pairs)}
         data["held_out"] = {
-            name: [[place[r.input, r.output], *(_compact(value) for value in list(asdict(r).values())[2:])] for r in score.results]
-            for name, score in self.held_out.items()
+            name: [[place[r.input, r.output], *(_compact(value) for value in list(vars(r).values())[2:])] for r in score.results]
+            for name, score in held_out.items()
         }
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
@@ -107,14 +116,16 @@ class RunRecord:
         data["vectors"] = {int(step): _unpacked(values) for step, values in data["vectors"].items()}
         data["texts"] = {int(token): words for token, words in data["texts"].items()}
         data["kind"] = method_name(data["kind"])
-        for row in (*data["lines"], *data["validation"], *data["scores"]):
-            row["kind"] = method_name(row["kind"])
+        gap = data["difference"]
+        data["difference"] = Difference(**{**gap, "interval": tuple(gap["interval"])}) if gap else None
         pairs = data.pop("rows")
-        known = {row["name"]: row for row in data["scores"]}
-        data["held_out"] = {
-            name: score_of(known[name], [_result([*pairs[place], *values, tuple(shares)]) for place, *values, shares in results])
-            for name, results in data["held_out"].items()
+        results = {
+            name: tuple(_result([*pairs[place], *values, tuple(shares)]) for place, *values, shares in rows)
+            for name, rows in data.pop("held_out").items()
         }
+        data["lines"] = [_score(row) for row in data["lines"]]
+        data["validation"] = {row["step"]: _score(row) for row in data["validation"]}
+        data["scores"] = [replace(_score(row), results=results.get(row["name"], ())) for row in data["scores"]]
         return cls(**data)
 
 
@@ -139,24 +150,20 @@ def _compact(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def score_row(score: Score, samples: bool) -> dict[str, Any]:
-    """A score as the page shows it. samples: with every row as [input, right answer, what was said, correct]."""
-    row = score.to_dict()
-    row.pop("results")
-    if samples:
-        row["samples"] = [[r.input, r.output, r.said, r.correct] for r in score.results]
-    return row
-
-
 def _result(values: Sequence[Any]) -> RowResult:
-    """A result from its fields' values, in their order."""
+    """A row's result from its fields' values, in their order."""
     return RowResult(**{spec.name: value for spec, value in zip(fields(RowResult), values, strict=True)})
 
 
-def score_of(row: Mapping[str, Any], results: Sequence[RowResult]) -> Score:
-    """The score that `score_row` made `row` of."""
-    same = {spec.name: row[spec.name] for spec in fields(Score) if spec.name in row}
-    return Score(**{**same, "interval": tuple(row["interval"]), "results": tuple(results)})
+def _with_samples(score: Score) -> dict[str, Any]:
+    return score.to_dict() | {"samples": [[r.input, r.output, r.said, r.correct] for r in score.results]}
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    """A score from JSON. Of its rows' results, only what its samples say."""
+    known = {spec.name: row[spec.name] for spec in fields(Score) if spec.name in row}
+    results = tuple(RowResult(text, output, correct, correct, 0.0, 0, said) for text, output, said, correct in row.get("samples", ()))
+    return Score(**{**known, "kind": method_name(row["kind"]), "interval": tuple(row["interval"]), "results": results})
 
 
 def new_record(task: Task, recipe: Recipe) -> RunRecord:
@@ -173,9 +180,3 @@ def new_record(task: Task, recipe: Recipe) -> RunRecord:
         base={},
         kind=recipe.method,
     )
-
-
-def best_handcrafted(scores: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The handcrafted prompt with the highest accuracy (picked after seeing the scores, which flatters it), or None."""
-    written = [score for score in scores if score["kind"] == "handcrafted"]
-    return max(written, key=lambda score: score["accuracy"], default=None)

@@ -29,7 +29,8 @@ def run_file(record: RunRecord) -> dict[str, bytes]:
         named = [row for reading in ends for row in (*reading.ids, *reading.control_ids, reading.by_l2)]
         kept = {token for row in [*named, record.cloud_ids, record.gaussian_ids] for token in row}
         record = replace(record, readings=ends, texts={token: text for token, text in record.texts.items() if token in kept})
-    data = json.loads(replace(record, held_out={}).to_json())  # the report needs no single results
+    scores = [replace(score, results=()) for score in record.scores]  # the report needs no single results
+    data = json.loads(replace(record, scores=scores).to_json())
     return {RUN: json.dumps(without_nan(data), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")}
 
 

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.scoring.contender import Contender
 from core.scoring.score import Score
@@ -38,7 +37,7 @@ class Scorebook:
     def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
         numbers = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
-        made = (contender.template, contender.placement, contender.offsets, contender.kind in METHODS, numbers)
+        made = (contender.template, contender.placement, contender.offsets, contender.learned, numbers)
         return id(lm.float32), made, hash(rows), len(rows), tuple(labels or ())
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:
@@ -76,14 +75,13 @@ class Scorebook:
             return found
 
     def _fill(self, key: tuple, parts: Iterator[Score]) -> Iterator[Score]:
-        latest = None
-        for latest in parts:
-            yield latest
-        if latest:
-            with self._lock:
-                self._scores[key] = latest
-                while len(self._scores) > self._most:
-                    self._scores.popitem(last=False)
+        for score in parts:
+            if score.final:
+                with self._lock:
+                    self._scores[key] = score
+                    while len(self._scores) > self._most:
+                        self._scores.popitem(last=False)
+            yield score
 
 
 def _under_name(score: Score, contender: Contender) -> Score:

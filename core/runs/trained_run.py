@@ -26,13 +26,13 @@ from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.contest import Scored
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord, new_record, score_row
+from core.runs.record import RunRecord, new_record
 from core.runs.run_file import run_file
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.scoring.answering import answer
 from core.scoring.contender import Contender
-from core.scoring.score import Score
+from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Task, template_of
 from core.training.training import StepEvent
 
@@ -184,7 +184,7 @@ def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) 
     vectors = record.final_vectors()
     if vectors is None:
         raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
-    scores = [score_row(score, samples=False) for score in list(record.held_out.values())]
+    scores = [score.to_dict() for score in record.held_out.values()]
     told = storage.record_of(lm, task, recipe, template_of(task, recipe.template), seconds=record.seconds, steps=record.step, scores=scores)
     return {**storage.to_files(lm, prefix_of(record.method, vectors), told), **run_file(record)}
 
@@ -197,11 +197,10 @@ def _told(result: TrainedRun) -> str:
         return f"{words}; not scored"
     low, high = (100 * end for end in score.interval)
     words += f"; {100 * score.accuracy:.0f} % of {score.n} held-out rows right ({low:.0f}–{high:.0f})"
-    written = [other for other in record.held_out.values() if other.kind == "handcrafted"]
-    if not written:
+    best = best_handcrafted(record.held_out.values())
+    if not best:
         return words
-    best = max(written, key=lambda other: other.accuracy)
-    tie = record.difference.get("p", 1.0) >= 0.05
+    tie = record.difference is None or record.difference.p >= 0.05
     return f"{words}; best handcrafted {100 * best.accuracy:.0f} %{', too close to call' if tie else ''}"
 
 

@@ -1,20 +1,19 @@
 """The engine's job behind the Train button: it trains, scores, and writes everything into the run's record."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from core.events import Event
-from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.contest import Scored, Skipped
 from core.runs.readings import Vocabulary, reader_of
-from core.runs.record import RunRecord, best_handcrafted, score_row
+from core.runs.record import RunRecord
 from core.runs.record_writer import add_reading, begin_record, replace_last_reading
 from core.runs.run import Finished, RunEvent, run
 from core.runs.scorebook import Scorebook
-from core.scoring.score import compare
+from core.scoring.score import best_handcrafted, compare, learned_score
 from core.tasks.task import Task
 from core.training.memory import check
 from core.training.training import StepEvent, Training
@@ -57,23 +56,19 @@ def training_job(
         elif isinstance(event, Finished):
             record.vectors[-1] = training.prefix.snapshot()
             replace_last_reading(lm, record, reader, record.vectors[-1])
-            best = best_handcrafted(record.scores)
-            if best:
-                learned = next(score for score in record.held_out.values() if score.kind in METHODS)
-                record.difference = asdict(compare(learned, record.held_out[best["name"]]))
+            learned, best = learned_score(record.scores), best_handcrafted(record.scores)
+            if learned and best:
+                record.difference = compare(learned, best)
             record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
         yield event
 
 
 def _take(record: RunRecord, event: Scored) -> None:
-    row = score_row(event.score, samples=event.part == "validation")
-    if event.part == "validation":
-        if event.step is None:
-            record.lines = [*record.lines, row]
-        else:
-            record.validation = [*record.validation, {"step": event.step, **row}]
-        return
     # New lists in one go: a page may be reading the old ones.
-    record.scores = [known for known in record.scores if known["name"] != row["name"]] + [{**row, "final": event.final}]
-    if event.final:
-        record.held_out = {**record.held_out, event.score.name: event.score}
+    score = event.score
+    if event.part == "held_out":
+        record.scores = [*(known for known in record.scores if known.name != score.name), score]
+    elif event.step is None:
+        record.lines = [*record.lines, score]
+    else:
+        record.validation = {**record.validation, event.step: score}

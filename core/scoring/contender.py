@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from core.methods import METHODS
 from core.prefix import Prefix, no_prefix
 from core.tasks.task import Example, Handcrafted, Task, template_of
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A prefix with its template. kind: none, majority, handcrafted, soft or prefix.
+    """A prefix with its template. kind: none, handcrafted, or the name of the method that trained it.
 
     excluded: keys of rows that don't count for it, because they are in its prompt or its training rows. offsets: for a calibrated one, the
     natural log of each label's share where there is nothing to go by; they are taken off. examples, seconds: what it cost:
@@ -27,6 +28,11 @@ class Contender:
     examples: int = 0
     seconds: float = 0.0
     group: str = ""
+
+    @property
+    def learned(self) -> bool:
+        """Whether it was trained, by any method."""
+        return self.kind in METHODS
 
 
 def bare(task: Task, template: str = "") -> Contender:

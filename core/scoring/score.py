@@ -1,12 +1,13 @@
 """Score any contender by the same code on the same rows: accuracy, loss, intervals, per-row results."""
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from core.errors import LabError
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.scoring.contender import Contender
 from core.scoring.measures import bootstrap_difference, mcnemar, wilson
@@ -20,7 +21,7 @@ class Score:
     """A contender's results on a set of rows. interval: Wilson, 95 %. loss: mean nats per answer.
 
     exact: for answers, the share of rows that are right and then stop. agreement: mean over rows. examples, seconds, group:
-    the contender's.
+    the contender's. members: the contenders whose mean this is. final: False while batches of rows are still to come.
     """
 
     name: str
@@ -39,6 +40,13 @@ class Score:
     examples: int = 0
     seconds: float = 0.0
     group: str = ""
+    members: tuple[str, ...] = ()
+    final: bool = True
+
+    @property
+    def learned(self) -> bool:
+        """Whether the contender was trained, by any method."""
+        return self.kind in METHODS
 
     def __repr__(self) -> str:
         low, high = (100 * end for end in self.interval)
@@ -46,12 +54,13 @@ class Score:
         return f"Score({self.name!r}, {self.kind}: {100 * self.accuracy:.0f} % of {self.n} right ({low:.0f}–{high:.0f}){loss})"
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the single results, JSON-ready."""
-        return {**asdict(replace(self, results=())), "interval": list(self.interval)} | {"results": None}
+        """All numbers, JSON-ready, without the results of single rows."""
+        left_out = ("results", "members", "final")
+        return {name: value for name, value in vars(self).items() if name not in left_out} | {"interval": list(self.interval)}
 
 
-def summarise(contender: Contender, scored: Sequence[RowResult], positions: int) -> Score:
-    """Accuracy with its interval, and mean losses, of single results. LabError where there are none."""
+def summarise(contender: Contender, scored: Sequence[RowResult], positions: int, final: bool = True) -> Score:
+    """Accuracy with its interval, and mean losses, of row results. LabError where there are none."""
     if not scored:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     right = sum(result.correct for result in scored)
@@ -75,6 +84,7 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int)
         examples=contender.examples,
         seconds=contender.seconds,
         group=contender.group,
+        final=final,
     )
 
 
@@ -87,7 +97,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     done: dict[int, RowResult] = {}
     for scored in results(lm, prepared, contender.offsets):
         done.update(scored)
-        yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions)
+        yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions, len(done) == len(counted))
 
 
 def finish(scores: Iterator[Score]) -> Generator[None, None, Score]:
@@ -124,6 +134,16 @@ def majority(task: Task, examples: Sequence[Example]) -> Score:
         0,
         tuple(scored),
     )
+
+
+def learned_score(scores: Iterable[Score]) -> Score | None:
+    """The first score of a learned prompt, or None."""
+    return next((score for score in scores if score.learned), None)
+
+
+def best_handcrafted(scores: Iterable[Score]) -> Score | None:
+    """The handcrafted prompt with the highest accuracy (picked after seeing the scores, which flatters it), or None."""
+    return max((score for score in scores if score.kind == "handcrafted"), key=lambda score: score.accuracy, default=None)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,6 @@ def test_the_first_recordings_numbers_are_found_again(real):
     assert losses == pytest.approx(record.losses[:STEPS], rel=0.05)
     learned = Contender("learned", "prompt", task.template, prefix_of(record.method, record.vectors[-1]))
     again, told = score(real, learned, task.held_out), record.scores[0]
-    assert told["name"] == "learned" and again.n == told["n"]
-    assert again.accuracy == pytest.approx(told["accuracy"], abs=1.5 / again.n)  # a row on the edge may fall over
-    assert again.loss == pytest.approx(told["loss"], rel=0.01)
+    assert told.name == "learned" and again.n == told.n
+    assert again.accuracy == pytest.approx(told.accuracy, abs=1.5 / again.n)  # a row on the edge may fall over
+    assert again.loss == pytest.approx(told.loss, rel=0.01)

@@ -1,6 +1,6 @@
 """Contenders compared: intervals, reliability, confusion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,17 @@ from app.view.colours import LEARNED, PLAIN, colours
 from app.view.figures.drawing import error_bars, framed, plain
 from app.view.text import cut, in_order, percent
 from core.scoring.measures import Bin
+from core.scoring.score import Score
 
 
-def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict[str, Any]:
+def intervals(scores: Collection[Score], written: Sequence[str]) -> dict[str, Any]:
     """Contenders as points with their intervals (of a group: its range), best on top."""
-    ordered = sorted(rows, key=lambda row: row["accuracy"])
-    colour = colours(rows, written)
-    places = [100 * row["accuracy"] for row in ordered]
-    names = [row["name"] for row in ordered]
-    bars = error_bars([(row["accuracy"], row["interval"]) for row in ordered])
-    marker = {"size": 11, "color": [colour[row["name"]] for row in ordered]}
+    ordered = sorted(scores, key=lambda score: score.accuracy)
+    colour = colours(scores, written)
+    places = [100 * score.accuracy for score in ordered]
+    names = [score.name for score in ordered]
+    bars = error_bars([(score.accuracy, score.interval) for score in ordered])
+    marker = {"size": 11, "color": [colour[score.name] for score in ordered]}
     # By number and not by name: two names that begin alike would become one category.
     ticks = {"tickvals": list(range(len(names))), "ticktext": [plain(cut(name, 44)) for name in names], "automargin": True}
     trace = {
@@ -28,8 +29,8 @@ def intervals(rows: Sequence[Mapping[str, Any]], written: Sequence[str]) -> dict
     layout = framed(
         height=90 + 30 * max(len(names), 3), xaxis={"range": [-2, 102], "title": {"text": "% of held-out rows right"}}, yaxis=ticks
     )
-    best = max((row["accuracy"] for row in ordered), default=0.0)
-    leading = [in_order(row["name"]) for row in reversed(ordered) if row["accuracy"] == best]
+    best = max((score.accuracy for score in ordered), default=0.0)
+    leading = [in_order(score.name) for score in reversed(ordered) if score.accuracy == best]
     title = f"Highest on these rows: {', '.join(leading)} ({percent(best)})"
     return {"title": title, "note": "Lines: 95 % intervals (Wilson); of a group, its range.", "data": [trace], "layout": layout}
 

@@ -7,7 +7,8 @@ from app.view.colours import LEARNED, PLAIN, colours, inks
 from app.view.figures.drawing import STILL, error_bars, framed, plain, thinned
 from app.view.text import percent
 from core.runs.race import Lap
-from core.runs.record import RunRecord, best_handcrafted
+from core.runs.record import RunRecord
+from core.scoring.score import best_handcrafted
 
 
 def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
@@ -20,21 +21,21 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     colour = colours(lines, record.task["handcrafted"])
     traces: list[dict[str, Any]] = []
     labelled: list[float] = []
-    for row in sorted(lines, key=lambda row: -row["accuracy"]):
-        share, name, ink = 100 * row["accuracy"], plain(row["name"]), colour[row["name"]]
+    for score in sorted(lines, key=lambda score: -score.accuracy):
+        share, name, ink = 100 * score.accuracy, plain(score.name), colour[score.name]
         line = {"dash": "dash", "width": 1.5, "color": ink}
-        hover = f"{name}: {percent(row['accuracy'])}<extra></extra>"
+        hover = f"{name}: {percent(score.accuracy)}<extra></extra>"
         trace = _curve([0, steps], [share, share], name, line, hover, "y")
         if all(abs(share - known) > 9 for known in labelled):  # a label of the trace: an annotation takes the browser far longer
             labelled.append(share)
             trace |= {"mode": "lines+text", "text": ["", name], "textposition": "top left", "textfont": {"size": 11, "color": ink}}
         traces.append(trace)
-    seen = record.validation
+    validated, seen = list(record.validation), list(record.validation.values())
     shown = thinned(record.step)
-    bars = {**error_bars([(entry["accuracy"], entry["interval"]) for entry in seen]), "thickness": 1, "width": 2}
+    bars = {**error_bars([(score.accuracy, score.interval) for score in seen]), "thickness": 1, "width": 2}
     hover = "step %{x}: %{y:.0f} % of validation rows<extra>learned</extra>"
-    accuracy = [100 * entry["accuracy"] for entry in seen]
-    learned = _curve([entry["step"] for entry in seen], accuracy, "learned", {"color": LEARNED, "width": 3}, hover, "y")
+    accuracy = [100 * score.accuracy for score in seen]
+    learned = _curve(validated, accuracy, "learned", {"color": LEARNED, "width": 3}, hover, "y")
     traces.append({**learned, "mode": "lines+markers", "error_y": bars})
     losses = [round(float(record.losses[number]), 4) for number in shown]
     hover = "step %{x}: loss %{y:.2f}<extra></extra>"
@@ -53,8 +54,8 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
     written = best_handcrafted(lines)
     title = "Learning"
     if seen:
-        title = f"{percent(seen[-1]['accuracy'])} of {seen[-1]['n']} validation rows right after step {seen[-1]['step']}"
-        title += f"; best handcrafted prompt {percent(written['accuracy'])}" if written else ""
+        title = f"{percent(seen[-1].accuracy)} of {seen[-1].n} validation rows right after step {validated[-1]}"
+        title += f"; best handcrafted prompt {percent(written.accuracy)}" if written else ""
     note = "Dashed: the baselines (handcrafted prompts) on the same validation rows, which training never uses. Bars: 95 % intervals."
     return {"title": title, "note": note, "data": traces, "layout": layout}
 

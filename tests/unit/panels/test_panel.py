@@ -148,7 +148,7 @@ def test_findings_that_nobody_follows_wait_for_nothing():
 
 def test_steps_of_training_are_counted_and_their_vectors_let_go():
     steps = [StepEvent(n, 1.0, 1.0, 0.1, np.ones((2, 4), np.float32), "") for n in (1, 2)]
-    part, whole = (Scored("held_out", a_score("x", "10"), None, final=final) for final in (False, True))
+    part, whole = (Scored("held_out", replace(a_score("x", "10"), final=final)) for final in (False, True))
     found = Findings()
     events = [event for event in by_steps([Progress(2), *steps, "run one", *steps, "run two", None, part, whole], 2) if event is not None]
     for event in events:

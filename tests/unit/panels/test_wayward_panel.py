@@ -45,7 +45,7 @@ def test_the_best_prompt_that_reads_so_is_told_of(lab, soft):
     assert "So far" in so_far.html and "<b>75 %</b> of 8 validation rows" in so_far.html and so_far.html.count("lit-token") == 4
     assert so_far.html.count("1 of 2") == 2 and so_far.figure["title"].startswith("3 of 4 prompts read exactly")
     final = Scored("held_out", a_score("best", "11110000", "prompt"))
-    growing = Scored("held_out", a_score("other", "1", "prompt"), final=False)
+    growing = Scored("held_out", replace(a_score("other", "1", "prompt"), final=False))
     html = shown(made(WaywardPanel, lab), soft, [*runs, growing, final]).html
     assert "So far" not in html and "<b>50 %</b> of 8 held-out rows" in html and html.count('class="contender') == 1
     assert 'class="note big"' not in shown(made(WaywardPanel, lab), soft, runs[2:3]).html  # none reads so

@@ -8,6 +8,7 @@ from app.view.progress import gallery, progress
 from app.view.text import day, percent
 from core import LabError
 from core.runs.recordings import FOLDER, listed, recorded, recordings
+from core.scoring.score import best_handcrafted, learned_score
 from core.tasks.load import load_task
 
 MOST_BYTES = 300_000
@@ -16,11 +17,8 @@ MOST_BYTES = 300_000
 def accuracies(record):
     """(learned, best instruction, best worked examples) on held-out rows."""
     rows = record.scores
-    learned = next(row["accuracy"] for row in rows if row["kind"] in ("prompt", "prefix"))
-    parts = [
-        [row["accuracy"] for row in rows if row["kind"] == "handcrafted" and bool(row["examples"]) is shown] for shown in (False, True)
-    ]
-    return learned, max(parts[0]), max(parts[1])
+    learned = learned_score(rows).accuracy
+    return learned, *(best_handcrafted(score for score in rows if bool(score.examples) is shown).accuracy for shown in (False, True))
 
 
 def test_all_that_are_listed_are_there_and_nothing_else():
@@ -37,12 +35,11 @@ def test_a_recording_is_whole_and_small_and_says_how_it_was_made(slug):
     record, recipe = run.record, run.recipe
     assert record.finished and not record.stopped and len(record.readings) == record.step + 1 == recipe.steps + 1
     assert record.recipe == recipe.to_dict()
-    assert {row["kind"] for row in record.scores} == {record.kind, "none", "handcrafted", "majority"}
+    assert {score.kind for score in record.scores} == {record.kind, "none", "handcrafted", "majority"}
     assert len(record.lines) == 1 + len(run.task.handcrafted)
-    assert {name: score.n for name, score in record.held_out.items()} == {row["name"]: row["n"] for row in record.scores}
-    for row in record.scores:
-        results = record.held_out[row["name"]].results
-        assert sum(result.correct for result in results) / len(results) == pytest.approx(row["accuracy"])
+    assert list(record.held_out.values()) == record.scores
+    for score in record.scores:
+        assert sum(result.correct for result in score.results) / score.n == pytest.approx(score.accuracy) and len(score.results) == score.n
     assert set(record.recorded) == {"date", "version", "libraries", "machine"} and len(record.base["weights"]) == 64
     assert set(record.vectors) == ({0, -1} if record.kind == "prompt" else set())
     assert (FOLDER / f"{slug}.json").stat().st_size < MOST_BYTES
@@ -51,21 +48,21 @@ def test_a_recording_is_whole_and_small_and_says_how_it_was_made(slug):
 def test_ten_vectors_do_what_four_examples_do_on_past_tense():
     record = recorded("past-tense")
     learned, instruction, examples = accuracies(record)
-    assert learned > instruction + 0.4 and learned > examples - 0.1 and record.difference["p"] > 0.05
+    assert learned > instruction + 0.4 and learned > examples - 0.1 and record.difference.p > 0.05
 
 
 def test_on_numbers_in_words_the_vectors_are_far_ahead():
     record = recorded("number-words")
-    assert accuracies(record)[0] > max(accuracies(record)[1:]) + 0.3 and record.difference["p"] < 0.001
+    assert accuracies(record)[0] > max(accuracies(record)[1:]) + 0.3 and record.difference.p < 0.001
 
 
 def test_on_capitals_written_words_stay_ahead():
     told = recorded("capitals").difference
-    assert told["difference"] < 0 and told["p"] < 0.05
+    assert told.difference < 0 and told.p < 0.05
 
 
 def test_french_is_not_taught():
-    assert max(row["accuracy"] for row in recorded("french").scores) < 0.2
+    assert max(score.accuracy for score in recorded("french").scores) < 0.2
 
 
 def test_the_poem_still_reads_as_a_poem_and_gives_past_tenses():

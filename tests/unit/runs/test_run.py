@@ -251,7 +251,7 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
         calls.append(contender.name)
         for row in range(len(examples)):  # a batch a row
             *_, latest = score_steps(lm, contender, examples[: row + 1], labels)
-            yield latest
+            yield replace(latest, final=row + 1 == len(examples))
 
     monkeypatch.setattr(slices, "score_steps", slow)
     book, baseline = Scorebook(), bare(task)

@@ -136,7 +136,8 @@ def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind)
     folder = made.save(tmp_path / "run")
     assert {path.name for path in folder.iterdir()} == {*made.files()}
     record = saved_run(folder)
-    assert record is not None and record.to_json() == replace(made.record, held_out={}).to_json() and record.step == 3
+    scores = list(map(without_results, made.record.scores))
+    assert record is not None and record.to_json() == replace(made.record, scores=scores).to_json() and record.step == 3
     (tmp_path / "run.zip").write_bytes(adapter_files.pack(made.files()))
     assert saved_run(tmp_path / "run.zip").to_json() == record.to_json()
     told = json.loads((folder / "recipe.json").read_text())
@@ -148,7 +149,7 @@ def test_a_saved_run_comes_back_from_folder_and_zip(request, lm, tmp_path, kind)
 
 def test_a_run_with_labels_comes_back_too(lm):
     record = train(lm, label_task(), Recipe(**SHORT), progress=False).record
-    assert read_run(run_file(record)[RUN], "x").scores == json.loads(json.dumps(record.scores))
+    assert read_run(run_file(record)[RUN], "x").scores == list(map(without_results, record.scores))
 
 
 def test_a_loss_that_is_no_number_is_written_as_json_has_it(prompt):
@@ -187,12 +188,16 @@ def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(prompt, pre
                     refused += 1
                     assert "not one that this program wrote" in str(error)
                     continue
-                for row in (*record.scores, *record.lines, *record.validation):
-                    assert all(isinstance(row[name], int | float) for name in ("accuracy", "n", "positions", "parameters"))
+                for one in (*record.scores, *record.lines, *record.validation.values()):
+                    assert all(isinstance(number, int | float) for number in (one.accuracy, one.n, one.positions, one.parameters))
         assert refused > 60
     for data in (b"", b"[]", b"{}", b"null", b"\xff", b"[" * 100_000, b'{"losses": NaN}'):
         with pytest.raises(LabError, match="not one that this program wrote"):
             read_run(data, "x")
+
+
+def without_results(score):
+    return replace(score, results=())
 
 
 def paths(value, at=()):

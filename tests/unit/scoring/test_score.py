@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from made_up import a_score
 from plain import plain_logits
 from scipy.stats import binomtest
 from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, random_prefix
@@ -19,7 +20,7 @@ from core.scoring.measures import wilson
 from core.scoring.prepared import Prepared, prepare
 from core.scoring.row_results import BATCH, RowResult, results
 from core.scoring.rows import Row
-from core.scoring.score import Score, compare, majority, score, score_steps, summarise
+from core.scoring.score import Score, best_handcrafted, compare, learned_score, majority, score, score_steps, summarise
 from core.tasks.task import Example
 from core.training.training import Training
 
@@ -274,3 +275,9 @@ def test_scores_of_a_small_dtype_are_those_of_its_float32_twin():
     counting = Counting(small)
     score(small, contender, EXAMPLES)
     assert counting.runs == 0
+
+
+def test_the_best_handcrafted_prompt_and_the_learned_one_are_found():
+    learned, low, high = a_score("learned", "11", "prompt"), a_score("low", "00"), a_score("high", "10")
+    assert best_handcrafted([learned, low, high]) is high and best_handcrafted([learned]) is None
+    assert learned_score([low, learned]) is learned and learned_score([low]) is None

@@ -75,8 +75,8 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
     *steps, accuracy = said.getvalue().splitlines()
     assert [float(line.split()[1]) for line in steps] == run.record.losses
     assert np.array_equal(space["training"].prefix.snapshot(), run.record.final_vectors())
-    learned = next(score for score in run.record.scores if score["kind"] in ("prompt", "prefix"))
-    assert float(accuracy) == learned["accuracy"]
+    learned = next(score for score in run.record.scores if score.learned)
+    assert float(accuracy) == learned.accuracy
 
     line = code.command(run.task, run.recipe)
     python, *words = shlex.split(line)
@@ -85,7 +85,7 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
         assert main([*words[2:], "--json"]) == 0
     assert np.array_equal(load(code.FOLDER, load_model(str(folder))).prefix.snapshot(), run.record.final_vectors())
     again = next(row for row in json.loads(printed.getvalue())["contenders"] if row["name"] == "learned")
-    assert (again["accuracy"], again["loss"]) == (learned["accuracy"], learned["loss"])
+    assert (again["accuracy"], again["loss"]) == (learned.accuracy, learned.loss)
 
 
 def test_only_what_differs_is_said():

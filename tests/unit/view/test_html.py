@@ -28,16 +28,15 @@ HOSTILE = """<img src=x onerror="hit()">'&\u202e"""
 ESCAPED = "&lt;img src=x onerror=&#34;hit()&#34;&gt;&#39;&amp;\\u202e"
 SHAPE = Shape(8, 2, 2, 2, 4, 1000)
 SCORE = Score(
-    HOSTILE, "soft", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (RowResult(HOSTILE, HOSTILE, True, True, 0.5, 1, HOSTILE, 0.8),), 0.5, 0.5
+    HOSTILE, "prompt", 0.5, (0.2, 0.8), 0.5, 1, 0.5, 0.5, 3, 10, (RowResult(HOSTILE, HOSTILE, True, True, 0.5, 1, HOSTILE, 0.8),), 0.5, 0.5
 )
-ROW = {"name": HOSTILE, "kind": "none", "accuracy": 0.5, "interval": (0.2, 0.8), "n": 1, "loss": 0.5, "positions": 1, "parameters": 0}
 TASK = dataclasses.replace(answer_task(), name=HOSTILE, handcrafted=(Handcrafted(HOSTILE, HOSTILE + "{input}"),))
 
 
 def a_record():
     record = new_record(TASK, Recipe(task="tiny"))
     record.stopped, record.skipped = HOSTILE, {HOSTILE: HOSTILE}
-    record.validation = [{"step": 0, "accuracy": 0.5, "n": 1, "samples": [[HOSTILE, HOSTILE, HOSTILE, True]]}]
+    record.validation = {0: SCORE}
     return record
 
 
@@ -51,13 +50,13 @@ PARTS = {
     "alert": lambda: alert(HOSTILE),
     "details": lambda: details(HOSTILE, HOSTILE),
     "explained": lambda: explained(HOSTILE),
-    "bars": lambda: bars([ROW], HOSTILE, [HOSTILE], full=True),
+    "bars": lambda: bars([SCORE], HOSTILE, [HOSTILE], full=True),
     "headline": lambda: headline(a_record()),
     "progress": lambda: progress.progress(a_record(), "done", 0, None),
     "samples": lambda: samples.samples(a_record(), 0),
     "examples": lambda: samples.examples([(HOSTILE, HOSTILE)], HOSTILE, HOSTILE, [HOSTILE]),
     "skipped": lambda: samples.skipped(a_record()),
-    "said": lambda: samples.said(HOSTILE, True),
+    "said": lambda: samples.said(SCORE.results[0]),
     "measures": lambda: tables.measures({HOSTILE: SCORE}, False),
     "grid": lambda: tables.grid([SCORE], [HOSTILE], []),
     "next words": lambda: tables.next_words(HOSTILE, {HOSTILE: HOSTILE}, {HOSTILE: ([(HOSTILE, 0.5)], [0.5])}, HOSTILE, [HOSTILE]),
@@ -82,7 +81,8 @@ def test_hostile_text_comes_out_escaped(part):
 
 def test_hostile_tokens_and_prompts_are_shown_sign_by_sign():
     assert "<img" not in tokens([HOSTILE]) and "&lt;img␣src" in tokens([HOSTILE])
-    assert "<img" not in ladder([{**ROW, "kind": "soft"}], TASK, a_record())
+    rungs = ladder([SCORE], TASK, a_record())
+    assert "<img" not in rungs and "&lt;img" in rungs
     assert nearest.chips(a_record(), 0, None) == ""
 
 

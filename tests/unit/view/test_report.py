@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
@@ -14,6 +15,7 @@ from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord
 from core.runs.record_writer import loaded_record
 from core.runs.saved_adapter import from_files
+from core.scoring.row_results import RowResult
 
 EVIL = "<img src=x onerror=hit()></script><script>hit()</script>"
 
@@ -52,9 +54,10 @@ def test_no_text_in_it_is_markup(made):
     record.texts = dict.fromkeys(record.texts, EVIL)
     record.stopped, record.recorded = EVIL, {EVIL: EVIL}
     record.skipped = {EVIL: EVIL}
-    for row in (*record.scores, *record.lines, *record.validation):
-        row["name"] = EVIL
-        row["samples"] = [[EVIL, EVIL, EVIL, True]]
+    evil = {"name": EVIL, "results": (RowResult(EVIL, EVIL, True, True, 0.0, 1, EVIL),)}
+    record.scores = [replace(score, **evil) for score in record.scores]
+    record.lines = [replace(score, **evil) for score in record.lines]
+    record.validation = {step: replace(score, **evil) for step, score in record.validation.items()}
     text = report(record)
     assert "<img" not in body(text) and "hit()" in body(text)
     assert text.count("</script>") == report(made.record).count("</script>")

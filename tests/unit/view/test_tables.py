@@ -28,10 +28,10 @@ def test_a_group_is_one_row_with_its_mean_and_range():
     rows = ("11110000", "11111100", "11000000")
     several = {f"order {n}": a_score(f"order {n}", right, group="4 examples") for n, right in enumerate(rows)}
     rows = tables.grouped({"plain": SCORES[1], **several})
-    assert [row["name"] for row in rows] == ["plain", "4 examples: mean of 3"]
-    assert rows[1]["accuracy"] == pytest.approx(0.5) and rows[1]["interval"] == [0.25, 0.75]
-    assert rows[1]["members"] == ["order 0", "order 1", "order 2"]
-    assert tables.grouped({"order 0": several["order 0"]})[0]["name"] == "order 0"  # one is no group
+    assert [score.name for score in rows] == ["plain", "4 examples: mean of 3"]
+    assert rows[1].accuracy == pytest.approx(0.5) and rows[1].interval == (0.25, 0.75)
+    assert rows[1].members == ("order 0", "order 1", "order 2")
+    assert tables.grouped({"order 0": several["order 0"]})[0].name == "order 0"  # one is no group
 
 
 def test_the_table_shows_the_best_first_and_what_each_costs():
