@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import AutoPeftModelForCausalLM, PeftModel
 from plain import peft_loss
-from tiny_models import EXAMPLES, answer_task, make
+from tiny_models import EXAMPLES, answer_task
+from transformers import AutoModelForCausalLM
 
 from core.methods import METHODS
+from core.models.language_model import load_model
 from core.prefix import prefix_of
 from core.recipe import SETTINGS, Recipe
 from core.runs import adapter_files
@@ -17,10 +19,11 @@ from core.scoring.likelihood import answer_loss
 from core.scoring.prepared import prepare
 from core.scoring.rows import encode
 from core.training.start import create
-from core.training.training import State, Training
+from core.training.training import Training
 
 EACH = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 COUNT = 4
+TEMPLATE = "Word: {input} is"
 
 
 def recipe_of(method, **settings):
@@ -37,11 +40,13 @@ def test_it_says_what_it_is(method):
 
 
 @EACH
-def test_a_start_from_a_text_is_that_text(tiny, method):
-    lm, recipe = tiny("llama"), recipe_of(method, init="text", init_text="the sea shore and the sea")
+@pytest.mark.parametrize("count", [2, 7, 20])
+def test_a_start_from_a_text_is_that_text_repeated_or_cut(tiny, method, count):
+    lm, recipe = tiny("llama"), recipe_of(method, init="text", init_text="the quick brown fox", virtual_tokens=count)
     made = create(lm, answer_task(), recipe)
-    assert torch.allclose(made.array(), method.of_tokens(lm, lm.tokenise(recipe.init_text)[:COUNT]), atol=1e-6)
-    assert made.array().shape == method.shape(lm.shape, COUNT) and made.virtual_tokens == COUNT
+    wanted = (lm.tokenise(recipe.init_text) * count)[:count]
+    assert torch.equal(made.array(), method.of_tokens(lm, wanted))
+    assert made.array().shape == method.shape(lm.shape, count) and made.virtual_tokens == count
 
 
 @EACH
@@ -64,57 +69,40 @@ def test_it_learns_and_every_parameter_takes_part(tiny, method):
 
 
 @EACH
-def test_a_run_that_was_stored_continues_bit_by_bit(tiny, method):
-    training = Training(tiny("llama"), answer_task(), recipe_of(method, steps=6))
-    start = training.start()
-    whole, _ = training.advance(start, 6)
-    _, half = training.advance(start, 3)
-    again = Training(tiny("llama"), answer_task(), recipe_of(method, steps=6))
-    rest, _ = again.advance(State.from_bytes(half.to_bytes()), 3)
-    assert np.array_equal(rest[-1].vectors, whole[-1].vectors)
-
-
-@EACH
 def test_its_array_is_all_that_a_prompt_needs(tiny, method):
     lm, task = tiny("qwen3"), answer_task()
     training = Training(lm, task, recipe_of(method, learning_rate=0.05))
     _, state = training.advance(training.start(), 5)
     prefix = training.show(state)
     stored = prefix_of(method, prefix.snapshot())
-    losses = [
-        answer_loss(lm, prepare(lm, Contender("x", method.name, "{input}", one), EXAMPLES, None).fill(lm), rows_of(lm))
-        for one in (prefix, stored)
-    ]
-    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
+    assert loss_of(lm, prefix) == pytest.approx(loss_of(lm, stored), abs=1e-5)
     rows = method.to_rows(prefix.snapshot())
     assert len(rows) == COUNT and np.array_equal(method.from_rows(rows, lm.shape), prefix.snapshot())
     assert len(method.part(prefix.snapshot())) == COUNT
 
 
-def rows_of(lm):
-    return encode(lm, "{input}", EXAMPLES, None)
-
-
 def loss_of(lm, prefix):
-    prepared = prepare(lm, Contender("x", prefix.kind, "{input}", prefix), EXAMPLES, None)
+    prepared = prepare(lm, Contender("x", prefix.kind, TEMPLATE, prefix), EXAMPLES, None)
     return answer_loss(lm, prepared.fill(lm), prepared.rows).item()
 
 
 @EACH
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_peft_loads_it_and_computes_the_same_loss(tmp_path, method):
-    lm, task = make("llama"), answer_task()
+def test_peft_loads_it_and_computes_the_same_loss(tiny_folder, tmp_path, method):
+    lm, task = load_model(tiny_folder, "cpu", "float32"), answer_task()
     training = Training(lm, task, recipe_of(method, learning_rate=0.05))
     _, state = training.advance(training.start(), 5)
     prefix = training.show(state)
-    record = storage.record_of(lm, task, training.recipe, "{input}")
+    record = storage.record_of(lm, task, training.recipe, TEMPLATE)
     folder = adapter_files.save(tmp_path / "saved", storage.to_files(lm, prefix, record))
 
     loaded = storage.load(folder, lm)
     assert loaded.prefix.method is method and np.array_equal(loaded.prefix.snapshot(), prefix.snapshot())
     ours = loss_of(lm, loaded.prefix)
-    theirs = peft_loss(lm, PeftModel.from_pretrained(lm.model, folder).eval(), rows_of(lm))
-    assert ours == pytest.approx(theirs.item(), abs=1e-5)
+    base = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    for model in (PeftModel.from_pretrained(base, folder), AutoPeftModelForCausalLM.from_pretrained(folder)):  # the second finds its base
+        theirs = peft_loss(lm, model.eval(), encode(lm, TEMPLATE, EXAMPLES, None))
+        assert ours == pytest.approx(theirs.item(), abs=1e-5)
 
 
 def test_names_and_orders_are_unique():

@@ -35,12 +35,8 @@ def test_the_spectrum_is_in_order_and_says_how_it_counts():
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize(
-    "method, mlp", [(name, mlp) for name in METHODS for mlp in (0, 5) if mlp != METHODS[name].defaults["mlp"] or not mlp]
-)
+@pytest.mark.parametrize("method, mlp", CASES)
 def test_a_method_counts_what_its_prefix_holds(tiny, arch, method, mlp):
-    if (mlp and "mlp" not in METHODS[method].settings) or (not mlp and METHODS[method].defaults["mlp"]):
-        return
     lm = tiny(arch)
     assert lm.shape.parameters == sum(parameter.numel() for parameter in lm.model.parameters())
     made = create(lm, answer_task(), Recipe(virtual_tokens=7, method=method, mlp=mlp))

@@ -80,19 +80,15 @@ def test_parameters_are_counted_to_the_number(tiny, changes):
     assert check(training).parts["parameters"] == training.prefix.parameter_count() * COPIES * FLOAT
 
 
-def test_snapshots_are_those_of_all_steps_but_no_more_than_are_kept(tiny):
-    lm = tiny("llama")
-    few, many = (estimate(lm, Recipe(virtual_tokens=100, steps=steps), 10).parts["snapshots"] for steps in (20, 10_000))
-    assert few == 20 * 100 * lm.d_model * 4 and many == MOST_SNAPSHOT_BYTES
-
-
-def test_the_estimate_grows_with_what_a_visitor_can_change(tiny):
+def test_the_estimate_follows_what_a_visitor_can_change(tiny):
     lm = tiny("llama")
     small = estimate(lm, Recipe(), 20, 2)
     assert estimate(lm, Recipe(batch_size=32), 20, 2).parts["logits"] == 2 * small.parts["logits"]
     assert estimate(lm, Recipe(virtual_tokens=40), 20, 2).parts["keys and values"] > small.parts["keys and values"]
     assert estimate(lm, Recipe(loss="labels"), 20, 2, labels=4).bytes > estimate(lm, Recipe(loss="labels"), 20, 2, labels=2).bytes
     assert small.bytes == sum(small.parts.values())
+    few, many = (estimate(lm, Recipe(virtual_tokens=100, steps=steps), 10).parts["snapshots"] for steps in (20, 10_000))
+    assert few == 20 * 100 * lm.d_model * 4 and many == MOST_SNAPSHOT_BYTES  # no more than are kept
 
 
 def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_its_first_step(tiny, monkeypatch):
@@ -105,32 +101,19 @@ def test_a_run_that_does_not_fit_is_refused_with_the_numbers_before_its_first_st
     assert record.readings == [] and record.losses == []
 
 
-def test_what_earlier_runs_gave_back_is_looked_for_before_a_refusal(tiny, monkeypatch):
-    answers = [1000, 10**12]
+def test_free_memory_is_read_again_before_a_refusal_and_where_it_is_unknown_nothing_is_refused(tiny, monkeypatch):
+    training, answers = Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=4)), [1000, 10**12]
     monkeypatch.setattr(memory, "available", lambda device: answers.pop(0))
-    check(Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=4)))
+    check(training)
     assert answers == []
-
-
-def test_where_the_system_says_nothing_nothing_is_refused(tiny, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: None)
-    assert check(Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=4))).bytes > 0
+    assert check(training).bytes > 0
     assert available(torch.device("meta")) is None
-
-
-def write(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 MEMINFO = {"proc/meminfo": "MemTotal:  9000 kB\nMemFree:  10 kB\nMemAvailable:   5000 kB\nHugePages_Total:  0\n"}
 TWO = {"sys/fs/cgroup/memory.current": "2000000", "sys/fs/cgroup/memory.stat": "anon 1500000\ninactive_file 400000\n"}
-ONE = {
-    "sys/fs/cgroup/memory/memory.usage_in_bytes": "2000000",
-    "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 100000\n",
-}
+ONE = {"sys/fs/cgroup/memory/memory.usage_in_bytes": "2000000", "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 100000\n"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +130,9 @@ ONE = {
     ],
 )
 def test_the_least_of_what_the_system_and_the_container_leave(tmp_path, files, free):
-    write(tmp_path, files)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     assert smallest_free(tmp_path) == free
 
 

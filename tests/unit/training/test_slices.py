@@ -1,12 +1,12 @@
 """Training and scoring in slices, in a process that is forked for each: the same numbers, and only plain data on the way."""
 
 import contextvars
-import time
 
 import numpy as np
 import pytest
 import torch
 from forking import Forked, plain_bytes
+from timed_engine import until
 from tiny_models import answer_task, label_task, make
 
 from core.engine import Engine
@@ -66,12 +66,8 @@ def test_slices_give_the_same_vectors_and_scores_bit_for_bit(method, lm):
     assert [event.step for event in there[0]] == list(range(1, len(here[0]) + 1))
     for mine, other in zip(here[0], there[0], strict=True):
         assert np.array_equal(mine.vectors, other.vectors)
-        assert (mine.loss, mine.gradient_norm, mine.learning_rate, mine.stopped) == (
-            other.loss,
-            other.gradient_norm,
-            other.learning_rate,
-            other.stopped,
-        )
+        for name in ("loss", "gradient_norm", "learning_rate", "stopped"):
+            assert getattr(mine, name) == getattr(other, name)
     assert here[1] == there[1]  # every row's result with it
     assert isinstance(there[2], Finished) and there[2].stopped == here[2].stopped
     for name, tensor in here[2].state.tensors.items():
@@ -90,17 +86,13 @@ def test_going_backward_happens_on_the_other_side_and_changes_nothing_here(lm):
     assert hash_weights(lm.model) == before
 
 
-def test_a_repeated_run_goes_there_too(lm):
+def test_a_repeated_run_goes_there_too_and_an_error_comes_back_as_its_sentence(lm):
     events = list(repeat(forked(lm), answer_task(), METHODS["prompt"], "again"))
     assert len(events) == 14 and len(lm.device_process.done) == 2
-
-
-def test_what_cannot_be_done_there_comes_back_as_its_sentence(lm):
-    forked(lm)
     task = answer_task(template="{input} " + "and on " * 200)
     with pytest.raises(LabError, match="positions"):
         list(Scorebook().score(lm, bare(task), task.held_out, None))
-    assert isinstance(lm.device_process.done[0], ScoringSlice)
+    assert isinstance(lm.device_process.done[2], ScoringSlice)
 
 
 def first_slice(lm, recipe):
@@ -128,19 +120,10 @@ def test_the_stand_in_lets_no_tensor_and_no_module_cross(lm):
             plain_bytes(thing)
 
 
-# --- the engine: whose device it is ------------------------------------------------------------------------------------
-
-visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor", default="nobody")
+visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor", default="none")
 
 
-def until(condition):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.002)
-
-
-def test_a_jobs_pieces_see_the_context_of_whoever_asked_last_and_idle_jobs_see_nobodys():
+def test_a_jobs_pieces_see_the_context_of_the_latest_request_and_idle_jobs_none():
     seen = []
 
     def job(lm, ticket):
@@ -154,7 +137,7 @@ def test_a_jobs_pieces_see_the_context_of_whoever_asked_last_and_idle_jobs_see_n
     until(lambda: first.over)
     idle = engine.submit("lines", job, idle=True)
     until(lambda: idle.over)
-    assert seen == ["ada", "ada", "nobody", "nobody"]
+    assert seen == ["ada", "ada", "none", "none"]
     seen.clear()
 
     def training(lm, ticket):
@@ -169,16 +152,12 @@ def test_a_jobs_pieces_see_the_context_of_whoever_asked_last_and_idle_jobs_see_n
     engine.resume(ticket)
     until(lambda: ticket.over)
     assert seen == ["ada", "bob", "bob"]
-    assert visitor not in ticket._context  # a job that is over keeps nobody's request
+    assert visitor not in ticket._context  # a job that is over keeps no request
 
 
-def test_in_the_engine_a_run_by_slices_paints_every_step_and_ends_like_any_other():
-    def load():
-        return forked(make("llama"))
-
-    engine = Engine(load)
-    recipe = METHODS["prompt"]
-    ticket = engine.submit("a", lambda lm, ticket: run(lm, answer_task(), recipe, stopping=ticket.stopping.is_set))
+def test_in_the_engine_a_run_by_slices_shows_every_step_and_ends_like_any_other():
+    engine = Engine(lambda: forked(make("llama")))
+    ticket = engine.submit("a", lambda lm, ticket: run(lm, answer_task(), METHODS["prompt"], stopping=ticket.stopping.is_set))
     until(lambda: ticket.over)
     assert ticket.status == "done" and [event.number for event in ticket.events if isinstance(event, Step)] == list(range(1, 14))
     assert engine.status()["device"] == "a forked process"

@@ -9,32 +9,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from plain import plain_loss
-from tiny_models import ARCHITECTURES, answer_task, label_task, make, random_prefix
+from tiny_models import ARCHITECTURES, answer_task, label_task, make
 
 from core.errors import LabError
+from core.methods import METHODS
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.scoring.rows import encode
 from core.tasks.task import Example
 from core.training.start import create, start_tokens
-from core.training.training import (
-    LOSS_FLOOR,
-    WORSE_STEPS,
-    State,
-    Training,
-    batch_indices,
-    mean_squared_distance,
-    rate_at,
-    text_embeddings,
-)
+from core.training.training import LOSS_FLOOR, WORSE_STEPS, State, Training, batch_indices, mean_squared_distance, rate_at, text_embeddings
 
 RECIPES = {
-    "prompt": Recipe(steps=6, batch_size=4, virtual_tokens=5, warmup=2),
+    **{name: Recipe(method=name, steps=6, batch_size=4, virtual_tokens=5, warmup=2) for name in METHODS},
     "soft, all options": Recipe(
         steps=6, batch_size=5, virtual_tokens=5, init="random", schedule="cosine", warmup=1, clip=0.5, weight_decay=0.1, seed=3
     ),
     "soft, pulled": Recipe(steps=6, batch_size=4, virtual_tokens=14, pull=0.3, pull_text="the quick brown fox", order_seed=4),
-    "prefix": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5),
     "prefix, mlp": Recipe(method="prefix", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
     "prefix, random mlp": Recipe(method="prefix", init="random", steps=6, batch_size=4, virtual_tokens=5, mlp=8),
 }
@@ -54,7 +45,9 @@ def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-# --- frozen -------------------------------------------------------------------------------------------------------------
+def assert_same_steps(found, wanted):
+    assert [(event.loss, event.learning_rate) for event in found] == [(event.loss, event.learning_rate) for event in wanted]
+    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(found, wanted, strict=True))
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -75,42 +68,26 @@ def test_the_hash_notices_one_changed_weight():
     assert hash_weights(lm.model) != before
 
 
-# --- the same again ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_same_recipe_gives_the_same_vectors_bit_by_bit(tiny, recipe):
+def test_the_same_recipe_gives_the_same_steps_whatever_else_runs(tiny, recipe):
     first, _ = train(tiny("llama"), recipe)
-    torch.randn(1000)  # somebody else's random numbers
     torch.manual_seed(99)
     second, _ = train(tiny("llama"), recipe)
-    assert [event.loss for event in first] == [event.loss for event in second]
-    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(first, second, strict=True))
-
-
-def test_a_busy_neighbour_thread_changes_nothing(tiny, recipe):
-    first, _ = train(tiny("llama"), recipe)
+    assert_same_steps(second, first)
     done = threading.Event()
 
-    def neighbour():
+    def compute():
         while not done.is_set():
             with torch.inference_mode():
                 torch.randn(64, 64) @ torch.randn(64, 64)
 
-    thread = threading.Thread(target=neighbour)
+    thread = threading.Thread(target=compute)
     thread.start()
     try:
-        second, _ = train(tiny("llama"), recipe)
+        third, _ = train(tiny("llama"), recipe)
     finally:
         done.set()
         thread.join()
-    assert np.array_equal(first[-1].vectors, second[-1].vectors)
-
-
-def test_another_seed_starts_elsewhere_and_takes_other_rows(tiny):
-    first, _ = train(tiny("llama"), RECIPES["prompt"])
-    second, _ = train(tiny("llama"), RECIPES["prompt"].but(seed=1))
-    assert not np.array_equal(first[0].vectors, second[0].vectors)
-    assert batch_indices(0, 0, 4, 12) != batch_indices(1, 0, 4, 12)
+    assert_same_steps(third, first)
 
 
 def batches(monkeypatch, lm, recipe):
@@ -131,8 +108,6 @@ def test_the_order_seed_changes_the_rows_and_not_the_start_and_the_seed_the_othe
     assert rows == same_rows and not np.array_equal(start, other_start)
     assert other_rows == batches(monkeypatch, lm, recipe.but(seed=1))[0]  # the seed's own order
 
-
-# --- pull ---------------------------------------------------------------------------------------------------------------------
 
 SENTENCE = "the quick brown fox"
 PULLED = Recipe(steps=12, batch_size=4, init="text", init_text=SENTENCE, pull_text=SENTENCE, learning_rate=0.1, warmup=0)
@@ -160,8 +135,7 @@ def test_without_a_pull_a_text_changes_no_bit(tiny):
     lm = tiny("llama")
     plain, _ = train(lm, pulled(lm, pull_text=""))
     named, _ = train(lm, pulled(lm, order_seed=PULLED.seed))
-    assert [event.loss for event in plain] == [event.loss for event in named]
-    assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(plain, named, strict=True))
+    assert_same_steps(named, plain)
     Training(lm, answer_task(), Recipe(pull_text=SENTENCE, virtual_tokens=1))  # of another length: nothing is pulled
 
 
@@ -191,9 +165,6 @@ def test_a_text_of_another_length_than_the_prompt_is_refused_with_the_number_to_
         Training(lm, answer_task(), pulled(lm, pull=1.0).but(virtual_tokens=count + 1))
 
 
-# --- pause and go on ----------------------------------------------------------------------------------------------------------
-
-
 def test_single_steps_a_pause_and_a_file_all_give_the_unbroken_run(tiny, recipe):
     lm, task = tiny("llama"), answer_task()
     whole, end = train(lm, recipe, task)
@@ -209,18 +180,17 @@ def test_single_steps_a_pause_and_a_file_all_give_the_unbroken_run(tiny, recipe)
     for other, found in ((state, events), (restored, later)):
         assert same(other.tensors, end.tensors) and same(other.good, end.good)
         assert (other.step, other.start_loss, other.worse, other.stopped) == (end.step, end.start_loss, end.worse, end.stopped)
-        assert [event.loss for event in found] == [event.loss for event in whole]
-        assert [event.learning_rate for event in found] == [event.learning_rate for event in whole]
-        assert all(np.array_equal(a.vectors, b.vectors) for a, b in zip(found, whole, strict=True))
+        assert_same_steps(found, whole)
 
 
-def test_going_on_from_an_old_state_twice_gives_the_same_twice(tiny, recipe):
+def test_training_changes_neither_the_state_it_starts_from_nor_earlier_events(tiny, recipe):
     training = Training(tiny("llama"), answer_task(), recipe)
-    _, middle = training.advance(training.start(), 3)
-    kept = {name: value.clone() for name, value in middle.tensors.items()}
-    good = {name: value.clone() for name, value in middle.good.items()}
+    events, middle = training.advance(training.start(), 3)
+    kept, good = ({name: value.clone() for name, value in part.items()} for part in (middle.tensors, middle.good))
+    vectors = events[-1].vectors.copy()
     _, once = training.advance(middle, 3)
-    assert same(middle.tensors, kept) and same(middle.good, good) and middle.step == 3  # not changed by going on
+    assert same(middle.tensors, kept) and same(middle.good, good) and middle.step == 3
+    assert np.array_equal(events[-1].vectors, vectors)
     _, twice = training.advance(middle, 3)
     assert same(once.tensors, twice.tensors)
 
@@ -230,17 +200,6 @@ def test_no_step_is_taken_after_the_last(tiny):
     events, end = training.advance(training.start(), 1000)
     assert [event.step for event in events] == [1, 2, 3, 4, 5, 6]
     assert training.advance(end, 5) == ([], end)
-
-
-def test_events_keep_their_vectors_while_training_goes_on(tiny, recipe):
-    training = Training(tiny("llama"), answer_task(), recipe)
-    (event,), state = training.advance(training.start())
-    kept = event.vectors.copy()
-    training.advance(state, 3)
-    assert np.array_equal(event.vectors, kept)
-
-
-# --- it learns, by the steps that it says ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["prompt", "prefix"])
@@ -275,30 +234,23 @@ def test_label_words_can_be_trained_against_each_other(tiny):
     recipe = Recipe(steps=40, batch_size=12, virtual_tokens=5, learning_rate=0.1, loss="labels")
     events, _ = train(tiny("llama"), recipe, label_task())
     assert events[-1].loss < 0.7 * events[0].loss
-
-
-def test_a_loss_over_labels_is_refused_where_there_are_none(tiny):
     with pytest.raises(LabError, match="no label words"):
-        Training(tiny("llama"), answer_task(), Recipe(loss="labels"))
+        Training(tiny("llama"), answer_task(), recipe)
 
 
-def test_rows_that_do_not_fit_the_model_are_refused_before_training(tiny):
-    with pytest.raises(LabError, match=r"Row 1 .* needs .* positions, the model has 160"):
-        Training(tiny("llama"), answer_task(), Recipe(virtual_tokens=159))
-
-
-def test_a_batch_that_would_not_fit_is_refused_before_training():
-    lm = make("llama", max_position_embeddings=4096)
-    task = label_task(train=tuple(Example(f"{i} " + "sea shore " * 300, "bad") for i in range(8)))
-    with pytest.raises(LabError, match="smaller batch size"):
-        Training(lm, task, Recipe(task="tiny", batch_size=16))
-
-
-def test_a_held_out_row_too_long_for_the_model_is_named_before_training(tiny):
-    lm = tiny("llama")
-    task = label_task(held_out=(Example("sea shore " * 100, "bad"),))
-    with pytest.raises(LabError, match="positions"):
-        Training(lm, task, Recipe(task="tiny"))
+@pytest.mark.parametrize(
+    "task, changes, sentence",
+    [
+        (answer_task(), {"virtual_tokens": 159}, r"Row 1 .* needs .* positions, the model has 160"),
+        (label_task(held_out=(Example("sea shore " * 100, "bad"),)), {}, "positions"),
+        (label_task(train=tuple(Example(f"{i} " + "sea shore " * 300, "bad") for i in range(8))), {"batch_size": 16}, "smaller batch size"),
+    ],
+    ids=["a training row", "a held-out row", "a batch"],
+)
+def test_rows_that_do_not_fit_are_refused_before_training(task, changes, sentence):
+    lm = make("llama", max_position_embeddings=4096 if changes.get("batch_size") else 160)
+    with pytest.raises(LabError, match=sentence):
+        Training(lm, task, Recipe(**changes))
 
 
 @pytest.mark.parametrize(
@@ -322,23 +274,15 @@ def test_the_rate_stays_sane_at_the_edges(schedule):
         assert all(0 < rate <= recipe.learning_rate for rate in rates)
 
 
-def test_clipping_limits_what_reaches_the_optimiser(tiny):
+def test_clipping_limits_the_gradient_and_weight_decay_pulls_towards_zero(tiny):
     recipe = Recipe(steps=1, batch_size=4, warmup=0)
     start = create(tiny("llama"), answer_task(), recipe).snapshot()
-    moves = {}
-    for clip in (0.0, 1e6, 1e-9):
-        events, _ = train(tiny("llama"), recipe.but(clip=clip))
-        moves[clip] = np.abs(events[0].vectors - start).max()
+    vectors = {clip: train(tiny("llama"), recipe.but(clip=clip))[0][0].vectors for clip in (0.0, 1e6, 1e-9)}
+    moves = {clip: np.abs(found - start).max() for clip, found in vectors.items()}
     assert moves[0.0] == moves[1e6] > 0.02  # a generous limit changes nothing
     assert moves[1e-9] < 0.01  # below Adam's epsilon, a step is small
-
-
-def test_weight_decay_pulls_towards_zero_by_rate_times_decay(tiny):
-    recipe = Recipe(steps=1, batch_size=4, warmup=0)
-    start = create(tiny("llama"), answer_task(), recipe).snapshot()
-    (plain,), _ = train(tiny("llama"), recipe)
     (decayed,), _ = train(tiny("llama"), recipe.but(weight_decay=0.5))
-    np.testing.assert_allclose(decayed.vectors - plain.vectors, -0.03 * 0.5 * start, atol=1e-6)
+    np.testing.assert_allclose(decayed.vectors - vectors[0.0], -0.03 * 0.5 * start, atol=1e-6)
 
 
 @given(seed=st.integers(0, 2**31 - 1), size=st.integers(1, 40), rows=st.integers(1, 30))
@@ -347,14 +291,8 @@ def test_every_row_comes_once_in_each_pass(seed, size, rows):
     taken = [row for step in range(steps) for row in batch_indices(seed, step, size, rows)]
     assert len(taken) == steps * size
     assert sorted(taken[:rows]) == sorted(taken[rows : 2 * rows]) == list(range(rows))
-
-
-def test_each_pass_has_an_order_of_its_own():
-    passes = [tuple(batch_indices(0, step, 30, 30)) for step in range(10)]
-    assert len(set(passes)) == 10
-
-
-# --- runs that break ------------------------------------------------------------------------------------------------------------
+    passes = [tuple(batch_indices(seed, step, 30, 30)) for step in range(10)]
+    assert len(set(passes)) == 10  # each in another order
 
 
 def test_a_rate_far_too_high_stops_and_keeps_the_last_good_vectors(tiny):
@@ -406,8 +344,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_vectors(tiny, mo
     assert training.advance(again, 1)[0] == []
 
 
-def test_vectors_that_are_no_numbers_are_never_kept(tiny, monkeypatch):
-    """The step itself can break the vectors, with a loss that was still fine."""
+def test_vectors_that_a_step_itself_breaks_are_never_kept(tiny, monkeypatch):
     training = Training(tiny("llama"), answer_task(), RECIPES["prompt"])
     healthy, before = training.advance(training.start(), 2)
     real_step = torch.optim.AdamW.step
@@ -421,9 +358,6 @@ def test_vectors_that_are_no_numbers_are_never_kept(tiny, monkeypatch):
     events, state = training.advance(before, 4)
     assert "no longer a number" in state.stopped and len(events) == 2
     assert np.array_equal(training.show(state, best=True).snapshot(), healthy[-1].vectors)
-
-
-# --- where it starts -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_random_start_has_the_spread_of_the_real_vectors_times_the_scale(tiny):
@@ -449,17 +383,6 @@ def test_a_start_from_the_vocabulary_is_made_of_ordinary_tokens(tiny):
     assert np.array_equal(kv, lm.keys_values(ids).numpy())
 
 
-@pytest.mark.parametrize("count", [2, 7, 20])
-def test_a_start_from_a_text_is_that_text_repeated_or_cut(tiny, count):
-    lm = tiny("llama")
-    recipe = Recipe(init="text", init_text="the quick brown fox", virtual_tokens=count)
-    text = lm.tokenise("the quick brown fox")
-    wanted = (text * count)[:count]
-    assert np.array_equal(create(lm, answer_task(), recipe).snapshot(), lm.vocabulary[wanted].numpy())
-    kv = create(lm, answer_task(), recipe.but(method="prefix")).snapshot()
-    assert np.array_equal(kv, lm.keys_values(wanted).numpy())
-
-
 def test_a_start_from_labels_begins_with_the_label_words(tiny):
     lm = tiny("llama")
     recipe = Recipe(init="labels", virtual_tokens=12)
@@ -482,21 +405,8 @@ def test_an_mlp_starts_exactly_where_the_plain_prefix_does(tiny, init):
     out = lm.layers * 2 * lm.kv_heads * lm.head_dim
     assert made.parameter_count() == 6 * lm.d_model + 8 * lm.d_model + 8 + out * 8 + out
     assert plain.parameter_count() == 6 * out
-
-
-def test_an_mlp_after_a_random_start_makes_something(tiny):
-    made = create(tiny("llama"), answer_task(), Recipe(method="prefix", init="random", mlp=8, virtual_tokens=6)).snapshot()
-    assert np.isfinite(made).all() and made.std() > 0.01
-
-
-@pytest.mark.parametrize("kind", ["prompt", "prefix"])
-def test_parameters_are_counted_as_in_the_textbook(tiny, kind):
-    lm = tiny("llama")
-    each = lm.d_model if kind == "prompt" else lm.layers * 2 * lm.kv_heads * lm.head_dim
-    assert random_prefix(lm, kind, 10).parameter_count() == 10 * each
-
-
-# --- smaller number formats ---------------------------------------------------------------------------------------------------
+    random = create(lm, answer_task(), recipe.but(init="random", mlp=8)).snapshot()
+    assert np.isfinite(random).all() and random.std() > 0.01
 
 
 def test_in_bfloat16_the_vectors_stay_float32():
