@@ -24,12 +24,13 @@ def run(options: argparse.Namespace) -> Outcome:
         raise LabError(f"There is no recording {shown(unknown[0])}: choose from {', '.join(recipes)}.")
     lm = load(options)
     from core.runs.make_recording import make
+    from core.runs.record_json import record_to_json
 
     folder = Path(options.out) if options.out else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     sizes = {}
     for slug in options.slug or recipes:
-        text = make(lm, recipes[slug]).to_json()
+        text = record_to_json(make(lm, recipes[slug]))
         (folder / f"{slug}.json").write_text(text, "utf-8")
         sizes[slug] = len(text.encode())
         tell(f"{slug}: {sizes[slug] / 1000:.0f} kB")

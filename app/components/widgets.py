@@ -14,7 +14,7 @@ import plotly
 
 from app.view.html import Html
 from core.files import ASSETS
-from core.runs.run_file import without_nan
+from core.runs.record_json import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data"
 SCRIPT = ASSETS / "page.js"

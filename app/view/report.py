@@ -22,7 +22,7 @@ from core.files import ASSETS
 from core.inspection.nearest import share_smaller
 from core.recipe import SETTINGS
 from core.runs.record import RunRecord
-from core.runs.run_file import without_nan
+from core.runs.record_json import without_nan
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 

@@ -50,6 +50,6 @@ def recorded(slug: str) -> "RunRecord":
     found = next((one for one in recordings() if one.slug == slug), None)
     if found is None:
         raise LabError(f"There is no recording {shown(slug)}: choose one of {', '.join(one.slug for one in recordings())}.")
-    from core.runs.record import RunRecord  # here: it needs torch, and a list of recordings does not
+    from core.runs.record_json import record_from_json  # here: it needs torch, and a list of recordings does not
 
-    return RunRecord.from_json(found.path.read_text("utf-8"))
+    return record_from_json(found.path.read_bytes())

@@ -17,7 +17,7 @@ from app.commands import COMMANDS
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.record import RunRecord
+from core.runs.record_json import record_from_json
 from core.tasks.load import load_task
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -306,7 +306,7 @@ def test_names_on_the_hub_get_a_sentence_without_a_network(capsys, csv, saved):
 def test_a_recording_is_made_from_its_recipe_and_an_unknown_one_is_named(tmp_path, capsys):
     assert "choose from past-tense" in error(capsys, "record", "nothing")
     told = call(capsys, "record", "past-tense", "--out", tmp_path / "made")
-    record = RunRecord.from_json((tmp_path / "made" / "past-tense.json").read_text("utf-8"))
+    record = record_from_json((tmp_path / "made" / "past-tense.json").read_text("utf-8"))
     assert told["bytes"]["past-tense"] == (tmp_path / "made" / "past-tense.json").stat().st_size
     assert record.finished and record.recorded and record.step == 60
 

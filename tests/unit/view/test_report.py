@@ -12,7 +12,7 @@ from tiny_models import answer_task, make
 from app.view.report import report
 from core import Recipe, train
 from core.runs.readings import Vocabulary
-from core.runs.record import RunRecord
+from core.runs.record_json import record_from_json
 from core.runs.record_writer import loaded_record
 from core.runs.saved_adapter import from_files
 from core.scoring.row_results import RowResult
@@ -73,5 +73,5 @@ def test_a_plain_adapter_gives_what_can_be_read(made):
 
 def test_a_recording_can_be_reported(pytestconfig):
     path = pytestconfig.rootpath / "assets" / "recordings" / "past-tense.json"
-    text = body(report(RunRecord.from_json(path.read_text("utf-8"))))
+    text = body(report(record_from_json(path.read_text("utf-8"))))
     assert "95 %" in text and "2026" in text

@@ -21,6 +21,7 @@ from core import LabError
 from core.recipe import Recipe
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
+from core.runs.record_json import record_from_json, record_to_json
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.task import Handcrafted
@@ -93,7 +94,7 @@ def test_progress_says_who_else_wants_the_device(status, others, wait, said):
 
 
 def test_a_record_written_and_read_again_shows_the_same(record):
-    again = RunRecord.from_json(record.to_json())
+    again = record_from_json(record_to_json(record))
     assert chips(again, 6, 1) == chips(record, 6, 1)
     assert headline(again) == headline(record)
     assert figures.plane(again, 6)["data"][0]["x"] == pytest.approx(figures.plane(record, 6)["data"][0]["x"], abs=2e-3)
