@@ -103,9 +103,6 @@ def test_files_that_the_documents_name_are_there(name):
     assert not missing
 
 
-# --- the Space ---------------------------------------------------------------------------------------------------------
-
-
 def test_a_space_holds_what_it_needs_and_no_more(space):
     assert {path.name for path in space.iterdir()} == {
         "app",

@@ -22,7 +22,7 @@ def test_vectors_in_another_order_and_of_other_lengths_are_found():
     assert np.abs(found.same_place).max() < 0.5
 
 
-def test_the_sum_is_the_largest_of_all_pairings():
+def test_the_sum_is_the_largest_of_all_pairings_each_partner_once():
     a, b = drawn(0, 5, 4), drawn(1, 5, 4)
     found = match(a, b)
     cosine = (a / np.linalg.norm(a, axis=1)[:, None]) @ (b / np.linalg.norm(b, axis=1)[:, None]).T
@@ -31,12 +31,8 @@ def test_the_sum_is_the_largest_of_all_pairings():
     assert sorted(found.order) == list(range(5))  # each partner once
     np.testing.assert_allclose(found.cosine, cosine[np.arange(5), found.order], atol=1e-6)
     np.testing.assert_allclose(found.same_place, cosine.diagonal(), atol=1e-6)
-
-
-def test_two_that_want_the_same_partner_share_no_one():
-    a = np.array([[1.0, 0.0], [1.0, 0.1]])
-    b = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert match(a, b).order.tolist() == [0, 1]  # both are nearest to the first
+    a, b = np.array([[1.0, 0.0], [1.0, 0.1]]), np.array([[1.0, 0.0], [0.0, 1.0]])  # both of a are nearest to b's first
+    assert match(a, b).order.tolist() == [0, 1]
 
 
 def test_a_common_direction_makes_strangers_alike_until_it_is_taken_off():
@@ -50,17 +46,11 @@ def test_a_common_direction_makes_strangers_alike_until_it_is_taken_off():
     np.testing.assert_allclose(apart.cosine, bare.cosine, atol=1e-4)
 
 
-def test_unrelated_vectors_have_partners_above_nought():
+def test_unrelated_zero_and_missing_vectors():
     assert match(drawn(0, 50), drawn(1, 50)).cosine.mean() > 0.15  # chosen: without a choice the mean is 0
-
-
-def test_a_vector_of_zeros_is_like_nothing():
     a = drawn(0, 3)
     a[1] = 0
     found = match(a, a)
     assert found.order.tolist() == [0, 1, 2] and found.cosine[1] == found.same_place[1] == 0
-
-
-def test_prompts_of_different_lengths_have_no_partners():
     with pytest.raises(ValueError, match="3 vectors can't be matched one to one with 2"):
         match(drawn(0, 3), drawn(1, 2))

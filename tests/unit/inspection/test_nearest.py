@@ -37,18 +37,12 @@ def test_all_numbers_agree_with_brute_force():
     assert torch.equal(found.by_l2, distances.argmin(dim=1))
 
 
-def test_vectors_of_another_models_width_are_an_error_not_a_reading():
+def test_zeros_are_near_to_nothing_and_another_width_is_an_error():
+    found = nearest(torch.zeros(1, 2), WORDS, k=99)
+    assert found.ids.shape == (1, 4)  # all that there are
+    assert found.cosine.tolist() == [[0, 0, 0, 0]] and torch.isfinite(found.l2).all()
     with pytest.raises(TypeCheckError):
         nearest(torch.zeros(1, 3), WORDS)
-
-
-def test_a_vector_of_zeros_is_near_to_nothing():
-    found = nearest(torch.zeros(1, 2), WORDS, k=4)
-    assert found.cosine.tolist() == [[0, 0, 0, 0]] and torch.isfinite(found.l2).all()
-
-
-def test_asking_for_more_tokens_than_there_are_gives_them_all():
-    assert nearest(torch.ones(1, 2), WORDS, k=99).ids.shape == (1, 4)
 
 
 def test_a_tokens_neighbour_is_another_token():
@@ -61,10 +55,7 @@ def test_a_tokens_neighbour_is_another_token():
     assert lonely.cosine.shape == (300,) and lonely.cosine.max() == 0
     some = neighbours(torch.eye(300), sample=40)
     assert some.cosine.shape == some.l2.shape == (40,) and some.norms.shape == (300,)
-
-
-def test_the_nearest_by_distance_need_not_be_the_nearest_by_cosine():
-    found = neighbours(torch.tensor([[1.0, 0.0], [9.0, 0.0], [1.0, 1.0]]))
+    found = neighbours(torch.tensor([[1.0, 0.0], [9.0, 0.0], [1.0, 1.0]]))  # the nearest by distance is another one
     assert found.cosine.tolist() == pytest.approx([0.5**0.5, 1.0, 1.0])
     assert found.l2.tolist() == pytest.approx([1.0, 1.0, 8.0])  # the last one's: to 1, 0 it is 8, to 1, 1 the root of 65
 
@@ -110,7 +101,7 @@ def test_the_control_that_left_the_vocabulary_is_farther_than_words_are_from_eac
     assert share_smaller(away.norm.numpy(), usual.norms).min() == 1
 
 
-def test_a_vocabulary_is_read_once_for_its_neighbours():
+def test_a_vocabulary_is_read_once():
     read = Vocabulary(make("gpt2"))
     assert read.usual is read.usual
     assert read.gaussian.ids.shape == (200, 1) and read.gaussian is read.gaussian
@@ -126,10 +117,6 @@ def test_a_prompt_of_token_embeddings_reads_and_snaps_as_those_tokens():
     assert found.l2[:, 0].abs().max() < 1e-5
     snapped, embeddings = snap(vectors, lm.vocabulary)
     assert snapped.tolist() == ids.tolist() and torch.equal(embeddings, vectors)
-
-
-def test_the_vocabulary_is_what_the_embedding_module_returns():
-    lm = make("gemma3")
     raw = lm.model.get_input_embeddings().weight[: lm.vocab_size].float()
     torch.testing.assert_close(lm.vocabulary, raw * 32**0.5)
     assert len(lm.vocabulary) == len(lm.tokenizer) < len(lm.model.get_input_embeddings().weight)  # no rows without a token

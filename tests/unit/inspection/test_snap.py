@@ -29,13 +29,11 @@ def test_retention_is_the_share_of_the_gain_that_is_kept():
     assert found.interval[0] == pytest.approx(2 / 3 - 0.12, abs=0.02) and found.interval[1] == pytest.approx(2 / 3 + 0.12, abs=0.02)
     assert found.words.startswith("Keeps 67% of the gain (5")
     assert found == retention(none, snapped, soft) != retention(none, snapped, soft, seed=1)
-
-
-def test_retention_is_paired():
+    # Rows are paired: drawn apart they would differ.
     none = np.arange(100) < 50
     soft = ~none & (np.arange(100) < 80) | none  # 30 rows gained
     found = retention(none, soft, soft)
-    assert found.value == 1 and found.interval == (1, 1)  # rows drawn apart would differ
+    assert found.value == 1 and found.interval == (1, 1)
 
 
 def test_retention_may_be_below_none_and_of_a_loss():
@@ -74,7 +72,6 @@ def test_resamples_without_gain_leave_finite_bounds(seed):
 
 def test_retention_of_no_rows_or_of_others_is_an_error():
     some, no_rows = np.ones(3, dtype=bool), np.zeros(0, dtype=bool)
-    with pytest.raises(ValueError, match="3, 3 and 0 rows don't go together"):
-        retention(some, some, no_rows)
-    with pytest.raises(ValueError, match="no rows"):
-        retention(no_rows, no_rows, no_rows)
+    for rows_of, sentence in (((some, some, no_rows), "3, 3 and 0 rows don't go together"), ((no_rows,) * 3, "no rows")):
+        with pytest.raises(ValueError, match=sentence):
+            retention(*rows_of)

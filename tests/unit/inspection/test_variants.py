@@ -9,24 +9,21 @@ from core.inspection.variants import variants as variants_on
 
 SOFT = np.arange(12, dtype=np.float32).reshape(3, 4) + 1  # (P, d_model)
 KV = np.random.default_rng(0).normal(size=(2, 2, 3, 2, 4)).astype(np.float32)
+AXIS = {2: 0, 5: 2}  # of the virtual tokens, by the number of dimensions
 BOTH = pytest.mark.parametrize("values", [SOFT, KV], ids=["prompt", "kv"])
 
 
-def axis(values):
-    return 0 if values.ndim == 2 else 2
-
-
 def available(values, *more):
-    return available_on(values, *more, axis=axis(values))
+    return available_on(values, *more, axis=AXIS[values.ndim])
 
 
 def variants(values, kind, **more):
-    return variants_on(values, kind, axis=axis(values), **more)
+    return variants_on(values, kind, axis=AXIS[values.ndim], **more)
 
 
 def rows(values):
     """Virtual tokens first, each flat."""
-    moved = np.moveaxis(values, axis(values), 0)
+    moved = np.moveaxis(values, AXIS[values.ndim], 0)
     return moved.reshape(len(moved), -1)
 
 
@@ -68,7 +65,6 @@ def test_leaving_out_the_only_vector_leaves_none():
     assert made.values.shape == (0, 4)
     [made] = variants(KV[:, :, :1], "leave out")
     assert made.values.shape == (2, 2, 0, 2, 4)
-    assert variants(SOFT[:1], "swap") == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +95,8 @@ def test_two_vectors_change_places(values):
     assert all(np.array_equal(made[pair], rows(values)[order]) for pair, order in orders.items())
 
 
-def test_many_vectors_are_swapped_with_one_of_them():
+def test_many_vectors_are_swapped_with_one_of_them_and_one_with_none():
+    assert variants(SOFT[:1], "swap") == []
     many = np.zeros((7, 4), np.float32)
     assert [one.vectors for one in variants(many, "swap")] == [(0, i) for i in range(1, 7)]
     assert [one.vectors for one in variants(many, "swap", chosen=2)] == [(2, i) for i in (0, 1, 3, 4, 5, 6)]

@@ -37,9 +37,6 @@ def assert_same(one, other, tolerance=1e-5):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=tolerance)
 
 
-# --- arithmetic --------------------------------------------------------------------------------------------------------------
-
-
 def test_shares_worked_by_hand():
     weights = np.array([[[0.4, 0.1, 0.2, 0.3], [0.1, 0.2, 0.3, 0.4]]])  # one layer, two heads
     first = shares(weights, 0, 3)
@@ -90,9 +87,6 @@ def test_lengths_of_keys_and_values_by_layer_and_head():
     real = np.random.default_rng(0).standard_normal((2, 2, 5, 2, 3)).astype(np.float32)
     np.testing.assert_allclose(against(real[:, :, :1].repeat(3, axis=2) * 0, real), np.zeros((2, 2, 2)))
     np.testing.assert_allclose(against(np.float32(3) * real, real), np.full((2, 2, 2), 3.0), rtol=1e-6)
-
-
-# --- on models -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -183,9 +177,6 @@ def test_a_draw_is_the_same_at_every_call_and_in_order():
     assert 60 < sum(drawn) / 20 < 140 and 4 < sum(number % 2 for number in drawn) < 16
 
 
-# --- nothing stays switched ----------------------------------------------------------------------------------------------------
-
-
 def implementation(lm):
     return {module.config._attn_implementation for module in lm.model.modules() if hasattr(module, "config")}
 
@@ -208,9 +199,6 @@ def test_fused_attention_gives_no_weights_and_that_is_said(monkeypatch, tiny):
     monkeypatch.setattr(LanguageModel, "eager", lambda _: nullcontext())
     with pytest.raises(LabError, match="no attention weights"):
         whole(tiny("llama"), bare(answer_task()))
-
-
-# --- Petrov's identity -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

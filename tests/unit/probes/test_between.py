@@ -32,9 +32,6 @@ def of(events, sort):
     return found
 
 
-# --- arithmetic -------------------------------------------------------------------------------------------------------------
-
-
 def test_a_line_goes_straight_from_one_end_to_the_other():
     first, middle, last = interpolate(A, B, [0.0, 0.5, 1.0])
     assert np.array_equal(first, A) and np.array_equal(last, B)
@@ -75,9 +72,6 @@ def test_a_barrier_is_what_rises_above_the_line_between_the_ends():
         barrier([1.0])
 
 
-# --- along a line -----------------------------------------------------------------------------------------------------------
-
-
 @KINDS
 @pytest.mark.parametrize("task", [answer_task(), label_task()], ids=["answers", "labels"])
 def test_a_lines_ends_score_as_the_prompts_themselves(tiny, kind, task):
@@ -115,9 +109,6 @@ def test_prompts_that_cannot_be_mixed_are_refused(tiny):
         list(path_between(lm, task, a, a, Scorebook(), points=1))
 
 
-# --- a handcrafted prompt's words as vectors --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_handcrafted_prompts_words_score_the_same_as_vectors_and_as_keys(tiny, arch):
     lm, task = tiny(arch), label_task()
@@ -142,9 +133,6 @@ def test_words_are_cut_or_repeated_to_fit(tiny):
     for template in ("{input} is", "  {input}"):
         with pytest.raises(LabError, match="No words come before"):
             written_prefix(lm, template, 3)
-
-
-# --- patches ----------------------------------------------------------------------------------------------------------------
 
 
 @KINDS

@@ -45,9 +45,6 @@ def made_score(losses, right=None, name="made"):
     return summarise(handcrafted(name, "{input}"), [RowResult(str(i), "x", r, r, loss, 1, "x") for i, (loss, r) in pairs], 0)
 
 
-# --- the effect of a change -------------------------------------------------------------------------------------------------
-
-
 def test_an_effect_worked_by_hand():
     whole = made_score([1.0, 2.0, 3.0, 4.0], [True, True, False, False])
     changed = made_score([1.5, 2.5, 3.5, 4.5], [False, False, False, True])
@@ -166,9 +163,6 @@ def test_a_vector_or_prompt_that_is_not_there_is_refused(tiny):
         effects(lm, learned(lm), "swap", chosen=3)
     with pytest.raises(LabError, match="no learned vectors"):
         effects(lm, learned(lm, prefix=no_prefix()), "only")
-
-
-# --- removals that help -----------------------------------------------------------------------------------------------------
 
 
 def test_p_values_of_sign_flips_worked_by_hand():

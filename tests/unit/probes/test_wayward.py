@@ -39,9 +39,6 @@ def held_out(events) -> dict[str, Score]:
     return {event.score.name: event.score for event in events if isinstance(event, Scored) and event.final}
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_sentences_own_embeddings_read_as_it_at_no_distance(tiny, arch):
     lm = tiny(arch)
@@ -67,9 +64,6 @@ def test_cosine_and_distance_are_counted_each_for_itself(tiny):
     assert found.reads and found.by_l2 < found.kept
 
 
-# --- choosing -----------------------------------------------------------------------------------------------------------------
-
-
 def test_the_best_that_reads_is_chosen_and_of_equals_the_nearest(tiny):
     lm = tiny("llama")
     exact = text_embeddings(lm, SENTENCE)
@@ -77,9 +71,6 @@ def test_the_best_that_reads_is_chosen_and_of_equals_the_nearest(tiny):
     unread = made(lm, exact.flip(0), 0.9)
     assert choose([poor, far, unread, near]) is near
     assert choose([unread]) is None and choose([]) is None
-
-
-# --- the sweep ----------------------------------------------------------------------------------------------------------------
 
 
 def test_every_run_comes_with_its_steps_and_starts_where_it_says(tiny):

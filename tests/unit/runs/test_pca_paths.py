@@ -43,9 +43,6 @@ def path_of(record, which, kept=(0, 1, 2)):
     return np.stack([which.of(record.method, record.vectors[step]) for step in kept])
 
 
-# --- which vectors are meant ------------------------------------------------------------------------------------------------
-
-
 def test_a_slice_is_one_layers_keys_or_values():
     soft = np.arange(12.0).reshape(3, 4)
     assert Slice(layer=9, part=0, head=5).of(METHODS["prompt"], soft) is soft  # a soft prompt has but one kind
@@ -53,9 +50,6 @@ def test_a_slice_is_one_layers_keys_or_values():
     assert np.array_equal(Slice(1, 0).of(METHODS["prefix"], values), values[1, 0].reshape(3, 8))
     assert np.array_equal(Slice(1, 0).of(METHODS["prefix"], values)[2], [*values[1, 0, 2, 0], *values[1, 0, 2, 1]])  # heads side by side
     assert np.array_equal(Slice(0, 1, head=1).of(METHODS["prefix"], values), values[0, 1, :, 1])
-
-
-# --- numbers against their definitions --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("which", [Slice(), Slice(1, 0), Slice(0, 1, 1)], ids=["prompt", "keys", "one head"])
@@ -117,9 +111,6 @@ def test_walk_and_control_go_as_far_as_the_path():
         np.testing.assert_allclose(places[0], found.paths[0], atol=1e-5)
 
 
-# --- what was kept ----------------------------------------------------------------------------------------------------------
-
-
 def test_few_kept_snapshots_end_with_the_last_vectors(lm, vocabulary):
     record = a_record(kept=(0, 4), step=7)
     found = view(lm, vocabulary, record, "vocabulary", Slice())
@@ -157,9 +148,6 @@ def test_one_vector_is_enough(lm, vocabulary, basis, kept):
     assert found.paths.shape == found.walk.shape == found.control.shape == (max(len(kept), 1), 1, 3)
     for values in (found.paths, found.walk, found.control, found.explained, found.seen, found.walk_seen, found.hidden):
         assert np.isfinite(values).all()
-
-
-# --- other things in the plane ----------------------------------------------------------------------------------------------
 
 
 def test_other_runs_of_the_kind_are_marked_where_they_ended(lm, vocabulary):

@@ -59,9 +59,6 @@ def scores(events, part):
     return [event for event in events if isinstance(event, Scored) and event.part == part and event.final]
 
 
-# --- order -----------------------------------------------------------------------------------------------------------------
-
-
 def test_steps_come_first_then_held_out_scores_then_the_end(lm):
     events = events_of(lm)
     steps = [event for event in events if isinstance(event, StepEvent)]
@@ -119,9 +116,6 @@ def test_large_held_out_sets_are_scored_in_pieces(lm):
         assert not torch.is_inference_mode_enabled()
 
 
-# --- which rows -------------------------------------------------------------------------------------------------------------
-
-
 def test_validation_and_held_out_rows_are_never_trained_on(lm, monkeypatch):
     task = answer_task()
     training = Training(lm, task, RECIPE)
@@ -148,9 +142,6 @@ def test_common_rows_leave_out_what_anyone_was_made_with():
     a, b = (Contender("x", "handcrafted", "{input}", no_prefix(), excluded=frozenset({row.key})) for row in rows[:2])
     assert common_rows(rows, [a, b]) == list(rows[2:])
     assert common_rows(rows, []) == list(rows)
-
-
-# --- time -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch", [0.01, 0.3, 1.0, 4.0])
@@ -198,9 +189,6 @@ def test_held_out_scores_of_rivals_come_from_the_book_the_second_time(lm, monkey
     assert [event.score for event in first] == [event.score for event in second]
     learned = [event for event in second if event.score.name == "learned"]
     assert len(learned) == 1 and clock.scoring >= 1
-
-
-# --- ends -------------------------------------------------------------------------------------------------------------------
 
 
 def test_stopping_ends_training_and_scores_what_was_learned(lm):

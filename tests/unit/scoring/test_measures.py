@@ -40,9 +40,6 @@ def drawn(seed, n=400):
     return confidence.tolist(), (random.random(n) < confidence**1.5).tolist()
 
 
-# --- calibration -----------------------------------------------------------------------------------------------------------
-
-
 def test_a_calibration_error_worked_by_hand():
     confidence, correct = [0.05, 0.62, 0.68, 0.91, 0.99, 1.0], [False, True, False, True, True, False]
     by_hand = 1 / 6 * abs(0 - 0.05) + 2 / 6 * abs(1 / 2 - 0.65) + 3 / 6 * abs(2 / 3 - 2.9 / 3)
@@ -125,9 +122,6 @@ def test_a_probability_may_be_off_by_rounding():
     assert [bin.high for bin in reliability([1 + 1e-9, -1e-9], [True, True])] == [0.1, 1.0]
 
 
-# --- labels ----------------------------------------------------------------------------------------------------------------
-
-
 def test_a_confusion_worked_by_hand():
     truth, said = ["a", "a", "a", "b", "c", "c"], ["a", "b", "b", "b", "a", "c"]
     assert confusion(truth, said, ["a", "b", "c"]).tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 1]]
@@ -151,9 +145,6 @@ def test_confusions_are_scikit_learns_and_add_up(rows):
 def test_no_row_is_lost_from_a_confusion(truth, said, message):
     with pytest.raises(LabError, match=message):
         confusion(truth, said, ["a", "b"])
-
-
-# --- differences -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -262,9 +253,6 @@ def test_the_verdict_is_by_the_adjusted_value_and_the_level_asked_for():
     found = Pair("learned", "bare", 8, 1, 20, 0.35, 0.039, 0.078)
     assert "too close to call" in in_words(found) and "p = 0.078" in in_words(found)
     assert "clearly better" in in_words(found, level=0.1)
-
-
-# --- repeats ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_spread_worked_by_hand():

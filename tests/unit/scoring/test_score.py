@@ -31,9 +31,6 @@ def made_score(right, name="x"):
     return Score(name, "prompt", sum(right) / len(right), (0.0, 1.0), 1.0, len(rows), 0.0, 1.0, 0, 0, rows)
 
 
-# --- arithmetic ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("right, n", [(0, 1), (0, 10), (9, 10), (10, 10), (50, 103), (1, 27)])
 def test_the_interval_is_wilsons(right, n):
     z, share = 1.959963984540054, right / n
@@ -97,9 +94,6 @@ def test_only_rows_that_both_were_scored_on_are_compared():
         compare(a, Score(**{**b.__dict__, "results": ()}))
 
 
-# --- what counts ------------------------------------------------------------------------------------------------------------
-
-
 def test_rows_that_a_contender_was_made_with_do_not_count_for_it(tiny):
     lm = tiny("llama")
     left_out = frozenset({EXAMPLES[1].key, EXAMPLES[3].key})
@@ -145,9 +139,6 @@ def test_scoring_in_pieces_leaves_other_work_its_gradients(tiny):
     training.advance(training.start())
     list(pieces)
     assert not torch.is_inference_mode_enabled()
-
-
-# --- what it says -----------------------------------------------------------------------------------------------------------
 
 
 def greedy_rows(lm, prefix, prompts):
@@ -205,9 +196,6 @@ def test_labels_are_right_when_the_likeliest_is_right(tiny):
     backwards = score(lm, bare(task), task.held_out, task.labels[::-1])  # the order of the labels means nothing
     assert [r.said for r in backwards.results] == [r.said for r in found.results]
     assert [r.loss for r in backwards.results] == pytest.approx([r.loss for r in found.results], abs=1e-4)
-
-
-# --- scored once, in float32 -----------------------------------------------------------------------------------------------
 
 
 class Counting:

@@ -17,9 +17,6 @@ def outputs(examples):
     return [example.output for example in examples]
 
 
-# --- every one of them --------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(params=slugs())
 def task(request):
     return load_task(request.param)
@@ -74,9 +71,6 @@ def test_a_built_in_task_is_read_from_its_own_json_as_itself(task):
 def test_its_own_settings_are_valid(task):
     Recipe.from_dict({**task.recipe, "task": task.slug})
     assert set(task.recipe) <= set(SETTINGS)
-
-
-# --- other outputs ------------------------------------------------------------------------------------------------------------
 
 
 def test_shuffled_outputs_are_the_same_outputs_in_another_order():

@@ -90,8 +90,6 @@ def test_a_message_never_carries_a_columns_line_breaks():
         task_from_table(table, Columns("in put", "output", "answers"))
 
 
-# --- made by hypothesis -----------------------------------------------------------------------------------------------------------
-
 often = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 LINES = ("input,output", "text\tlabel", "question;answer", "text,label,split", "a,b", "c\td", "France -> Paris", "e;f", "")
 JSON = (

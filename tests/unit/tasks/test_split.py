@@ -121,9 +121,6 @@ def test_a_sketch_finds_what_comparing_all_pairs_exactly_finds(alphabet, monkeyp
     assert 20 < len(exact) <= 1500
 
 
-# --- keys -----------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "one, other, same",
     [
@@ -147,9 +144,6 @@ def test_variants_differ_in_case_spacing_and_marks_at_the_ends(one, other, same)
 def test_a_key_has_no_variants(text, dress):
     if text.upper().lower().casefold() == text.casefold() and text.strip(" .,!?;:\"'\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"):
         assert key(dress(text)) == key(text)
-
-
-# --- sides ----------------------------------------------------------------------------------------------------------------------
 
 
 def sentences(pair_count, output="x"):

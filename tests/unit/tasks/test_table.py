@@ -64,9 +64,6 @@ def test_rows_are_numbered_as_in_the_file():
     assert read_table(b"\n\na -> b\n\nc -> d\n", "x", pasted=True).numbers == (3, 5)
 
 
-# --- what people type ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "text, rows",
     [
@@ -115,8 +112,6 @@ def test_a_bad_pasted_line_is_named(text, sentence):
     with refused(sentence):
         read_table(text.encode(), "your rows", pasted=True)
 
-
-# --- files that can't be read ---------------------------------------------------------------------------------------------------
 
 BAD = {
     "nothing in it": (b"", "'rows.csv' is empty"),

@@ -15,8 +15,6 @@ from core.tasks.table import read_table
 from core.tasks.task import Example
 from core.tasks.task_file import task_to_json
 
-# --- files that can't be a task -----------------------------------------------------------------------------------------------
-
 BAD = {
     "unknown columns": (
         b"one,eins\ntwo,zwei\n",
@@ -88,9 +86,6 @@ def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
     with refused("can't be read"):
         load_task(str(good), tmp_path / "no.csv")
     assert load_task(str(good)).name == "good"
-
-
-# --- columns and words --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,9 +176,6 @@ def test_the_same_rows_read_in_two_ways_are_two_tasks_and_in_one_way_one():
     tasks += [read_task(LABELS, "x.csv", words={"yes": "good"}), read_task(LABELS, "x.csv", template="{input}:")]
     assert len({task.slug for task in tasks}) == 4 and all(task.slug.startswith("x-") for task in tasks)
     assert read_task(LABELS.replace(b",", b";"), "x.csv") == tasks[0]
-
-
-# --- the split ----------------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -299,9 +291,6 @@ def test_no_input_is_on_two_sides_of_any_split(rows, labelled, sides):
     if together:
         homes = {part for part in PARTS for example in getattr(task, part) if "kettle" in example.input.lower()}
         assert len(homes) <= 1
-
-
-# --- a test file of one's own -------------------------------------------------------------------------------------------------
 
 
 def test_test_rows_that_training_has_are_left_out():
