@@ -47,7 +47,7 @@ def in_worker(work: Any) -> Any:
     global _there
     if _there is None:
         assert _here is not None
-        _there = LanguageModel(_here.float32.model, _here.tokenizer, _here.name).to(pick_device(), _here.dtype)
+        _there = LanguageModel(_here.for_scoring.model, _here.tokenizer, _here.name).to(pick_device(), _here.dtype)
     try:
         return work.do(_there)
     except LabError as error:  # raised, only its type would come back

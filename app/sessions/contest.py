@@ -11,7 +11,7 @@ from core.prefix import Prefix, prefix_of
 from core.runs.contest import baselines
 from core.runs.saved_adapter import to_files
 from core.runs.trained_run import run_files
-from core.scoring.contender import Contender, written
+from core.scoring.contender import Contender, contender_of_run, written
 from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Handcrafted, Task
 
@@ -95,9 +95,7 @@ def learned_contender(run: SessionRun) -> Contender:
         return run.learned.contender(run.name)
     prefix = prefix_of_run(run)
     assert prefix is not None
-    template = run.recipe.template or run.task.template
-    made = Contender(run.name, prefix.kind, template, prefix, run.recipe.placement, run.task.seen)
-    return replace(made, seconds=run.record.seconds, examples=len(run.task.train))
+    return contender_of_run(run.name, run.task, run.recipe, prefix, run.record.seconds)
 
 
 def contender_at(run: SessionRun, step: int) -> Contender:

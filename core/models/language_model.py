@@ -90,12 +90,12 @@ class LanguageModel:
         self.name = name
         self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
         self.lead = _lead_tokens(tokenizer)
-        self.float32 = self  # scores are published in float32; another model only where training runs in a smaller dtype
+        self.for_scoring = self  # the same weights in float32, in which scores are published; another model where this one is smaller
         self.device_process: DeviceProcess | None = None  # trains and scores instead of this process
         self._probe()
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
-        """This model on `device`; where `dtype` isn't float32, a copy in it whose `.float32` is this one."""
+        """This model on `device`; where `dtype` isn't float32, a copy in it whose `for_scoring` is this one."""
         self.model.to(device)
         if dtype == torch.float32:
             return self
@@ -103,7 +103,7 @@ class LanguageModel:
         if device.type == "cpu":  # there PyTorch's fused attention is slower than eager attention going backward
             made.set_attn_implementation("eager")
         small = LanguageModel(made, self.tokenizer, self.name)
-        small.float32 = self
+        small.for_scoring = self
         return small
 
     @property
@@ -180,7 +180,7 @@ class LanguageModel:
     def vocabulary(self) -> Float[Tensor, "vocab d_model"]:
         """Every token's input embedding, float32. Padding rows of the matrix, which belong to no token, are left out."""
         ids = torch.arange(self.vocab_size, device=self.device)
-        return self.float32.embed(ids).detach().float()
+        return self.for_scoring.embed(ids).detach().float()
 
     @property
     def vocab_size(self) -> int:
@@ -208,7 +208,7 @@ class LanguageModel:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 over names and float32 values of all weights: the same for any file format."""
-        return hash_weights(self.float32.model)
+        return hash_weights(self.for_scoring.model)
 
     # --- running ----------------------------------------------------------------------------------------------------
 

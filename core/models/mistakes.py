@@ -37,7 +37,7 @@ class Mistaken(LanguageModel):
             raise LabError(f"The mistake {shown(mistake)} is unknown: choose one of {', '.join(MISTAKES)}.")
         self.__dict__.update(lm.__dict__)  # the same network, tokenizer and sizes, without a copy
         self.mistake, self.start, self.end = mistake, before, before + virtual_tokens
-        self.float32 = self if lm.float32 is lm else Mistaken(lm.float32, mistake, virtual_tokens, before)
+        self.for_scoring = self if lm.for_scoring is lm else Mistaken(lm.for_scoring, mistake, virtual_tokens, before)
 
     def positions(self, past: int, tokens: int) -> Int[Tensor, " tokens"]:
         """The positions given to the tokens with index `past`, `past + 1`, ... of the whole row."""

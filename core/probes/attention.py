@@ -49,7 +49,7 @@ def attention_of(
     of it (all, where there are fewer), to hold a learned prompt against as many real tokens. The first position of all is
     kept apart whatever stands there. Raises LabError where no row is left, or a row can't be used.
     """
-    lm = lm.float32
+    lm = lm.for_scoring
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
         raise LabError(f"No rows are left to look at {contender.name!r} on: all are in its prompt or its training rows.")
@@ -95,7 +95,7 @@ def petrov(lm: LanguageModel, prefix: Prefix, ids: Sequence[int]) -> Float[np.nd
     in place of the first token), so read a learned one's against its start's. float32. Raises LabError where there are no
     tokens, or more than the model has positions for.
     """
-    lm = lm.float32
+    lm = lm.for_scoring
     count = prefix.virtual_tokens
     if not ids:
         raise LabError("There are no tokens to run after the prefix: give a text.")

@@ -63,7 +63,7 @@ def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens |
     position of its own to be read: a line break is run after it, as it is where there is no prompt at all, so that the two
     can be compared. Raises LabError for a model whose last norm isn't found, or a prompt longer than its window.
     """
-    lm = lm.float32
+    lm = lm.for_scoring
     states, names, vectors, _ = _run(lm, contender)
     layers, positions, _ = states.shape
     flat = states.flatten(0, 1)  # (layers * positions, d_model)
@@ -95,7 +95,7 @@ def said_alone(
     Each sample has a generator of its own on the CPU, so it depends on `seed` alone. Ends before a stop token, or where the
     model's window does. float32. Raises LabError as `hear` does.
     """
-    lm = lm.float32
+    lm = lm.for_scoring
     states, _, _, cache = _run(lm, contender)
     with torch.inference_mode():
         first = read(lm, states[-1, -1:])[0]  # (vocab,)

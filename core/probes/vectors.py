@@ -155,7 +155,7 @@ def what_each_does(
         raise LabError(f"{shown(what)} can't be done to {shown(learned.name)}: choose one of {', '.join(kinds)}.")
     if chosen is not None and not 0 <= chosen < learned.prefix.virtual_tokens:
         raise LabError(f"There is no vector {chosen}: choose one from 0 to {learned.prefix.virtual_tokens - 1}.")
-    mean, words = _replacements(lm.float32, method, values, what)
+    mean, words = _replacements(lm.for_scoring, method, values, what)
     changed = variants(values, what, start=start, mean=mean, words=words, chosen=chosen, axis=method.token_axis)
     yield Progress(1 + len(changed))
     whole = yield from finish(book.score(lm, learned, task.held_out, task.labels))
@@ -212,4 +212,4 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
 
 def _validated(lm: LanguageModel, task: Task, contender: Contender, book: Scorebook) -> Generator[None, None, Score]:
     # A learned prompt was not trained on the validation rows, so they count here.
-    return finish(book.score(lm, replace(contender, excluded=frozenset()), task.validation, task.labels))
+    return finish(book.score(lm, contender.for_validation(), task.validation, task.labels))

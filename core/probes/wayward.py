@@ -89,7 +89,7 @@ def sweep(
             else:
                 contender = event.contender
         assert contender is not None  # `repeat` ends with it
-        steered = replace(contender, excluded=frozenset())  # not trained on the validation rows, so they count
+        steered = contender.for_validation()
         score = yield from finish(book.score(lm, steered, task.validation, task.labels))
         runs.append(look(lm, contender, ids, changed.pull, start, score, step))
         yield runs[-1]

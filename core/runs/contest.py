@@ -89,10 +89,9 @@ def contest(
             yield Skipped(contender.name, str(error))
 
 
-def _validation(
+def score_validation(
     lm: LanguageModel, task: Task, contender: Contender, book: Scorebook, step: int | None
 ) -> Iterator[Scored | Skipped | None]:
-    # A learned prompt steers by the validation rows; it is not trained on them, so they count here.
-    seen = replace(contender, excluded=frozenset() if contender.prefix.virtual_tokens else contender.excluded)
-    for event in contest(lm, task, [seen], task.validation, book, "validation", step):
+    """Score `contender` on the validation rows. Yields None instead of a growing score."""
+    for event in contest(lm, task, [contender.for_validation()], task.validation, book, "validation", step):
         yield event if isinstance(event, Skipped) or event.final else None

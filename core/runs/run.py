@@ -12,7 +12,7 @@ from typing import TypeVar
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.contest import Scored, Skipped, _validation, baselines, common_rows, contest
+from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, score_validation
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender
 from core.scoring.score import majority
@@ -93,15 +93,15 @@ def run(
             mine = not waiting or state.step - validated >= LINES_PAUSE
             contender = training.contender() if mine else waiting.pop(0)
             validated = state.step if mine else validated
-            yield from scoring.over(_validation(lm, task, contender, book, state.step if mine else None))
+            yield from scoring.over(score_validation(lm, task, contender, book, state.step if mine else None))
             guess = scoring.seconds - before
     stopped = state.stopped or ("" if state.step >= recipe.steps else f"stopped by hand after step {state.step}")
     training.show(state, best=True)
     learned = training.contender()
     if task.validation:
-        yield from _validation(lm, task, learned, book, state.step)
+        yield from score_validation(lm, task, learned, book, state.step)
         for baseline in waiting:
-            yield from _validation(lm, task, baseline, book, None)
+            yield from score_validation(lm, task, baseline, book, None)
     contenders = [learned, *baselines(task, recipe.template)]
     yield from contest(lm, task, contenders, task.held_out, book, "held_out", state.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, contenders)))

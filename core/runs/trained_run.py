@@ -7,7 +7,7 @@ import html
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from core.runs.run_file import run_file
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.scoring.answering import answer
-from core.scoring.contender import Contender
+from core.scoring.contender import Contender, contender_of_run
 from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Task, template_of
 from core.training.training import StepEvent
@@ -107,9 +107,7 @@ class TrainedRun:
         vectors = self.record.final_vectors()
         assert vectors is not None  # a TrainedRun exists only after a step
         prefix = prefix_of(self.record.method, vectors).to(self.lm.device)
-        template = template_of(self.task, self.recipe.template)
-        made = Contender("learned", prefix.kind, template, prefix, self.recipe.placement, self.task.seen)
-        return replace(made, examples=len(self.task.train), seconds=self.record.seconds)
+        return contender_of_run("learned", self.task, self.recipe, prefix, self.record.seconds)
 
     @property
     def vectors(self) -> np.ndarray:

@@ -22,7 +22,7 @@ def answer(lm: LanguageModel, contender: Contender, text: str, most: int = 12) -
 
     Raises LabError for an empty text, or one too long for the model.
     """
-    lm = lm.float32
+    lm = lm.for_scoring
     cache, rest = _ready(lm, contender, text, most)
     said: list[int] = []
     for token in lm.generate(cache, rest, most):
@@ -35,7 +35,7 @@ def answer(lm: LanguageModel, contender: Contender, text: str, most: int = 12) -
 
 def next_tokens(lm: LanguageModel, contender: Contender, text: str, k: int = 6) -> list[tuple[str, float]]:
     """The k most likely next tokens after `text`, with their probabilities, in float32. Raises LabError as `answer` does."""
-    lm = lm.float32
+    lm = lm.for_scoring
     cache, rest = _ready(lm, contender, text, 1)
     zero = torch.zeros(1, dtype=torch.long, device=lm.device)
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def _ready(lm: LanguageModel, contender: Contender, text: str, most: int) -> tup
 
 def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labels: Sequence[str]) -> list[float]:
     """The share of each label among the label words, by the probability of its tokens, in the order of `labels`."""
-    lm = lm.float32
+    lm = lm.for_scoring
     rows = encode(lm, contender.template, [Example(text, labels[0])], labels)
     check_window(lm, rows, contender.prefix.virtual_tokens)
     split = min(len(lm.lead), len(rows[0].prompt) - 1)

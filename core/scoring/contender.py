@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from core.methods import METHODS
 from core.prefix import Prefix, no_prefix
+from core.recipe import Recipe
 from core.tasks.task import Example, Handcrafted, Task, template_of
 
 
@@ -31,8 +32,19 @@ class Contender:
 
     @property
     def learned(self) -> bool:
-        """Whether it was trained, by any method."""
+        """Whether it has a trained method; controls have that of the prompt that they are compared with."""
         return self.kind in METHODS
+
+    def for_validation(self) -> "Contender":
+        """The same on validation rows: a learned prompt is not trained on them, so all of them count for it."""
+        return replace(self, excluded=frozenset()) if self.learned else self
+
+
+def contender_of_run(name: str, task: Task, recipe: Recipe, prefix: Prefix, seconds: float = 0.0) -> Contender:
+    """What a run of `recipe` on `task` learned. The rows that it was trained on don't count for it."""
+    template = template_of(task, recipe.template)
+    made = Contender(name, prefix.kind, template, prefix, recipe.placement, task.seen)
+    return replace(made, examples=len(task.train), seconds=seconds)
 
 
 def bare(task: Task, template: str = "") -> Contender:

@@ -81,7 +81,7 @@ def calibrated(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -
     The shares of the label words after "N/A", "[MASK]" and nothing are averaged; what a label gets there, it gets for
     nothing. Runs the model. Raises LabError where no content-free input can be run.
     """
-    small = lm.float32
+    small = lm.for_scoring
     shares = []
     for text in CONTENT_FREE:
         try:

@@ -45,7 +45,7 @@ class RowResult:
 
 def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()) -> Iterator[list[tuple[int, RowResult]]]:
     """Score row by row, in batches of similar length: yields lists of (row number, RowResult). float32. offsets: see Contender."""
-    lm = lm.float32
+    lm = lm.for_scoring
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
         cache = prepared.fill(lm)

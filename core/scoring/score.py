@@ -93,7 +93,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
-    prepared = prepare(lm.float32, contender, counted, labels)
+    prepared = prepare(lm.for_scoring, contender, counted, labels)
     done: dict[int, RowResult] = {}
     for scored in results(lm, prepared, contender.offsets):
         done.update(scored)

@@ -20,7 +20,7 @@ from core.events import Event, Step
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix
 from core.recipe import Recipe
-from core.scoring.contender import Contender
+from core.scoring.contender import Contender, contender_of_run
 from core.scoring.likelihood import answer_loss, label_loss
 from core.scoring.prepared import Prepared, prepare
 from core.scoring.rows import Row, check_window, encode
@@ -110,8 +110,7 @@ class Training:
 
     def contender(self, name: str = "learned") -> Contender:
         """The prefix as it is now, with its template."""
-        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.recipe.placement, self.task.seen)
-        return replace(made, examples=len(self.task.train))
+        return contender_of_run(name, self.task, self.recipe, self.prefix)
 
     def start(self) -> State:
         """The state before the first step."""
@@ -198,7 +197,7 @@ class Training:
 
 def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
     """The embeddings of a text's tokens, without special ones, float32: a soft prompt made of these *is* the text."""
-    return lm.float32.embed(torch.tensor(lm.tokenise(text), dtype=torch.long, device=lm.device)).detach().float()
+    return lm.for_scoring.embed(torch.tensor(lm.tokenise(text), dtype=torch.long, device=lm.device)).detach().float()
 
 
 def mean_squared_distance(a: Float[Tensor, "vectors d_model"], b: Float[Tensor, "vectors d_model"]) -> Float[Tensor, ""]:

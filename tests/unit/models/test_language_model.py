@@ -41,7 +41,7 @@ def test_a_folder_gives_the_model_that_was_saved_there(saved):
     ids = torch.tensor([lm.tokenise("the quick brown fox")])
     assert torch.equal(lm.model(ids).logits, loaded.model(ids).logits)
     small = load_model(str(saved), "cpu", "bfloat16")
-    assert small.dtype == torch.bfloat16 and small.float32.dtype == torch.float32
+    assert small.dtype == torch.bfloat16 and small.for_scoring.dtype == torch.float32
     assert small.weights_hash == lm.weights_hash
 
 

@@ -411,10 +411,10 @@ def test_an_mlp_starts_exactly_where_the_plain_prefix_does(tiny, init):
 
 def test_in_bfloat16_the_vectors_stay_float32():
     lm = make("llama").to(torch.device("cpu"), torch.bfloat16)
-    assert lm.dtype == torch.bfloat16 and lm.float32.dtype == torch.float32
+    assert lm.dtype == torch.bfloat16 and lm.for_scoring.dtype == torch.float32
     events, state = train(lm, RECIPES["prompt"])
     assert state.tensors["vectors"].dtype == torch.float32
     small = events[-1].vectors - torch.from_numpy(events[-1].vectors).bfloat16().float().numpy()
     assert np.abs(small).max() > 0  # not rounded to what bfloat16 can hold
-    exact, _ = train(lm.float32, RECIPES["prompt"])
+    exact, _ = train(lm.for_scoring, RECIPES["prompt"])
     assert events[0].loss == pytest.approx(exact[0].loss, rel=0.05)
