@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.view.colours import LEARNED, PLAIN
-from app.view.figures.drawing import framed, lit, plain, thinned, ticks
+from app.view.colours import LEARNED
+from app.view.figures.drawing import at_step, axis, figure, gapped, heatmap, lit, plain, scatter, thinned, ticks
 from app.view.text import token
 from core.runs.record import RunRecord
 
@@ -24,39 +24,28 @@ def strip(record: RunRecord, step: int, chosen: int | None) -> dict[str, Any] | 
         [f"{i + 1}, step {s}: {plain(token(record.texts[readings[s].ids[i][0]]))} {readings[s].cosine[i][0]:.2f}" for s in shown]
         for i in range(count)
     ]
-    tokens = {
-        "type": "heatmap", "x": shown, "y": list(range(count)), "z": changed, "hovertext": hover, "hoverinfo": "text", "zmin": 0, "zmax": 1,
-        "colorscale": [[0, "rgba(128,128,128,0.18)"], [1, "rgba(0,114,178,0.8)"]], "showscale": False, "yaxis": "y", "ygap": 1,
-    }  # fmt: skip
+    two = [[0, "rgba(128,128,128,0.18)"], [1, "rgba(0,114,178,0.8)"]]
+    tokens = heatmap(changed, hover, two, 0, 1, x=shown, y=list(range(count)), yaxis="y", xgap=0)
     moved = np.stack([readings[s].moved for s in shown])  # (steps, vectors)
     others = [i for i in range(count) if i != chosen]
     traces = [tokens, _rising(shown, moved[:, others], 1, 0.55 if chosen is None else 0.2)]
     if chosen is not None and chosen < count:
         traces.append(_rising(shown, moved[:, [chosen]], 3, 1))
-    now = {"type": "line", "x0": step, "x1": step, "xref": "x", "y0": 0, "y1": 1, "yref": "paper"}
     kept = sum(row[-1] == 0 for row in changed)
     ever = sum(any(reading.ids[i][0] != first[i] for reading in readings) for i in range(count))
     band = [{**shape, "yref": "y"} for shape in lit(count, chosen, "y")]
-    layout = framed(
-        height=380,
-        xaxis={"title": {"text": "step"}, "anchor": "y2", "range": [shown[0] - 0.5, shown[-1] + 0.5]},
-        yaxis={**ticks(count), "title": {"text": "vector"}, "autorange": "reversed", "domain": [0.42, 1], "showgrid": False},
-        yaxis2={"title": {"text": "moved (L2)"}, "domain": [0, 0.34], "rangemode": "tozero"},
-        shapes=[{**now, "line": {"color": PLAIN, "width": 1, "dash": "dot"}}, *band],
+    return figure(
+        f"{ever} of {count} vectors ever changed their nearest word; at the end {kept} are still nearest to the start’s",
+        "Above: grey while the nearest token (cosine) is the start’s, blue where it is another; hover for the word. Below: how far each has moved.",
+        traces,
+        xaxis=axis("step", anchor="y2", range=[shown[0] - 0.5, shown[-1] + 0.5]),
+        yaxis={**ticks(count), **axis("vector", autorange="reversed", domain=[0.42, 1], showgrid=False)},
+        yaxis2=axis("moved (L2)", domain=[0, 0.34], rangemode="tozero"),
+        shapes=[at_step(step), *band],
     )
-    return {
-        "title": f"{ever} of {count} vectors ever changed their nearest word; at the end {kept} are still nearest to the start’s",
-        "note": "Above: grey while the nearest token (cosine) is the start’s, blue where it is another; hover for the word. Below: how far each has moved.",
-        "data": traces,
-        "layout": layout,
-    }
 
 
 def _rising(steps: Sequence[int], moved: np.ndarray, width: float, opacity: float) -> dict[str, Any]:
-    gapped = np.concatenate([moved, np.full((1, moved.shape[1]), np.nan)])
-    x = [*steps, None] * moved.shape[1]
-    line = {"color": LEARNED, "width": width}
-    return {
-        "type": "scatter", "mode": "lines", "x": x, "y": np.round(gapped.T.reshape(-1), 3).tolist(), "yaxis": "y2", "line": line,
-        "opacity": opacity, "hoverinfo": "skip",
-    }  # fmt: skip
+    """How far vectors have moved, (steps, vectors), as one trace."""
+    x, line = [*steps, None] * moved.shape[1], {"color": LEARNED, "width": width}
+    return scatter(x, np.round(gapped(moved), 3).tolist(), yaxis="y2", line=line, opacity=opacity, hoverinfo="skip")

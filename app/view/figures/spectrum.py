@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.view.colours import INKS
-from app.view.figures.drawing import framed, plain
+from app.view.figures.drawing import axis, figure, plain
 from app.view.text import in_order
 from core.spectrum import Size
 
@@ -18,20 +18,14 @@ def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
         "text": [f"{size.parameters:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
         "hovertext": [plain(f"{size.method}: {size.counted}") for size in shown],
     }  # fmt: skip
-    layout = framed(
+    title = in_order(name)
+    if full := sizes[-1].parameters:
+        title = f"On {title}, a soft prompt trains one parameter per {round(full / max(sizes[0].parameters, 1)):,}"
+    return figure(
+        title,
+        "Counts by the formulas in the table below.",
+        [trace],
         height=90 + 46 * len(shown),
-        xaxis={
-            "type": "log",
-            "title": {"text": "trained parameters (each mark is ten times the one before)"},
-            "exponentformat": "SI",
-            "dtick": 1,
-        },
-        yaxis={"tickvals": list(range(len(shown))), "ticktext": [plain(size.method) for size in shown], "automargin": True},
+        xaxis=axis("trained parameters (each mark is ten times the one before)", type="log", exponentformat="SI", dtick=1),
+        yaxis={"tickvals": list(range(len(shown))), "ticktext": [plain(size.method) for size in shown]},
     )
-    full = sizes[-1].parameters
-    title = (
-        f"On {in_order(name)}, a soft prompt trains one parameter per {round(full / max(sizes[0].parameters, 1)):,}"
-        if full
-        else in_order(name)
-    )
-    return {"title": title, "note": "Counts by the formulas in the table below.", "data": [trace], "layout": layout}
