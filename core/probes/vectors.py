@@ -190,7 +190,7 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
     values = array_of(learned)
     if not task.validation:
         raise LabError("The task has no validation rows to choose a vector on: give it more rows.")
-    removed = variants(values, "leave out")
+    removed = variants(values, "leave out", axis=learned.prefix.method.token_axis)
     yield Progress(len(removed))
     contenders = [put_in(lm, learned, f"{learned.name}, without vector {i}", variant.values) for i, variant in enumerate(removed)]
     whole = yield from _validated(lm, task, learned, book)
