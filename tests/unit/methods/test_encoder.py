@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_models import answer_task, make
+from tiny_models import answer_task
 
 from core.errors import LabError
 from core.methods import METHODS
@@ -39,14 +39,10 @@ def test_one_change_of_the_mlp_moves_all_vectors(tiny):
     assert (moved[:, 0] == pytest.approx(1)) and not moved[:, 1:].any()
 
 
-def test_it_needs_an_mlp_and_a_plain_soft_prompt_has_none():
+def test_it_needs_an_mlp_and_a_plain_soft_prompt_has_none(tiny):
+    assert ENCODER.parameter_count(tiny("llama").shape, 10, 8) == 10 * 32 + 8 * 32 + 8 + 32 * 8 + 32
     with pytest.raises(LabError, match="needs an MLP: set the MLP size to 1 or more"):
         Recipe(method="encoder", mlp=0)
     with pytest.raises(LabError, match=r"a soft prompt has no such setting: .* or soft prompt with an encoder"):
         Recipe(method="prompt", mlp=8)
     assert Recipe().but(method="encoder").mlp == 128 and Recipe(method="encoder").but(method="prompt").mlp == 0
-
-
-def test_its_parameters_are_the_vectors_and_the_mlp():
-    lm = make("llama")
-    assert ENCODER.parameter_count(lm.shape, 10, 8) == 10 * 32 + 8 * 32 + 8 + 32 * 8 + 32

@@ -30,31 +30,35 @@ def gradient(loss, prefix):
     return found
 
 
+def assert_same(loss, plain, prefix):
+    """The same loss, with the same gradient."""
+    assert loss.item() == pytest.approx(plain.item(), abs=1e-5)
+    assert relative_error(gradient(loss, prefix), gradient(plain, prefix)) < 1e-5
+
+
+def assert_plain(lm, prefix, template):
+    loss, prepared = fast_loss(lm, prefix, template)
+    assert_same(loss, plain_loss(lm, prefix, encode(lm, template, EXAMPLES, None)), prefix)
+    return loss, prepared
+
+
 @pytest.mark.parametrize("template", [BARE, SHARED, EXAMPLE_FIRST])
 @pytest.mark.parametrize("count", [1, SHORT, LONG])
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_loss_and_gradient_are_the_plain_ways(tiny, arch, kind, count, template):
     lm = tiny(arch)
-    prefix = random_prefix(lm, kind, count)
-    loss, prepared = fast_loss(lm, prefix, template)
+    _, prepared = assert_plain(lm, random_prefix(lm, kind, count), template)
     assert bool(prepared.shared) == (template != BARE)
-    plain = plain_loss(lm, prefix, encode(lm, template, EXAMPLES, None))
-    assert loss.item() == pytest.approx(plain.item(), abs=1e-5)
-    assert relative_error(gradient(loss, prefix), gradient(plain, prefix)) < 1e-5
 
 
 @pytest.mark.parametrize("count", [SHORT, LONG])
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_with_a_bos_token_the_vectors_stand_before_it_as_in_peft(tiny, arch, kind, count):
+def test_with_a_bos_token_the_vectors_are_before_it_as_in_peft(tiny, arch, kind, count):
     lm = tiny(arch, bos=True)
-    prefix = random_prefix(lm, kind, count)
-    loss, prepared = fast_loss(lm, prefix, SHARED)
+    _, prepared = assert_plain(lm, random_prefix(lm, kind, count), SHARED)
     assert prepared.shared[0] == lm.tokenizer.bos_token_id
-    plain = plain_loss(lm, prefix, encode(lm, SHARED, EXAMPLES, None))
-    assert loss.item() == pytest.approx(plain.item(), abs=1e-5)
-    assert relative_error(gradient(loss, prefix), gradient(plain, prefix)) < 1e-5
 
 
 @pytest.mark.parametrize("template", [BARE, SHARED])
@@ -72,8 +76,7 @@ def test_placement_after_puts_the_vectors_between_bos_and_the_words(tiny, arch, 
         size = len(row.answer)
         total = total + torch.nn.functional.cross_entropy(logits[-size - 1 : -1], torch.tensor(row.answer), reduction="sum")
         tokens += size
-    assert loss.item() == pytest.approx((total / tokens).item(), abs=1e-5)
-    assert relative_error(gradient(loss, prefix), gradient(total / tokens, prefix)) < 1e-5
+    assert_same(loss, total / tokens, prefix)
     before = plain_loss(lm, prefix, encode(lm, template, EXAMPLES, None))
     assert abs(loss.item() - before.item()) > 1e-3  # so the placement does matter here
 
@@ -87,8 +90,7 @@ def test_label_loss_and_gradient_are_the_plain_ways(tiny, arch):
     loss = label_loss(lm, prepared.fill(lm), prepared.rows)
     rows = encode(lm, task.template, task.train, task.labels)
     plain = torch.nn.functional.cross_entropy(brute_force(lm, prefix, rows), torch.tensor([row.label for row in rows]))
-    assert loss.item() == pytest.approx(plain.item(), abs=1e-5)
-    assert relative_error(gradient(loss, prefix), gradient(plain, prefix)) < 1e-5
+    assert_same(loss, plain, prefix)
 
 
 @pytest.mark.parametrize("template", [BARE, SHARED])
@@ -142,7 +144,7 @@ def test_a_handcrafted_prompt_scores_as_its_plain_text(tiny, arch, bos, template
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_keys_and_values_of_a_text_stand_for_that_text(tiny, arch):
+def test_keys_and_values_of_a_text_score_as_that_text(tiny, arch):
     lm = tiny(arch)
     text = lm.tokenise("the quick brown fox jumps over the lazy dog")
     assert len(text) > SLIDING_WINDOW
@@ -168,10 +170,8 @@ def test_generation_after_a_cache_is_greedy_generation(tiny, arch, kind):
     prefix = no_prefix() if kind == "none" else random_prefix(lm, kind, LONG)
     shared, rest = lm.tokenise("the quick brown"), lm.tokenise(" fox jumps")
     cache = prefix.fill(lm, (), shared)
-    said = list(lm.generate(expand(cache, 1), torch.tensor(rest), 12))
-    assert said == greedy(lm, prefix, [*shared, *rest], 12)
-    again = list(lm.generate(expand(cache, 1), torch.tensor(rest), 12))
-    assert again == said  # the prefix's cache was not used up
+    for _ in range(2):  # the prefix's cache is not used up
+        assert list(lm.generate(expand(cache, 1), torch.tensor(rest), 12)) == greedy(lm, prefix, [*shared, *rest], 12)
 
 
 def test_generation_ends_before_a_stop_token_and_at_the_window(tiny):
@@ -189,10 +189,7 @@ def test_generation_ends_before_a_stop_token_and_at_the_window(tiny):
 def test_a_model_that_caps_its_logits_still_does(kind):
     capped, free = make("gemma3", final_logit_softcapping=1.5), make("gemma3")
     prefix = random_prefix(capped, kind, LONG)
-    loss, prepared = fast_loss(capped, prefix, SHARED)
-    plain = plain_loss(capped, prefix, encode(capped, SHARED, EXAMPLES, None))
-    assert loss.item() == pytest.approx(plain.item(), abs=1e-5)
-    assert relative_error(gradient(loss, prefix), gradient(plain, prefix)) < 1e-5
+    loss, prepared = assert_plain(capped, prefix, SHARED)
     assert abs(loss.item() - fast_loss(free, prefix, SHARED)[0].item()) > 0.1
     batch = torch.tensor([prepared.rows[1].prompt])
     place = torch.zeros(1, dtype=torch.long)

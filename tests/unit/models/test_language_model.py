@@ -1,7 +1,5 @@
 """The frozen model: what it can't serve it says, and where it comes from makes no difference."""
 
-import json
-
 import pytest
 import torch
 from tiny_models import ARCHITECTURES, make, save_tiny, tokenizer
@@ -24,12 +22,9 @@ def test_sizes_are_those_of_the_cache_not_of_the_configuration(tiny, arch, heads
     assert (lm.layers, lm.kv_heads, lm.head_dim, lm.d_model, lm.window) == (2, heads, 8, 32, 160)
 
 
-def test_special_tokens_that_stand_first_are_known(tiny):
+def test_special_tokens_are_known_and_no_ordinary_ones(tiny):
     assert tiny("llama").lead == [] and tiny("llama", bos=True).lead == [1]
     assert tiny("llama", bos=True).tokenise("sea") == tiny("llama").tokenise("sea")
-
-
-def test_special_tokens_are_no_ordinary_ones(tiny):
     ordinary = tiny("llama").ordinary_tokens.tolist()
     assert not set(ordinary) & set(tokenizer().all_special_ids)
     assert max(ordinary) == len(tokenizer()) - 1  # and rows of the matrix that no token has are none
@@ -51,7 +46,10 @@ def test_a_model_without_a_key_value_cache_is_refused_by_name():
         LanguageModel(model, tokenizer(), "tiny-mamba")
 
 
-def test_an_encoder_decoder_is_refused_by_name(tmp_path):
+def test_a_folder_with_another_kind_of_model_or_none_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("{}")
+    with pytest.raises(LabError, match="holds no model"):
+        load_model(str(tmp_path), "cpu")
     T5Config(vocab_size=100, d_model=32).save_pretrained(tmp_path)
     with pytest.raises(LabError, match="encoder-decoder model"):
         load_model(str(tmp_path), "cpu")
@@ -99,12 +97,6 @@ def test_a_damaged_folder_is_refused_in_one_sentence(saved, broken):
 def test_a_model_that_is_not_here_is_named_without_waiting(name, sentence):
     with pytest.raises(LabError, match=sentence):
         load_model(name, "cpu")
-
-
-def test_a_folder_without_a_model_is_named(tmp_path):
-    (tmp_path / "notes.txt").write_text(json.dumps({}))
-    with pytest.raises(LabError, match="holds no model"):
-        load_model(str(tmp_path), "cpu")
 
 
 def test_devices_and_dtypes_that_are_not_there_are_refused():

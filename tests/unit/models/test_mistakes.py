@@ -108,11 +108,6 @@ def test_words_before_the_input_and_a_bos_count_as_input_and_as_before():
     assert abs(hidden - rotary) < abs(right - rotary)
 
 
-def test_an_unknown_mistake_gets_a_sentence(tiny):
-    with pytest.raises(LabError, match="unknown: choose one of hidden, apart, restart"):
-        Mistaken(tiny("llama"), "upside down", 3)
-
-
 @pytest.mark.parametrize("method", ["prompt", "prefix"])
 def test_a_race_goes_in_turn_and_its_right_entry_is_an_ordinary_run(tiny, method):
     lm, task = tiny("llama"), answer_task()
@@ -140,7 +135,7 @@ def test_a_race_goes_in_turn_and_its_right_entry_is_an_ordinary_run(tiny, method
     assert placed["right"].parameters == training.prefix.parameter_count()
 
 
-def test_a_kv_prefix_takes_mistakes_too(tiny):
+def test_a_kv_prefix_takes_mistakes_too_and_an_unknown_one_is_refused(tiny):
     lm = tiny("qwen3")
     prefix = random_prefix(lm, "prefix", COUNT)
     assert prefix.method.name == "prefix"
@@ -148,3 +143,5 @@ def test_a_kv_prefix_takes_mistakes_too(tiny):
         right = logits(lm, prefix)
         assert relative_error(logits(Mistaken(lm, "apart", COUNT), prefix), right) < 1e-6  # its keys and values are given
         assert relative_error(logits(Mistaken(lm, "restart", COUNT), prefix), right) > 1e-3
+    with pytest.raises(LabError, match="unknown: choose one of hidden, apart, restart"):
+        Mistaken(lm, "upside down", 3)

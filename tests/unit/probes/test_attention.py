@@ -37,7 +37,7 @@ def assert_same(one, other, tolerance=1e-5):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=tolerance)
 
 
-def test_shares_worked_by_hand():
+def test_shares_and_their_mean_worked_by_hand():
     weights = np.array([[[0.4, 0.1, 0.2, 0.3], [0.1, 0.2, 0.3, 0.4]]])  # one layer, two heads
     first = shares(weights, 0, 3)
     np.testing.assert_allclose([first.sink[0], first.prefix[0], first.rest[0]], [[0.4, 0.1], [0.3, 0.5], [0.3, 0.4]])
@@ -50,14 +50,13 @@ def test_shares_worked_by_hand():
     np.testing.assert_allclose([nothing.sink[0], nothing.prefix[0], nothing.rest[0]], [[0.4, 0.1], [0, 0], [0.6, 0.9]])
     with pytest.raises(ValueError, match="2 to 4"):
         shares(weights, 2, 3)
-
-
-def test_a_prompt_of_the_first_position_alone_is_all_sink():
     found = shares(np.array([[[0.75, 0.25]]]), 0, 1)
-    assert (found.sink.item(), found.prefix.item(), found.rest.item(), found.by_token.item()) == (0.75, 0.0, 0.25, 0.75)
-
-
-def test_the_mean_of_shares_is_of_each_by_itself():
+    assert (found.sink.item(), found.prefix.item(), found.rest.item(), found.by_token.item()) == (
+        0.75,
+        0.0,
+        0.25,
+        0.75,
+    )
     one, other = (shares(np.array([[row]]), 1, 1) for row in ([0.5, 0.5], [0.0, 0.5, 0.5]))
     found = mean([one, other])
     assert (found.sink.item(), found.prefix.item(), found.rest.item()) == (0.25, 0.5, 0.25)
@@ -154,14 +153,11 @@ def test_of_a_handcrafted_prompt_the_last_words_count(tiny):
     np.testing.assert_allclose(two.shares.prefix, many.shares.prefix)  # the first word was the sink
     none = whole(lm, bare(answer_task()))
     assert none.tokens == () and none.shares.by_token.shape == (2, 4, 0) and (none.shares.prefix == 0).all()
+    [found] = attention_of(lm, text, EXAMPLES, None, most=1)
+    assert found.n == 1 and found.tokens == WORDS  # one row shares no more than all do
 
 
-def test_one_row_shares_no_more_than_all_do(tiny):
-    [found] = attention_of(tiny("llama"), handcrafted("text", "".join(WORDS) + " {input}"), EXAMPLES, None, most=1)
-    assert found.n == 1 and found.tokens == WORDS
-
-
-def test_rows_that_stand_in_the_prompt_do_not_count(tiny):
+def test_rows_that_are_in_the_prompt_do_not_count(tiny):
     lm, task = tiny("llama"), label_task()
     contender = handcrafted("shown", "{input}\nLabel:")
     some = replace(contender, excluded=frozenset(example.key for example in task.held_out[:-2]))
@@ -195,12 +191,6 @@ def test_attention_is_fused_again_between_two_pieces_and_after_an_error(tiny):
     assert implementation(lm) == {"sdpa"}
 
 
-def test_fused_attention_gives_no_weights_and_that_is_said(monkeypatch, tiny):
-    monkeypatch.setattr(LanguageModel, "eager", lambda _: nullcontext())
-    with pytest.raises(LabError, match="no attention weights"):
-        whole(tiny("llama"), bare(answer_task()))
-
-
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
 @pytest.mark.parametrize("count", [3, 12])  # Gemma's first layer looks back 8 positions: here some tokens see no vector
@@ -219,9 +209,12 @@ def test_without_a_prefix_there_is_no_residual_and_at_other_positions_there_is(t
     assert petrov_residual(after, unmoved, 3)[0] > 1e-3  # absolute positions: other inputs, even in the first layer
 
 
-def test_what_cannot_be_run_is_refused(tiny):
+def test_what_cannot_be_run_is_refused(tiny, monkeypatch):
     lm = tiny("llama")
     with pytest.raises(LabError, match="no tokens"):
         petrov(lm, random_prefix(lm, "prompt", 3), [])
     with pytest.raises(LabError, match="161 positions"):
         petrov(lm, random_prefix(lm, "prompt", 3), [5] * 158)
+    monkeypatch.setattr(LanguageModel, "eager", lambda _: nullcontext())
+    with pytest.raises(LabError, match="no attention weights"):
+        whole(lm, bare(answer_task()))

@@ -84,11 +84,14 @@ def test_a_lines_ends_score_as_the_prompts_themselves(tiny, kind, task):
     assert found[1].score.loss not in (found[0].score.loss, found[2].score.loss)
 
 
-def test_a_line_is_scored_on_rows_that_neither_was_made_with(tiny):
+def test_lines_and_patches_are_scored_on_rows_that_neither_was_made_with(tiny):
     lm, task = tiny("llama"), answer_task()
     a, b = (replace(prompt(lm, seed=i), excluded=frozenset({task.held_out[i].key})) for i in range(2))
     found = of(path_between(lm, task, a, b, Scorebook(), points=2), Along)
-    assert all([r.input for r in one.score.results] == [e.input for e in task.held_out[2:]] for one in found)
+    rows = [e.input for e in task.held_out[2:]]
+    assert all([r.input for r in one.score.results] == rows for one in found)
+    for one in of(transplant(lm, (task, task), a, b, Scorebook(), sets=[]), Patched):
+        assert [r.input for r in one.into_task.results] == rows and one.from_task.n == len(rows)
 
 
 def test_prompts_that_cannot_be_mixed_are_refused(tiny):
@@ -155,25 +158,12 @@ def test_the_control_fills_the_same_places(tiny):
     start = torch.from_numpy(prompt(lm, seed=2).prefix.snapshot())
     control = moved_at_random(start, a.prefix.vectors.detach()).numpy()
     found = of(transplant(lm, (task, task), a, b, Scorebook(), sets=[[2, 0], [0, 1, 2]], control=control), Patched)
-    assert [(one.which, one.source) for one in found] == [
-        ((), "learned"),
-        ((0, 2), "learned"),
-        ((0, 2), "control"),
-        ((0, 1, 2), "learned"),
-        ((0, 1, 2), "control"),
-    ]
+    pairs = [(which, source) for which in ((0, 2), (0, 1, 2)) for source in ("learned", "control")]
+    assert [(one.which, one.source) for one in found] == [((), "learned"), *pairs]
     moved = replace(a, prefix=soft_prompt(torch.from_numpy(control)))
     assert found[-1].into_task.results == score(lm, moved, task.held_out).results
     half = replace(b, prefix=soft_prompt(torch.from_numpy(patch(b.prefix.snapshot(), control, [0, 2]))))
     assert found[2].into_task.results == score(lm, half, task.held_out).results
-
-
-def test_rows_that_either_was_made_with_count_for_no_patch(tiny):
-    lm, task = tiny("llama"), answer_task()
-    a, b = (replace(prompt(lm, seed=i), excluded=frozenset({task.held_out[i].key})) for i in range(2))
-    for one in of(transplant(lm, (task, task), a, b, Scorebook(), sets=[]), Patched):
-        assert [r.input for r in one.into_task.results] == [e.input for e in task.held_out[2:]]
-        assert one.from_task.n == len(task.held_out) - 2
 
 
 def test_one_vector_makes_one_patch_and_one_that_is_not_there_none(tiny):

@@ -37,8 +37,14 @@ def pre_hooks(lm):
     return sum(len(part._forward_pre_hooks) for part in lm.model.modules())
 
 
-def check_last_layer(lm):
-    """The last layer, at every position and for every token, against the model's own distribution."""
+OPT = OPTConfig(
+    vocab_size=352, hidden_size=32, word_embed_proj_dim=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, init_std=0.2
+)
+
+
+@pytest.mark.parametrize("arch", [*ARCHITECTURES, "opt"])  # OPT's last norm is deeper in the model
+def test_the_last_layers_reading_is_the_models_own_at_every_position_and_token(tiny, arch):
+    lm = tiny(arch) if arch != "opt" else LanguageModel(AutoModelForCausalLM.from_config(OPT), tokenizer(), "tiny-opt")
     ids = lm.tokenise(TEXT)
     found = lens_of(lm, Contender("x", "prompt", "{input}", embedded(lm, ids)), k=lm.model.config.vocab_size)
     shares = torch.softmax(own_logits(lm, ids), dim=-1)
@@ -48,25 +54,6 @@ def check_last_layer(lm):
     entropy = -(shares * shares.log()).nan_to_num().sum(dim=-1)
     assert found.entropy[:, -1] == pytest.approx(entropy.numpy(), abs=1e-3)
     assert found.probability.sum(axis=-1) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_last_layers_reading_is_the_models_own(tiny, arch):
-    check_last_layer(tiny(arch))
-
-
-def test_the_last_norm_may_stand_deeper_in_the_model():
-    config = OPTConfig(
-        vocab_size=352, hidden_size=32, word_embed_proj_dim=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, init_std=0.2
-    )
-    check_last_layer(LanguageModel(AutoModelForCausalLM.from_config(config), tokenizer(), "tiny-opt"))
-
-
-def test_a_model_whose_last_norm_is_not_found_is_refused(monkeypatch):
-    monkeypatch.setattr("core.probes.hears.NORMS", ())
-    lm = make("llama")
-    with pytest.raises(LabError, match="its last norm isn't found"):
-        list(hear(lm, contender(lm, "prompt")))
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 5, 15])
@@ -112,7 +99,7 @@ def test_positions_have_their_names(tiny, kind, before, alone):
 
 
 @pytest.mark.parametrize("placement", ["before", "after"])
-def test_bos_stands_where_the_placement_puts_it(tiny, placement):
+def test_bos_is_where_the_placement_puts_it(tiny, placement):
     lm = tiny("llama", bos=True)
     prompt = Contender("x", "prompt", "{input}", random_prefix(lm, "prompt", 2), placement)
     assert lens_of(lm, prompt).names == {"before": ("1", "2", "<bos>"), "after": ("<bos>", "1", "2")}[placement]
@@ -138,7 +125,7 @@ def test_a_prompt_in_words_is_read_as_its_tokens(tiny):
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_going_on_from_a_texts_embeddings_is_going_on_from_the_text(tiny, arch):
+def test_a_texts_embeddings_are_continued_as_the_text(tiny, arch):
     lm = tiny(arch)
     ids = lm.tokenise(TEXT)
     said = list(said_alone(lm, Contender("x", "prompt", "{input}", embedded(lm, ids)), most=6, samples=0))
@@ -146,14 +133,6 @@ def test_going_on_from_a_texts_embeddings_is_going_on_from_the_text(tiny, arch):
     assert [one.tokens for one in said] == [tuple(whole[: i + 1]) for i in range(len(whole))]
     text = lm.tokenizer.decode(whole, clean_up_tokenization_spaces=False)
     assert said[-1] == Continuation("greedy", 0, text, tuple(whole))
-
-
-def test_going_on_ends_with_the_window():
-    lm = make("llama")
-    lm.stop_tokens = set()
-    prompt = contender(lm, "prompt", lm.window - 2)
-    *_, last = said_alone(lm, prompt, most=9, samples=0)
-    assert len(last.tokens) == 3  # two are run, and the last needs no room
 
 
 def test_samples_depend_on_their_seed_alone(tiny):
@@ -178,7 +157,7 @@ def test_samples_without_heat_are_the_greedy_continuation(tiny):
     assert len(last) == 3 and len(set(last.values())) == 1  # each goes on from the prompt, not from the one before it
 
 
-def test_going_on_ends_before_a_stop_token():
+def test_a_continuation_ends_before_a_stop_token_and_with_the_window():
     lm = make("llama")
     prompt = contender(lm, "prompt")
     *_, free = said_alone(lm, prompt, most=6, samples=0)
@@ -186,6 +165,9 @@ def test_going_on_ends_before_a_stop_token():
     lm.stop_tokens = {stop}
     said = list(said_alone(lm, prompt, most=6, samples=0))
     assert [one.tokens for one in said][-1:] == [free.tokens[: free.tokens.index(stop)]]
+    lm.stop_tokens = set()
+    *_, last = said_alone(lm, contender(lm, "prompt", lm.window - 2), most=9, samples=0)
+    assert len(last.tokens) == 3  # two are run, and the last needs no room
 
 
 def test_nothing_stays_on_the_model(monkeypatch):
@@ -208,7 +190,10 @@ def test_nothing_stays_on_the_model(monkeypatch):
     assert pre_hooks(lm) == 0
 
 
-def test_a_prompt_longer_than_the_window_is_refused(tiny):
+def test_what_cannot_be_read_is_refused(tiny, monkeypatch):
     lm = tiny("llama")
     with pytest.raises(LabError, match="longer than the model's 160 positions"):
         list(hear(lm, contender(lm, "prompt", 161)))
+    monkeypatch.setattr("core.probes.hears.NORMS", ())
+    with pytest.raises(LabError, match="its last norm isn't found"):
+        list(hear(lm, contender(lm, "prompt")))

@@ -162,23 +162,15 @@ def test_nothing_is_left_switched_on_between_two_pieces_or_after_an_error():
     assert lm.model.config._attn_implementation == "sdpa" and torch.equal(logits(lm, contender.prefix), before)
 
 
-def test_only_a_prefix_of_keys_and_values_has_layers(tiny):
-    lm, task = tiny("llama"), TASKS["answers"]
+def test_what_cannot_be_left_out_is_refused(monkeypatch):
+    lm, task = make("llama"), TASKS["answers"]
     for contender in (bare(task), Contender("vectors", "prompt", "{input}", random_prefix(lm, "prompt", 2))):
         with pytest.raises(LabError, match="no keys and values"):
             next(leave_layers_out(lm, task, contender, Scorebook()))
-
-
-def test_a_start_of_another_shape_or_no_row_is_refused(tiny):
-    lm, task = tiny("llama"), TASKS["answers"]
     with pytest.raises(LabError, match="give its own"):
         effects(lm, learned(lm), start=random_prefix(lm, "prefix", COUNT + 1).snapshot())
     with pytest.raises(LabError, match="No rows are left"):
         effects(lm, replace(learned(lm), excluded=frozenset(example.key for example in task.held_out)))
-
-
-def test_a_model_whose_mask_or_modules_cannot_be_had_is_refused(monkeypatch):
-    lm = make("llama")
     monkeypatch.setattr(LanguageModel, "eager", lambda _: torch.inference_mode())  # fused attention's mask is of truth values
     with pytest.raises(LabError, match="no mask that can be changed"):
         blind(lm, random_prefix(lm, "prefix", COUNT), [0])

@@ -129,11 +129,8 @@ def test_the_mean_embedding_takes_a_vectors_place(tiny):
     lm = tiny("llama")
     vectors = random_prefix(lm, "prompt", 3).snapshot()
     vectors[1] = lm.vocabulary.mean(dim=0).numpy()
-    assert [unchanged(one) for one in effects(lm, learned(lm, prefix=soft_prompt(torch.from_numpy(vectors))), "mean")] == [
-        False,
-        True,
-        False,
-    ]
+    found = effects(lm, learned(lm, prefix=soft_prompt(torch.from_numpy(vectors))), "mean")
+    assert [unchanged(one) for one in found] == [False, True, False]
 
 
 def test_rows_that_the_prompt_was_made_with_do_not_count(tiny):
@@ -142,27 +139,21 @@ def test_rows_that_the_prompt_was_made_with_do_not_count(tiny):
     found = effects(lm, seen, "only")
     assert {one.n for one in found} == {len(task.held_out) - 1}
     assert all(task.held_out[0].input not in {r.input for r in one.score.results} for one in found)
-
-
-def test_nothing_is_left_switched_on_between_two_pieces(tiny):
-    for _ in what_each_does(tiny("llama"), TASKS["answers"], learned(tiny("llama")), "only", Scorebook()):
+    for _ in what_each_does(lm, task, seen, "only", Scorebook()):  # nothing is left switched on between two pieces
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
-@pytest.mark.parametrize(
-    "kind, what, words", [("prefix", "snap", "choose one of"), ("prompt", "start", "choose one of"), ("prompt", "dance", "choose one of")]
-)
-def test_a_change_that_cannot_be_made_is_refused(tiny, kind, what, words):
-    with pytest.raises(LabError, match=words):
-        effects(tiny("llama"), learned(tiny("llama"), kind), what)
-
-
-def test_a_vector_or_prompt_that_is_not_there_is_refused(tiny):
+def test_a_change_that_cannot_be_made_is_refused(tiny):
     lm = tiny("llama")
+    for kind, what in (("prefix", "snap"), ("prompt", "start"), ("prompt", "dance")):
+        with pytest.raises(LabError, match="choose one of"):
+            effects(lm, learned(lm, kind), what)
     with pytest.raises(LabError, match="from 0 to 2"):
         effects(lm, learned(lm), "swap", chosen=3)
     with pytest.raises(LabError, match="no learned vectors"):
         effects(lm, learned(lm, prefix=no_prefix()), "only")
+    with pytest.raises(LabError, match="no validation rows"):
+        list(helpful_removals(lm, answer_task(validation=()), learned(lm), Scorebook()))
 
 
 def test_p_values_of_sign_flips_worked_by_hand():
@@ -170,12 +161,9 @@ def test_p_values_of_sign_flips_worked_by_hand():
     assert fall_p([1.0, 2.0, -4.0]) == 5 / 8  # sums of at least -1
     assert fall_p([0.0] * 5) == 1.0 and fall_p([2.0]) == 0.5 and fall_p([-2.0]) == 1.0
     assert fall_p([0.5] * 20) == pytest.approx(1e-4) and fall_p([-0.5] * 20) > 0.99
-
-
-def test_sign_flips_do_not_cry_wolf():
     random = np.random.default_rng(0)
     skewed = (random.exponential(1.0, (200, 8)) * random.choice([-1, 1], (200, 8))).tolist()
-    assert np.mean([fall_p(falls) < 0.05 for falls in skewed]) < 0.09
+    assert np.mean([fall_p(falls) < 0.05 for falls in skewed]) < 0.09  # where nothing falls
 
 
 class MadeUp(Scorebook):
@@ -237,12 +225,6 @@ def test_removals_of_both_kinds_are_scored(tiny, kind):
     found = [e for e in helpful_removals(lm, TASKS["labels"], learned(lm, kind, 2, "labels"), Scorebook()) if isinstance(e, Removal)]
     assert [one.validation.vectors for one in found] == [(0,), (1,)]
     assert all(one.validation.score.n == len(TASKS["labels"].validation) for one in found)
-
-
-def test_without_validation_rows_nothing_can_be_chosen(tiny):
-    lm = tiny("llama")
-    with pytest.raises(LabError, match="no validation rows"):
-        list(helpful_removals(lm, answer_task(validation=()), learned(lm), Scorebook()))
 
 
 def test_a_prefix_made_by_an_mlp_is_changed_as_the_one_it_makes(tiny):
