@@ -211,5 +211,4 @@ def helpful_removals(lm: LanguageModel, task: Task, learned: Contender, book: Sc
 
 
 def _validated(lm: LanguageModel, task: Task, contender: Contender, book: Scorebook) -> Generator[None, None, Score]:
-    # A learned prompt was not trained on the validation rows, so they count here.
     return finish(book.score(lm, contender.for_validation(), task.validation, task.labels))

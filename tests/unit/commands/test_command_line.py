@@ -292,7 +292,7 @@ def test_a_plain_adapter_is_reported_as_far_as_it_can_be_read(capsys, lm, saved,
     monkeypatch.chdir(tmp_path)
     call(capsys, "report", saved)
     text = (tmp_path / "saved-report.html").read_text("utf-8")
-    assert "No prompt was scored" in text and "no curves" in text and "start is not known" in text and "<section id='nearest'>" in text
+    assert "No prompt was scored" in text and "no curves" in text and "start is not known" in text and '<section id="nearest">' in text
     assert "no learned prompt at" in error(capsys, "report", tmp_path / "nowhere")
 
 

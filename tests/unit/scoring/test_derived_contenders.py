@@ -21,10 +21,11 @@ from core.scoring.derived_contenders import (
     snapped,
     started,
 )
+from core.scoring.prepared import prepare
 from core.scoring.row_results import ends_answer
 from core.scoring.rows import encode
 from core.scoring.score import score
-from core.tasks.task import Handcrafted
+from core.tasks.task import Example, Handcrafted
 from core.training.start import create
 from core.training.training import StepEvent
 
@@ -164,19 +165,28 @@ def test_next_tokens_are_the_models_own_probabilities(arch):
     rows = torch.cat([contender.prefix.vectors, lm.embed(words[0])])[None]
     with torch.inference_mode():
         logits = lm.model(inputs_embeds=rows, use_cache=False).logits[0, -1]
-    best = torch.softmax(logits, dim=0).max()
-    assert found[0][1] == pytest.approx(float(best), abs=1e-4)
+    best = torch.softmax(logits, dim=0).topk(5)
+    assert [text for text, _ in found] == [lm.token_text(token) for token in best.indices.tolist()]
+    assert [share for _, share in found] == pytest.approx(best.values.tolist(), rel=1e-3)
 
 
 def test_confidence_agreement_and_stops_of_an_answer():
     lm, task = make("llama"), answer_task()
-    found = score(lm, Contender("x", "prompt", "{input} is", random_prefix(lm, "prompt", 3)), task.held_out)
+    contender = Contender("x", "prompt", "{input} is (", random_prefix(lm, "prompt", 3))
+    texts = [example.input for example in task.train]
+    right = [Example(text, next_tokens(lm, contender, text, 1)[0][0]) for text in texts]
+    right = [example for example in right if example.output.isascii() and example.output.isprintable() and example.output.strip()]
+    prepared = prepare(lm, contender, right[:1], None)
+    *_, following = lm.generate(prepared.fill(lm), torch.tensor(prepared.rows[0].prompt), 2)
+    lm = make("llama")  # the same weights; what ends an answer is read once
+    lm.model.generation_config.eos_token_id = following
+    found = score(lm, contender, [*right, *task.held_out])
+    assert [result.correct for result in found.results] == [True] * len(right) + [False] * len(task.held_out)
+    assert found.results[0].stops and not any(result.stops for result in found.results[len(right) :])
     for result in found.results:
-        assert 0 < result.confidence <= 1 and 0 <= result.agreement <= 1
-        assert result.correct == (result.agreement == 1)
-        assert not result.stops or result.correct
-        if result.correct:
-            assert result.confidence == pytest.approx(np.exp(-result.loss), rel=1e-3)
+        assert 0 < result.confidence <= 1 and 0 <= result.agreement <= 1 and result.correct == (result.agreement == 1)
+    for result in found.results[: len(right)]:
+        assert result.confidence == pytest.approx(np.exp(-result.loss), rel=1e-3)
     assert found.exact == sum(result.stops for result in found.results) / found.n
 
 
