@@ -1,4 +1,4 @@
-"""Contenders scored one after another on the same rows: a learned prompt, its baselines, and what was added."""
+"""Contenders scored one after another on the same rows: a learned prompt, its baselines, and others."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

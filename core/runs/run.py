@@ -28,7 +28,7 @@ LINES_PAUSE = 10  # steps after which the learned prompt's own validation goes b
 
 @dataclass(frozen=True, eq=False)
 class Trained(Event):
-    """What a run without scores learned."""
+    """What a run without scoring learned."""
 
     contender: Contender
 
@@ -43,11 +43,7 @@ class Finished(Event):
 
 
 Item = TypeVar("Item")
-
-
 END = object()
-
-
 RunEvent = StepEvent | Scored | Skipped | Finished
 
 
@@ -65,7 +61,7 @@ def run(
     """Train `recipe` on `task` and score it: yields after every step and every scored batch (None: nothing to show yet).
 
     Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step.
-    state: go on from here. stopping: asked between steps; True ends training, and scoring follows.
+    state: where training continues. stopping: called between steps; True ends training, and scoring follows.
     """
     book = book or Scorebook()
     training = training or Training(lm, task, recipe)
@@ -73,13 +69,13 @@ def run(
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
     waiting = baselines(task, recipe.template) if task.validation else []
-    waiting.reverse()  # the strongest handcrafted prompts stand last, and are the lines to beat
+    waiting.reverse()  # tasks list their best prompts last, and those are shown first
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
             events, state = slices.advance(training, state)
         yield from events
-        for baseline in list(waiting):  # what is known already costs nothing: show it at once
+        for baseline in list(waiting):  # a cached score costs no time
             known = book.get(lm, baseline, task.validation, task.labels)
             if known:
                 waiting.remove(baseline)

@@ -102,7 +102,7 @@ def run(sessions: int = 200, batches: int = 4, at_once: int = 5) -> dict[str, An
     # return (60), Gradio's states (200), scores (512), turns of sessions that were here (500).
     few = mock.patch.object(session_restore, "MOST_KEPT", at_once), mock.patch.object(fair_share, "MOST_REMEMBERED", at_once)
     with tempfile.TemporaryDirectory() as folder, few[0], few[1], inside(Path(folder), capacity=at_once * 2) as (address, lab):
-        lab.book._most = 8
+        lab.book._size = 8
         each = sessions // batches
         warm_up = max(each, 4 * at_once)
         asyncio.run(batch(address, warm_up, at_once))

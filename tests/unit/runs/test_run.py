@@ -253,15 +253,15 @@ def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
     assert [part[-1].name for part in parts[1:]] == ["two", "three"]
     whole = replace(score(lm, baseline, task.held_out), name="two")
     assert parts[1][-1] == whole and replace(parts[2][-1], name="two") == whole
-    assert not book._going
+    assert not book._running
 
 
 def test_a_scoring_that_everybody_left_is_forgotten_and_done_anew(lm):
     task, book = label_task(), Scorebook()
     job = book.score(lm, bare(task), task.held_out * 20, task.labels)
     next(job)
-    assert book._going
+    assert book._running
     job.close()
-    assert not book._going
+    assert not book._running
     *_, latest = book.score(lm, bare(task), task.held_out * 20, task.labels)
     assert latest.n == 20 * len(task.held_out)

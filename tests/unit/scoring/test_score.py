@@ -240,7 +240,7 @@ def test_the_book_tells_apart_what_differs():
 
 
 def test_the_book_does_not_grow_without_end():
-    lm, task, book = make("llama"), answer_task(), Scorebook(most=2)
+    lm, task, book = make("llama"), answer_task(), Scorebook(size=2)
     for template in ("{input}", "{input} a", "{input} b"):
         list(book.score(lm, bare(task, template), task.held_out, None))
     assert book.get(lm, bare(task), task.held_out, None) is None
