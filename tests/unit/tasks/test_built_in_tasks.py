@@ -35,6 +35,7 @@ def test_no_input_is_in_two_parts_and_all_texts_are_tidy(task, request):
     assert len({e.key for e in rows}) == len(rows) >= 150
     assert len(task.held_out) >= 0.25 * len(rows) and 0 < len(task.validation) <= 32
     assert task.slug == request.node.callspec.params["task"] and task.teaches
+    assert keep_together((*task.train, *task.validation), task.labels is not None) == ({}, [])  # so rows need not be compared
     for example in rows:
         assert example.input == example.input.strip() != "" and example.output == example.output.strip() != ""
 
@@ -45,10 +46,7 @@ def test_handcrafted_prompts_are_sound_and_give_no_answer_away(task):
     for prompt in task.handcrafted:
         assert prompt.template.count("{input}") == 1
         assert not handcrafted(prompt.name, prompt.template, task.held_out).excluded
-
-
-def test_the_last_prompts_hold_four_worked_examples_from_the_training_rows(task):
-    worked = [prompt for prompt in task.handcrafted if "examples" in prompt.name]
+    worked = [prompt for prompt in task.handcrafted if "examples" in prompt.name]  # the last ones hold four training rows
     assert worked and tuple(worked) == task.handcrafted[-len(worked) :]
     for prompt in worked:
         assert len(handcrafted(prompt.name, prompt.template, (*task.train, *task.validation)).excluded) >= 4
@@ -63,14 +61,11 @@ def test_labels_are_balanced(slug):
         assert max(counts.values()) <= 1.25 * min(counts.values()) + 1
 
 
-def test_a_built_in_task_is_read_from_its_own_json_as_itself(task):
+def test_settings_are_valid_and_its_own_json_is_read_as_the_same_task(task):
     assert not task.notes
-    assert read_task(task_to_json(task).encode(), "any.json") == task
-
-
-def test_its_own_settings_are_valid(task):
     Recipe.from_dict({**task.recipe, "task": task.slug})
     assert set(task.recipe) <= set(SETTINGS)
+    assert read_task(task_to_json(task).encode(), "any.json") == task
 
 
 def test_shuffled_outputs_are_the_same_outputs_in_another_order():
@@ -108,9 +103,3 @@ def test_shuffled_news_is_news_with_topics_that_tell_nothing():
     training = {e.input: e.output for e in (*dealt.train, *dealt.validation)}
     shown = [text for text in training if text in dealt.handcrafted[-1].template]
     assert len(shown) == 4 and all(f"{text}\nTopic: {training[text]}" in dealt.handcrafted[-1].template for text in shown)
-
-
-@pytest.mark.parametrize("slug", slugs())
-def test_rows_of_a_built_in_task_need_not_be_compared(slug):
-    task = load_task(slug)
-    assert keep_together((*task.train, *task.validation), task.labels is not None) == ({}, [])

@@ -71,11 +71,8 @@ def test_what_is_like_something_that_is_like_a_third_goes_with_both():
     chain = [" ".join([*(["changed"] * i), *words[i:]]) for i in range(5)]
     found = near_repeats([Example(text, "x") for text in chain])
     assert len(found) == 5 and len(set(found.values())) == 1
-
-
-@pytest.mark.parametrize("texts", [["\u200b" * 25, "\u200b" * 26], ["! " * 20, "? " * 21], ["é" * 20, "é" * 21]])
-def test_odd_texts_can_be_compared(texts):
-    near_repeats([Example(text, "x") for text in texts])
+    for texts in (["\u200b" * 25, "\u200b" * 26], ["! " * 20, "? " * 21], ["é" * 20, "é" * 21]):  # odd ones can be compared, too
+        near_repeats([Example(text, "x") for text in texts])
 
 
 def test_thousands_of_rows_are_compared_in_seconds():

@@ -182,6 +182,12 @@ def test_a_bad_file_is_refused_in_a_sentence_that_says_where(data, sentence, rea
         read(data, "rows.csv")
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    for name in ("no.csv", "a\0b.csv"):
+        with refused("can't be read: check its name"):
+            read_bytes(tmp_path / name)
+
+
 def test_a_large_file_is_cut_evenly_and_says_so():
     data = b"input,output\n" + b"".join(b"%d,x\n\n" % i for i in range(12_345))
     table = read_table(data, "x.csv")
@@ -195,12 +201,6 @@ def test_a_large_file_is_cut_evenly_and_says_so():
 def test_spread_keeps_as_many_as_it_may_in_order(count, most):
     kept = spread(count, most)
     assert len(kept) == min(count, most) and kept == sorted(set(kept)) and all(0 <= i < count for i in kept)
-
-
-@pytest.mark.parametrize("name", ["no.csv", "a\0b.csv"])
-def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with refused("can't be read: check its name"):
-        read_bytes(tmp_path / name)
 
 
 @settings(max_examples=1000)

@@ -152,11 +152,14 @@ def test_lists_of_any_depth_are_refused(field):
             table_or_task(data, "x.json")
 
 
-def test_a_task_file_beyond_8_mb_is_not_parsed():
+def test_a_task_file_beyond_8_mb_is_not_parsed_and_takes_no_columns_words_or_template():
     with refused("larger than 8 MB"):
         table_or_task(as_json(teaches="x" * LARGEST_TASK), "x.json")
     with refused("larger than 2 MB"):
         table_or_task(b"[" + b'{"input": "a", "output": "b"},' * 100_000 + b"{}]", "x.json")
+    for more in ({"columns": Columns("a", "b", "answers")}, {"words": {"x": "y"}}, {"template": "{input}"}):
+        with refused(r"'x\.json' is a task file"):
+            read_task(as_json(), "x.json", **more)
 
 
 def test_rows_that_repeat_an_earlier_side_are_dropped_and_counted():
@@ -168,12 +171,6 @@ def test_rows_that_repeat_an_earlier_side_are_dropped_and_counted():
         "1 validation rows were left out: training has the same inputs.",
         "2 test rows were left out: training has the same inputs.",
     )
-
-
-def test_a_task_file_takes_no_columns_words_or_template():
-    for more in ({"columns": Columns("a", "b", "answers")}, {"words": {"x": "y"}}, {"template": "{input}"}):
-        with refused(r"'x\.json' is a task file"):
-            read_task(as_json(), "x.json", **more)
 
 
 def test_no_file_takes_the_slug_of_a_built_in_task():
