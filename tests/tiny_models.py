@@ -150,3 +150,11 @@ def label_task(**changes: Any) -> Task:
 
 
 _WORDS = "jump walk play run sea shore garden lazy quick brown over away the from one two three four five six seven eight fox film nine"
+
+
+class Counting:
+    """Counts how often a model runs."""
+
+    def __init__(self, lm):
+        self.runs = 0
+        lm.model.register_forward_pre_hook(lambda *_: setattr(self, "runs", self.runs + 1))

@@ -13,10 +13,9 @@ from core.recipe import Recipe
 from core.runs.contest import Scored, baselines, common_rows
 from core.runs.run import Finished, run
 from core.runs.scorebook import Scorebook
-from core.scoring.contender import Contender, bare
+from core.scoring.contender import Contender
 from core.scoring.score import score
 from core.tasks.task import Example, Handcrafted
-from core.training import slices
 from core.training.training import StepEvent, Training
 
 RECIPE = Recipe(steps=30, batch_size=4, virtual_tokens=4, warmup=0)
@@ -229,39 +228,3 @@ def test_a_task_without_validation_rows_still_runs(lm):
     task = answer_task()
     events = events_of(lm, answer_task(train=task.train + task.validation, validation=()))
     assert not scores(events, "validation") and len(scores(events, "held_out")) == 5
-
-
-def test_what_two_runs_want_at_once_is_scored_once(lm, monkeypatch):
-    task, calls = answer_task(), []
-    score_steps = slices.score_steps
-
-    def slow(lm, contender, examples, labels):
-        calls.append(contender.name)
-        for row in range(len(examples)):  # a batch a row
-            *_, latest = score_steps(lm, contender, examples[: row + 1], labels)
-            yield replace(latest, final=row + 1 == len(examples))
-
-    monkeypatch.setattr(slices, "score_steps", slow)
-    book, baseline = Scorebook(), bare(task)
-    jobs = [book.score(lm, replace(baseline, name=name), task.held_out, None) for name in ("one", "two", "three")]
-    parts = [[next(job)] for job in jobs]
-    assert [part.n for (part,) in parts] == [1, 2, 3], "each does the next batch of the same scoring"
-    jobs[0].close()  # its visitor left
-    for part, job in zip(parts[1:], jobs[1:], strict=True):
-        part += job
-    assert calls == ["one"]
-    assert [part[-1].name for part in parts[1:]] == ["two", "three"]
-    whole = replace(score(lm, baseline, task.held_out), name="two")
-    assert parts[1][-1] == whole and replace(parts[2][-1], name="two") == whole
-    assert not book._running
-
-
-def test_a_scoring_that_everybody_left_is_forgotten_and_done_anew(lm):
-    task, book = label_task(), Scorebook()
-    job = book.score(lm, bare(task), task.held_out * 20, task.labels)
-    next(job)
-    assert book._running
-    job.close()
-    assert not book._running
-    *_, latest = book.score(lm, bare(task), task.held_out * 20, task.labels)
-    assert latest.n == 20 * len(task.held_out)

@@ -8,13 +8,12 @@ import torch
 from made_up import a_score
 from plain import plain_logits
 from scipy.stats import binomtest
-from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, label_task, make, random_prefix
+from tiny_models import ARCHITECTURES, EXAMPLES, Counting, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
 from core.models.language_model import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
-from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender, bare, handcrafted
 from core.scoring.measures import wilson
 from core.scoring.prepared import Prepared, prepare
@@ -196,62 +195,6 @@ def test_labels_are_right_when_the_likeliest_is_right(tiny):
     backwards = score(lm, bare(task), task.held_out, task.labels[::-1])  # the order of the labels means nothing
     assert [r.said for r in backwards.results] == [r.said for r in found.results]
     assert [r.loss for r in backwards.results] == pytest.approx([r.loss for r in found.results], abs=1e-4)
-
-
-class Counting:
-    """Counts how often a model runs."""
-
-    def __init__(self, lm):
-        self.runs = 0
-        lm.model.register_forward_pre_hook(lambda *_: setattr(self, "runs", self.runs + 1))
-
-
-def last(items):
-    return list(items)[-1]
-
-
-def test_the_book_never_runs_the_model_for_what_it_knows():
-    lm, task, book = make("llama"), answer_task(), Scorebook()
-    counting = Counting(lm)
-    first = last(book.score(lm, bare(task), task.held_out, None))
-    assert counting.runs > 0 and first == score(lm, bare(task), task.held_out)
-    before = counting.runs
-    again = list(book.score(lm, handcrafted("other name", "{input}"), task.held_out, None))
-    assert counting.runs == before and len(again) == 1
-    assert again[0].results == first.results and (again[0].name, again[0].kind) == ("other name", "handcrafted")
-
-
-def test_the_book_tells_apart_what_differs():
-    lm, task, book = make("llama"), answer_task(), Scorebook()
-    known = last(book.score(lm, bare(task), task.held_out, None))
-    other_rows = (Example(task.held_out[0].input, "other"), *task.held_out[1:])
-    assert book.get(lm, bare(task), task.held_out, None) == known
-    assert book.get(lm, bare(task), other_rows, None) is None
-    assert book.get(lm, bare(task), task.held_out[1:], None) is None
-    assert book.get(lm, bare(task, "{input} is"), task.held_out, None) is None
-    assert book.get(lm, bare(task), task.held_out, ("yes", "no")) is None
-    assert book.get(make("gpt2"), bare(task), task.held_out, None) is None
-    learned = Contender("learned", "prompt", "{input}", random_prefix(lm, "prompt", 3))
-    list(book.score(lm, learned, task.held_out, None))
-    assert book.get(lm, learned, task.held_out, None) is not None
-    with torch.no_grad():
-        learned.prefix.vectors[0, 0] += 0.5
-    assert book.get(lm, learned, task.held_out, None) is None  # other numbers are another contender
-
-
-def test_the_book_does_not_grow_without_end():
-    lm, task, book = make("llama"), answer_task(), Scorebook(size=2)
-    for template in ("{input}", "{input} a", "{input} b"):
-        list(book.score(lm, bare(task, template), task.held_out, None))
-    assert book.get(lm, bare(task), task.held_out, None) is None
-    assert book.get(lm, bare(task, "{input} b"), task.held_out, None) is not None
-
-
-def test_half_a_score_is_never_kept_as_a_whole():
-    lm, book = make("llama"), Scorebook()
-    rows = [Example(f"w{i}", "yes") for i in range(2 * BATCH)]
-    next(book.score(lm, bare(answer_task()), rows, None))  # somebody stopped after one batch
-    assert book.get(lm, bare(answer_task()), rows, None) is None
 
 
 def test_scores_of_a_small_dtype_are_those_of_its_float32_twin():
