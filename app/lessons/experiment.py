@@ -2,8 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from app.panels.findings import Findings, Shelf
 from app.panels.look import View
@@ -13,16 +13,20 @@ from app.view.lesson import Told
 from core import Recipe, Task, load_task
 from core.events import Done, Event, Finding
 from core.models.language_model import LanguageModel
+from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import RunRecord, new_record
 from core.runs.training_job import training_job
+from core.scoring.contender import Contender
+from core.scoring.score import Score
 from core.ticket import Ticket
 from core.training.training import StepEvent
 
 Settings = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Experiment(ABC):
-    """One kind of experiment. settings: of the part of the lesson, plain data."""
+    """One kind of experiment. settings: those of the lesson's part, plain data."""
 
     name: str
     button = "Run it"
@@ -37,7 +41,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
-        """As of a panel: yields a `Progress` with the number of pieces, then the pieces (findings, or `Done`), and None between them."""
+        """Yields a `Progress` with the number of pieces, then the pieces (`Finding` or `Done`), and None between them, as a panel does."""
 
     @abstractmethod
     def view(self, settings: Settings, findings: Findings) -> View:
@@ -46,8 +50,6 @@ class Experiment(ABC):
     @abstractmethod
     def told(self, settings: Settings, findings: Findings) -> Told:
         """The outcome of whole findings."""
-
-    # --- shared -----------------------------------------------------------------------------------------------------
 
     @staticmethod
     def task(settings: Settings) -> Task:
@@ -75,7 +77,17 @@ class Experiment(ABC):
             self.shelf.put(key, Findings(items=[record], complete=True, running=False))
         return SessionRun("learned", record, task, recipe)
 
+    def scored(self, lm: LanguageModel, task: Task, entrants: Sequence[Contender]) -> Iterator[Score | None]:
+        """The score of each of `entrants` on the held-out rows that count for all handcrafted prompts. None after each batch before it."""
+        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
+            yield event.score if isinstance(event, Scored) and event.final else None
+
+
+def each(kind: type[T], findings: Findings) -> list[T]:
+    """The findings of one type."""
+    return [item for item in findings.items if isinstance(item, kind)]
+
 
 def record_of(findings: Findings) -> RunRecord | None:
-    """The record that an experiment began with."""
-    return next((item for item in findings.items if isinstance(item, RunRecord)), None)
+    """The record that an experiment began with, once its first vectors are read."""
+    return next((record for record in each(RunRecord, findings) if record.readings), None)

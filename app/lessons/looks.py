@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.lessons.experiment import Experiment, Settings, record_of
+from app.lessons.experiment import Experiment, Settings, each, record_of
 from app.panels.findings import Findings
 from app.panels.look import View
 from app.panels.nearest import nearest_table
@@ -11,7 +11,7 @@ from app.panels.snap import kept
 from app.sessions.contest import learned_contender
 from app.view import figures
 from app.view.bars import bars
-from app.view.html import EMPTY, tag
+from app.view.html import join, tag
 from app.view.lesson import Told, versus
 from app.view.nearest import chips
 from app.view.samples import samples
@@ -19,14 +19,20 @@ from app.view.text import percent
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.probes.wayward import Wayward, look
-from core.runs.contest import Scored, baselines, common_rows, contest
+from core.runs.contest import baselines
 from core.scoring.contender import Contender
 from core.scoring.derived_contenders import moved, snapped, started
 from core.scoring.score import Score
 from core.ticket import Ticket
 
-FEW = 0.2  # of the vectors, or of a gain: hardly any
-MANY = 0.8
+
+def how_many(share: float) -> str:
+    """A share of the vectors, or of a gain, as one of three.
+
+    >>> how_many(0.2), how_many(0.5), how_many(0.8)
+    ('few', 'some', 'most')
+    """
+    return "few" if share <= 0.2 else "most" if share >= 0.8 else "some"
 
 
 class NearestExperiment(Experiment):
@@ -40,7 +46,7 @@ class NearestExperiment(Experiment):
 
     def view(self, settings: Settings, findings: Findings) -> View:
         record = record_of(findings)
-        if record is None or not record.readings:
+        if record is None:
             return View()
         if not record.finished:
             return View(chips(record, record.step, None), figures.curves(record))
@@ -53,17 +59,15 @@ class NearestExperiment(Experiment):
         last = record.readings[-1]
         changed = sum(ids[0] != was for ids, was in zip(last.ids, first, strict=True))
         control = sum(now != was for now, was in zip(last.control_ids[0], first, strict=True))
-        learned = next(score for score in record.scores if score.learned)
         values = {
             "changed": str(changed),
             "control": str(control),
             "count": str(len(first)),
-            "learned": percent(learned.accuracy),
+            "learned": percent(next(score.accuracy for score in record.scores if score.learned)),
             "moved": f"{float(last.moved.mean()):.2f}",
             "norm": f"{float(last.norm.mean()):.2f}",
         }
-        share = changed / len(first)
-        return Told("few" if share <= FEW else "most" if share >= MANY else "some", values)
+        return Told(how_many(changed / len(first)), values)
 
 
 class SnapExperiment(Experiment):
@@ -79,32 +83,21 @@ class SnapExperiment(Experiment):
         yield Finding(text)
         start = run.record.vectors[0]
         entrants = [mine, words, moved(lm, mine, start), started(lm, mine, start), baselines(task)[0]]
-        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
-            yield Finding(event.score) if isinstance(event, Scored) and event.final else None
+        for score in self.scored(lm, task, entrants):
+            yield Finding(score) if score else None
 
     def view(self, settings: Settings, findings: Findings) -> View:
-        scores = {item.name: item for item in findings.items if isinstance(item, Score)}
-        texts = [item for item in findings.items if isinstance(item, str)]
-        reads = tag("p", "Snapped, the prompt reads: ", tag("q", texts[0]), class_="headline") if texts else EMPTY
+        scores = {score.name: score for score in each(Score, findings)}
+        reads = join(tag("p", "Snapped, the prompt reads: ", tag("q", text), class_="headline") for text in each(str, findings))
         return View(reads + bars(scores.values(), "The same held-out rows for all", []) + kept(scores))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
-        scores = [item for item in findings.items if isinstance(item, Score)]
-        mine = next(score for score in scores if score.name == "learned")
-        words = next(score for score in scores if score.name.startswith("snapped"))
-        control = next(score for score in scores if score.name.startswith("control"))
-        nothing = next(score for score in scores if score.kind == "none")
-        gain = mine.accuracy - nothing.accuracy
-        values = {
-            "learned": percent(mine.accuracy),
-            "snapped": percent(words.accuracy),
-            "control": percent(control.accuracy),
-            "none": percent(nothing.accuracy),
-        }
+        mine, words, control, _, nothing = each(Score, findings)  # in the order of `job`
+        scores = {"learned": mine, "snapped": words, "control": control, "none": nothing}
+        values = {name: percent(score.accuracy) for name, score in scores.items()}
         if versus(mine, nothing) != "ahead":
             return Told("unclear", values)
-        left = (words.accuracy - nothing.accuracy) / gain
-        return Told("few" if left <= FEW else "most" if left >= MANY else "some", values)
+        return Told(how_many((words.accuracy - nothing.accuracy) / (mine.accuracy - nothing.accuracy)), values)
 
 
 class WaywardExperiment(Experiment):
@@ -125,35 +118,31 @@ class WaywardExperiment(Experiment):
         start = run.record.vectors[0]
         itself = replace(started(lm, mine, start), name="the sentence itself")
         entrants: list[Contender] = [mine, itself, moved(lm, mine, start), baselines(task)[0]]
-        for event in contest(lm, task, entrants, common_rows(task.held_out, baselines(task)), self.lab.book, "held_out"):
-            if isinstance(event, Scored) and event.final:
-                yield Finding(event.score)
-                if event.score.name == "learned":
-                    yield look(lm, mine, lm.tokenise(settings["sentence"]), 0.0, "sentence", event.score, run.record.step)
-            else:
-                yield None
+        for score in self.scored(lm, task, entrants):
+            yield Finding(score) if score else None
+            if score and score.name == "learned":
+                yield look(lm, mine, lm.tokenise(settings["sentence"]), 0.0, "sentence", score, run.record.step)
 
     def view(self, settings: Settings, findings: Findings) -> View:
         record = record_of(findings)
-        if record is None or not record.readings:
+        if record is None:
             return View()
-        scores = [item for item in findings.items if isinstance(item, Score)]
-        found = next((item for item in findings.items if isinstance(item, Wayward)), None)
-        reads = tag("p", "Its nearest tokens read: ", tag("q", found.text.strip()), class_="headline") if found else EMPTY
-        scored = bars(scores, "The same held-out rows for all", [])
+        reads = join(
+            tag("p", "Its nearest tokens read: ", tag("q", one.text.strip()), class_="headline") for one in each(Wayward, findings)
+        )
+        scored = bars(each(Score, findings), "The same held-out rows for all", [])
         return View(reads + scored + chips(record, record.step, None) + samples(record, record.step), figures.curves(record))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
-        found = next(item for item in findings.items if isinstance(item, Wayward))
-        scores = {item.name: item for item in findings.items if isinstance(item, Score)}
-        itself = scores["the sentence itself"]
+        (found,) = each(Wayward, findings)
+        _, itself, control, _ = each(Score, findings)  # in the order of `job`
         values = {
             "learned": percent(found.score.accuracy),
             "itself": percent(itself.accuracy),
             "text": found.text.strip(),
             "kept": str(found.kept),
             "count": str(len(found.tokens)),
-            "control": percent(next(score.accuracy for name, score in scores.items() if name.startswith("control"))),
+            "control": percent(control.accuracy),
         }
         learned = versus(found.score, itself) == "ahead"
         return Told(("both" if found.reads else "task") if learned else ("words" if found.reads else "neither"), values)

@@ -1,9 +1,8 @@
 """Several recipes trained in turn, one step each: starts, common mistakes, prompts against prefixes."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from app.lessons.experiment import Experiment, Settings
+from app.lessons.experiment import Experiment, Settings, each
 from app.panels.findings import Findings
 from app.panels.look import View
 from app.view import figures
@@ -44,51 +43,40 @@ class RaceExperiment(Experiment):
         yield from race(lm, self.task(settings), self.entries(settings, lm), self.lab.book)
 
     def view(self, settings: Settings, findings: Findings) -> View:
-        laps = [item for item in findings.items if isinstance(item, Lap)]
-        placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
+        laps, placed = each(Lap, findings), {one.name: one for one in each(Placed, findings)}
         names = {spec["id"]: spec["name"] for spec in settings["entries"]}
         steps = max(self.recipe(settings, **spec.get("recipe", {})).steps for spec in settings["entries"])
         return View(race_table(names, laps, placed), figures.race(names, laps, steps) if laps else None)
 
     def told(self, settings: Settings, findings: Findings) -> Told:
-        placed = {item.name: item for item in findings.items if isinstance(item, Placed)}
-        losses: dict[str, list[float]] = {}
-        for item in findings.items:
-            if isinstance(item, Lap):
-                losses.setdefault(item.name, []).append(item.loss)
-        first = placed[settings["entries"][0]["id"]].held_out
-        values = {"n": str(first.n)}
-        for name, one in placed.items():
-            last = losses[name][-LAST:]
+        entries = {spec["id"]: spec for spec in settings["entries"]}
+        scores = {one.name: one.held_out for one in each(Placed, findings)}
+        first = scores[settings["entries"][0]["id"]]
+        leader, tail = (end(scores, key=lambda name: scores[name].accuracy) for end in (max, min))
+        values = {
+            "n": str(first.n),
+            "first": entries[leader]["name"],
+            "first_held": percent(scores[leader].accuracy),
+            "last": entries[tail]["name"],
+            "last_held": percent(scores[tail].accuracy),
+            "spread": apart(scores[tail], scores[leader]),
+        }
+        for one in each(Placed, findings):
+            name, losses = one.name, [lap.loss for lap in each(Lap, findings) if lap.name == one.name]
+            last = losses[-LAST:]
             values |= {
                 f"{name}_held": percent(one.held_out.accuracy),
                 f"{name}_seen": percent(one.seen.accuracy),
                 f"{name}_loss": f"{one.held_out.token_loss:.2f}" if one.held_out.token_loss is not None else "–",
-                f"{name}_start": f"{losses[name][0]:.2f}",
+                f"{name}_start": f"{losses[0]:.2f}",
                 f"{name}_end": f"{sum(last) / len(last):.2f}",
                 f"{name}_gap": f"{100 * (one.seen.accuracy - one.held_out.accuracy):.0f} points",
                 f"{name}_parameters": f"{one.parameters:,}",
                 f"{name}_apart": apart(one.held_out, first),
                 f"{name}_misused": percent(one.misused.accuracy) if one.misused else "–",
-                f"{name}_rate": f"{self.recipe(settings, **self._spec(settings, name).get('recipe', {})).learning_rate:g}",
+                f"{name}_rate": f"{self.recipe(settings, **entries[name].get('recipe', {})).learning_rate:g}",
             }
-        scores = {name: one.held_out for name, one in placed.items()}
-        values |= {
-            "first": self._spec(settings, leader(scores))["name"],
-            "first_held": percent(scores[leader(scores)].accuracy),
-        }
-        tail = min(scores, key=lambda name: scores[name].accuracy)
-        values |= {"last": self._spec(settings, tail)["name"], "last_held": percent(scores[tail].accuracy)}
-        values["spread"] = apart(scores[tail], scores[leader(scores)])
         return Told(outcome(settings, scores), values)
-
-    @staticmethod
-    def _spec(settings: Settings, name: str) -> dict[str, Any]:
-        return next(spec for spec in settings["entries"] if spec["id"] == name)
-
-
-def leader(scores: dict[str, Score]) -> str:
-    return max(scores, key=lambda name: scores[name].accuracy)
 
 
 def outcome(settings: Settings, scores: dict[str, Score]) -> str:

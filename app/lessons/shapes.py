@@ -1,7 +1,6 @@
 """The second lesson: where vectors and prefixes go in the loaded model, and how many parameters each way of adapting it trains."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
@@ -9,9 +8,9 @@ from app.panels.look import View
 from app.view import figures
 from app.view.lesson import Told
 from app.view.sizes import diagram, share, sizes_table
+from app.view.text import short_name
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
-from core.models.sizes import Shape
 from core.spectrum import spectrum
 from core.ticket import Ticket
 from core.training.start import create
@@ -27,7 +26,7 @@ class CountExperiment(Experiment):
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield Progress(3)
-        yield Finding((lm.name.rsplit("/", 1)[-1], lm.shape))
+        yield Finding((short_name(lm.name), lm.shape))
         for method in ("prompt", "prefix"):
             count = create(lm, self.task(settings), self.recipe(settings, method=method)).parameter_count()
             yield Finding((method, count))
@@ -71,21 +70,18 @@ class SpectrumExperiment(Experiment):
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield Progress(1)
-        yield Finding((lm.name.rsplit("/", 1)[-1], lm.shape))
+        yield Finding((short_name(lm.name), lm.shape))
 
     def view(self, settings: Settings, findings: Findings) -> View:
         if not findings.complete:
             return View()
         name, shape = findings.items[0]
-        sizes = self.sizes(settings, shape)
+        sizes = spectrum(shape, settings["tokens"], RANK, ADAPTER)
         return View(sizes_table(sizes), figures.spectrum(sizes, name))
-
-    def sizes(self, settings: Settings, shape: Shape) -> list[Any]:
-        return spectrum(shape, settings["tokens"], RANK, ADAPTER)
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         name, shape = findings.items[0]
-        *methods, full = self.sizes(settings, shape)
+        *methods, full = spectrum(shape, settings["tokens"], RANK, ADAPTER)
         order = sorted(methods, key=lambda size: size.parameters)
         values = {size.method.split(",")[0].split(" of ")[0].replace(" ", "_").replace("/", ""): f"{size.parameters:,}" for size in methods}
         values |= {"model": name, "all": f"{full.parameters:,}", "order": " < ".join(size.method for size in order)}
