@@ -6,14 +6,13 @@ from dataclasses import replace
 from app.lessons.experiment import Experiment, Settings, each, record_of
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.panels.nearest import nearest_table
 from app.panels.snap import kept
 from app.sessions.contest import learned_contender
 from app.view import figures
 from app.view.bars import bars
 from app.view.html import join, tag
 from app.view.lesson import Told, versus
-from app.view.nearest import chips
+from app.view.nearest import chips, nearest_table
 from app.view.samples import samples
 from app.view.text import percent
 from core.events import Event, Finding, Progress
@@ -50,7 +49,7 @@ class NearestExperiment(Experiment):
             return View()
         if not record.finished:
             return View(chips(record, record.step, None), figures.curves(record))
-        return View(nearest_table(record, record.step, None), figures.strip(record, record.step, None))
+        return View(nearest_table(record, record.step), figures.strip(record, record.step, None))
 
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)

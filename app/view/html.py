@@ -134,9 +134,13 @@ def wide(made: Html) -> Html:
     return tag("div", made, class_="wide")
 
 
-def vector_button(vector: int) -> Html:
-    """The number of a vector as a button, which marks that vector everywhere."""
-    return tag("button", vector + 1, type="button", class_="number", data_token=vector)
+def button(*children: object, **attributes: object) -> Html:
+    return tag("button", *children, type="button", **attributes)
+
+
+def vector_button(vector: int, *children: object, class_: str = "number", **attributes: object) -> Html:
+    """A button that marks a vector everywhere. children: in place of its number."""
+    return button(*(children or [vector + 1]), class_=class_, data_token=vector, **attributes)
 
 
 def share_bar(share: float, ends: Sequence[float]) -> Html:

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import plotly
 
 from app.view import figures
 from app.view.bars import bars
 from app.view.headline import headline, recipe_line
-from app.view.html import Html, bold, dim, join, lines, table, tag, td, wide
-from app.view.nearest import chips, nearest_verdict
+from app.view.html import Html
+from app.view.nearest import chips, nearest_table
 from app.view.samples import samples, skipped
-from app.view.text import in_order, percent, token
+from app.view.text import in_order, percent
 from core.files import ASSETS
-from core.inspection.nearest import share_smaller
 from core.recipe import SETTINGS
 from core.runs.record import RunRecord
 from core.runs.record_json import without_nan
@@ -34,6 +32,7 @@ def report(record: RunRecord) -> str:
     )
     page.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     scores = [replace(score, seconds=record.seconds) if score.learned else score for score in record.scores]
+    last = len(record.readings) - 1
     caption = f"Right answers on the {record.task['held_out']} held-out rows, scored once"
     return page.from_string((ASSETS / "report.html").read_text("utf-8")).render(
         record=record,
@@ -44,7 +43,7 @@ def report(record: RunRecord) -> str:
         skipped=skipped(record),
         difference=record.difference,
         curves=_figure("curves", figures.curves(record)) if record.step else None,
-        nearest=_nearest(record),
+        nearest=nearest_table(record, last, buttons=False) if record.method.in_embedding_space else chips(record, 0, None),
         plane=_figure("plane", _plane(record)),
         samples=samples(record, record.step),
         facts=_facts(record),
@@ -66,36 +65,6 @@ def _figure(name: str, figure: dict[str, Any]) -> dict[str, Any]:
     """A figure as the page takes it."""
     plot = without_nan({"data": figure["data"], "layout": figure["layout"]})
     return {"name": name, "title": figure["title"], "note": figure["note"], "plot": plot, "height": figure["layout"].get("height", 380)}
-
-
-def _nearest(record: RunRecord) -> Html:
-    """Every vector's nearest tokens at the end, beside its start's and the controls', as a table."""
-    if not record.method.in_embedding_space:
-        return chips(record, 0, None)
-    reading, start, usual = record.readings[-1], record.readings[0], record.usual
-    far = share_smaller(np.array([row[0] for row in reading.cosine]), usual.cosine) if usual else None
-    long = share_smaller(reading.norm, usual.norms) if usual else None
-    rows = []
-    for i, (ids, cosines) in enumerate(zip(reading.ids, reading.cosine, strict=True)):
-        words = join((bold(_word(record, one)) + f" {cosine:.2f}" for one, cosine in zip(ids, cosines, strict=True)), " ")
-        nearer = dim(f"nearer than {percent(far[i])} of words are to their nearest") if far is not None else None
-        longer = dim(f"longer than {percent(long[i])}") if long is not None else None
-        first, control, moved = "–", Html("–"), "–"
-        if record.start_known:
-            draws = [draw[i] for draw in reading.control_ids]
-            kept = sum(one == start.ids[i][0] for one in draws)
-            first, moved = _word(record, start.ids[i][0]), f"{reading.moved[i]:.2f}"
-            drawn = f"{_word(record, draws[0])} {reading.control_cosine[0][i]:.2f}"
-            control = lines(drawn, dim(f"the start’s in {kept} of {len(draws)} draws"))
-        rows.append([i + 1, lines(words, nearer), first, td(control, class_="control"), lines(f"{reading.norm[i]:.2f}", longer), moved])
-    heads = ["vector", "nearest (cosine)", "at the start", "moved at random", "norm", "moved (L2)"]
-    caption = "At the end. Moved at random: the start, moved as far as training moved it, but in random directions."
-    verdict = tag("p", nearest_verdict(record, len(record.readings) - 1), class_="verdict")
-    return verdict + wide(table(heads, rows, caption, numbers=(4, 5), class_="tokens"))
-
-
-def _word(record: RunRecord, one: int) -> str:
-    return token(record.texts[one])
 
 
 def _plane(record: RunRecord) -> dict[str, Any]:
