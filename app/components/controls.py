@@ -6,18 +6,17 @@ from typing import Any
 
 import gradio as gr
 
+from app.view.links import ON_PAGE
 from core import LabError, Recipe
 from core.methods import METHODS
 from core.recipe import SETTINGS, Setting
 from core.tasks.task import Task
 
-ON_PAGE = {name: setting for name, setting in SETTINGS.items() if setting.place in ("panel", "more")}
-
 
 def panel_rows() -> list[list[Setting]]:
-    """The settings that are in sight, a list for each row of the panel."""
-    in_sight = sorted((setting for setting in ON_PAGE.values() if setting.place == "panel"), key=lambda setting: setting.row)
-    return [list(row) for _, row in groupby(in_sight, key=lambda setting: setting.row)]
+    """The settings that are always visible, a list for each row of the panel."""
+    visible = sorted((setting for setting in ON_PAGE.values() if setting.place == "panel"), key=lambda setting: setting.row)
+    return [list(row) for _, row in groupby(visible, key=lambda setting: setting.row)]
 
 
 def choices(setting: Setting, method: str, labelled: bool = True) -> list[tuple[str, str]]:
@@ -28,15 +27,8 @@ def choices(setting: Setting, method: str, labelled: bool = True) -> list[tuple[
 def control(setting: Setting) -> Any:
     """The Gradio component for one field. Numbers have no bounds in the component: the recipe's own sentence is clearer."""
     usual = Recipe()
-    default, common = (
-        getattr(usual, setting.name),
-        {
-            "label": setting.label,
-            "info": setting.help,
-            "elem_id": f"set-{setting.name}",
-            "min_width": 120,
-        },
-    )
+    default = getattr(usual, setting.name)
+    common = {"label": setting.label, "info": setting.help, "elem_id": f"set-{setting.name}", "min_width": 120}
     if setting.choices:
         offered = choices(setting, usual.method)
         kind = gr.Radio if len(offered) <= 2 else gr.Dropdown
@@ -50,7 +42,7 @@ def control(setting: Setting) -> Any:
 def recipe_from(values: dict[str, Any], task: Task) -> Recipe:
     """A recipe from what the controls hold. LabError, naming the control, for a value that can't be used.
 
-    Settings that don't apply beside the others count as not given.
+    Settings that don't apply with these other values keep their defaults.
     """
     clean: dict[str, Any] = {"task": task.slug}
     for name, value in values.items():

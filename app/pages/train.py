@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.controls import ON_PAGE, applying, control, for_method, panel_rows, recipe_from, showing
+from app.components.controls import applying, control, for_method, panel_rows, recipe_from, showing
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
 from app.sessions.following import following
 from app.sessions.lab import Lab
@@ -20,6 +20,7 @@ from app.view.bars import bars
 from app.view.headline import headline
 from app.view.html import EMPTY, Html, alert, tag
 from app.view.ladder import ladder
+from app.view.links import ON_PAGE
 from app.view.nearest import chips
 from app.view.progress import gallery, progress
 from app.view.samples import examples, samples, skipped

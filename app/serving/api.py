@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 import gradio as gr
 import numpy as np
 
-from app.components.controls import ON_PAGE
 from app.serving.endpoints import describe_train, told
 from app.serving.handles import Handles
 from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
@@ -24,6 +23,7 @@ from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
+from app.view.links import ON_PAGE
 from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from app.components.controls import ON_PAGE
+from app.view.links import ON_PAGE
 from core import LabError
 from core.methods import METHODS
 

@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from app.view.html import Html, join, note, tag
+from app.view.html import Html, button, join, note, tag
+from app.view.links import ON_PAGE
 from core import Recipe
 from core.models.language_model import pick_device
 from core.models.weights import DEFAULT_MODEL
-from core.recipe import SETTINGS
 from core.runs.record import RunRecord
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
@@ -18,12 +18,12 @@ FOLDER = "my-prompt"
 
 
 def file_name(task: Task) -> str:
-    """The name under which a task of one's own is downloaded, and found again by the code."""
+    """The file name under which a user's own task is downloaded; the code loads it from there."""
     return (re.sub(r"[^A-Za-z0-9._-]+", "-", task.name).strip("-.")[:60] or "task") + ".task.json"
 
 
 def named(task: Task) -> str:
-    """What `load_task` and `--task` take for it."""
+    """The task's name for `load_task` and `--task`."""
     return task.slug if task.slug in slugs() else file_name(task)
 
 
@@ -51,16 +51,15 @@ def command(task: Task, recipe: Recipe, device: str = "") -> str:
     """The command line that does the same, and saves what was learned. Settings that the task itself brings are not repeated."""
     values = _differing(recipe, task.recipe)
     words = ["python", "-m", "app", "train", "--task", _quoted(named(task))]
-    for name, value in {**values, **{name: value for name, value in _model(recipe, device).items() if value}}.items():
+    for name, value in {**values, **_model(recipe, device)}.items():
         words += _option("--" + ("model" if name == "name" else name.replace("_", "-")), value)
     return " ".join([*words, "--out", FOLDER])
 
 
 def _differing(recipe: Recipe, brought: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that have to be said: where they aren't what is `brought`, or else the default."""
-    given = {name: setting for name, setting in SETTINGS.items() if setting.place in ("panel", "more")}
-    usual = {name: brought.get(name, setting.default_for(recipe.method)) for name, setting in given.items()}
-    return {name: getattr(recipe, name) for name in given if getattr(recipe, name) != usual[name]}
+    """The fields whose values differ from those in `brought`, or else from the defaults."""
+    usual = {name: brought.get(name, setting.default_for(recipe.method)) for name, setting in ON_PAGE.items()}
+    return {name: getattr(recipe, name) for name in usual if getattr(recipe, name) != usual[name]}
 
 
 def _model(recipe: Recipe, device: str) -> dict[str, str]:
@@ -93,9 +92,9 @@ def _spelled(sign: str) -> str:
 
 
 def view(task: Task, recipe: Recipe, record: RunRecord) -> Html:
-    """Both for a run, as HTML with buttons to copy them, or a sentence where there is no such code."""
+    """Python and the command line for a run, with buttons to copy them, or a sentence where there is no such code."""
     if record.loaded:
-        return note("This prompt came from a file, so there is no code that makes it again; its recipe.json tells what is known of it.")
+        return note("This prompt came from a file, so no code makes it again; its recipe.json says what is known about it.")
     device = str(record.base.get("device", ""))
     other = device if device and device != pick_device().type else ""
     notes: list[str] = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
@@ -108,5 +107,5 @@ def view(task: Task, recipe: Recipe, record: RunRecord) -> Html:
 
 
 def _block(title: str, text: str) -> Html:
-    head = tag("div", tag("b", title), tag("button", "Copy", type="button", class_="copy"), class_="code-title")
+    head = tag("div", tag("b", title), button("Copy", class_="copy"), class_="code-title")
     return tag("div", head, tag("pre", text, tabindex=0, aria_label=title), class_="code")

@@ -26,7 +26,7 @@ def ladder(scores: Collection[Score], task: Task, record: RunRecord) -> Html:
         ("the best with examples", best_handcrafted(score for score in written if score.examples)),
         (record.method.described(count), learned_score(scores)),
     ]
-    known = [(told, score) for told, score in shown if score]
+    known = [(name, score) for name, score in shown if score]
     if not any(score.learned for _, score in known):
         return EMPTY
     colour = colours(scores, record.task["handcrafted"])
@@ -34,13 +34,13 @@ def ladder(scores: Collection[Score], task: Task, record: RunRecord) -> Html:
         tag(
             "li",
             tag("strong", percent(score.accuracy)),
-            tag("span", told, class_="told"),
+            tag("span", name, class_="told"),
             share_bar(score.accuracy, score.interval),
             _as_it_reads(score, task, record),
             class_="rung mine" if score.learned else "rung",
             style=f"--c:{colour[score.name]}",
         )
-        for told, score in known
+        for name, score in known
     ]
     return tag("p", TITLE, class_="ladder-name") + tag("ol", *rungs, class_="ladder", aria_label=TITLE)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.view.html import Html, join, tag
+from app.view.html import Html, button, join, tag
 from core.files import ASSETS
 from core.scoring.score import Score, compare
 
@@ -22,10 +22,10 @@ CHANCE = 0.05  # with a paired p of this or more, a difference is too close to c
 
 @dataclass(frozen=True)
 class Part:
-    """One prediction and one experiment. choices: outcome -> the words that predict it. outcomes: outcome -> the text that reports it.
+    """One prediction and one experiment.
 
-    because: the explanation of an outcome, by its name. why: the explanation that holds for all.
-    run: the experiment's name in app.lessons; settings: its arguments.
+    run: the experiment's name in app.lessons, with its settings. By outcome: choices, the words that predict it; outcomes, the text that
+    reports it; because, its explanation. why: the explanation that holds for all.
     """
 
     lesson: str
@@ -88,29 +88,26 @@ class Progress:
             return
         if not isinstance(data, dict):
             return
-        bets, done, at = (data.get(name) for name in ("bets", "done", "at"))
+        bets, done = (dict(found) if isinstance(found := data.get(name), dict) else {} for name in ("bets", "done"))
         for part in (part for lesson in lessons() for part in lesson.parts):
-            bet = bets.get(part.key) if isinstance(bets, dict) else None
+            bet, outcome = bets.get(part.key), done.get(part.key)
             if isinstance(bet, str) and bet in part.choices:
                 self.bets.setdefault(part.key, bet)
-            outcome = done.get(part.key) if isinstance(done, dict) else None
             if part.key in self.bets and isinstance(outcome, str) and outcome in part.outcomes:
                 self.done.setdefault(part.key, outcome)
+        at = data.get("at")
         if isinstance(at, list) and len(at) == 2 and self.at == (0, 0):
-            self.go(at[0], at[1])
+            self.go(*at)
 
     def go(self, lesson: Any, part: Any = None) -> bool:
-        """To a lesson by its id, to this part of it or its first one that isn't done. False, and nothing, where there is none."""
-        number = next((i for i, one in enumerate(lessons()) if one.id == lesson), None) if isinstance(lesson, str) else None
-        if number is None:
-            return False
-        parts = lessons()[number].parts
-        if part is None:
-            part = next((one.number for one in parts if one.key not in self.done), 0)
-        if not isinstance(part, int) or isinstance(part, bool) or not 0 <= part < len(parts):
-            part = 0
-        self.at = (number, part)
-        return True
+        """Open a lesson by its id, at this part or at its first part that isn't done. False where there is no such lesson."""
+        for number, one in enumerate(lessons()):
+            if one.id == lesson:
+                numbers = range(len(one.parts))
+                first = next((i for i in numbers if one.parts[i].key not in self.done), 0)
+                self.at = (number, first if part is None else part if type(part) is int and part in numbers else 0)
+                return True
+        return False
 
     @property
     def lesson(self) -> Lesson:
@@ -127,33 +124,16 @@ def lessons() -> tuple[Lesson, ...]:
     return tuple(_read(LESSONS / f"{name}.json") for name in ORDER if (LESSONS / f"{name}.json").is_file())
 
 
-def _ours(text: str) -> Html:
-    """A text of assets/lessons, which may contain markup."""
-    return Html(text)  # noqa: S704 (a file of this project)
-
-
 def _read(path: Path) -> Lesson:
     data = json.loads(path.read_text("utf-8"))
-    parts = [
-        Part(
-            lesson=path.stem,
-            number=number,
-            title=part["title"],
-            text=tuple(map(_ours, part["text"])),
-            question=part["question"],
-            choices=part["choices"],
-            run=part["run"],
-            settings=part.get("with", {}),
-            outcomes={name: _ours(text) for name, text in part["outcomes"].items()},
-            because={name: _ours(text) for name, text in part.get("because", {}).items()},
-            why=tuple(map(_ours, part["why"])),
-        )
-        for number, part in enumerate(data["parts"])
-    ]
-    return Lesson(path.stem, data["title"], data["minutes"], data["lead"], tuple(parts))
-
-
-# --- outcomes, by what was measured ----------------------------------------------------------------------------------
+    parts = []
+    for number, part in enumerate(data.pop("parts")):
+        for name in ("text", "why"):
+            part[name] = tuple(map(Html, part[name]))
+        for name in ("outcomes", "because"):
+            part[name] = {outcome: Html(text) for outcome, text in part.get(name, {}).items()}  # noqa: S704 (a file of this project)
+        parts.append(Part(lesson=path.stem, number=number, settings=part.pop("with", {}), **part))
+    return Lesson(path.stem, parts=tuple(parts), **data)
 
 
 def versus(a: Score, b: Score) -> str:
@@ -183,9 +163,6 @@ def amount(share: float) -> str:
     return "few" if share < 1 / 3 else "some" if share <= 2 / 3 else "most"
 
 
-# --- HTML ------------------------------------------------------------------------------------------------------------
-
-
 def paragraphs(texts: Sequence[Html]) -> Html:
     return join(tag("p", text) for text in texts)
 
@@ -212,34 +189,27 @@ def contents(progress: Progress) -> Html:
         told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} predicted correctly"
         words = tag("b", f"{number + 1}. {lesson.title}") + tag("small", told)
         here = True if number == progress.at[0] else None
-        items.append(tag("li", tag("button", words, type="button", class_="lesson", data_cell=number, aria_current=here)))
+        items.append(tag("li", button(words, class_="lesson", data_cell=number, aria_current=here)))
     return tag("ol", *items, class_="lessons")
 
 
 def head(progress: Progress) -> Html:
     """The open lesson's title, and a numbered button for each part."""
     lesson = progress.lesson
-    dots = [
-        tag(
-            "button",
-            f"{'✓ ' if one.key in progress.done else ''}{one.number + 1}",
-            type="button",
-            class_="number",
-            data_cell=one.number,
-            aria_current="step" if one is progress.part else None,
-            title=one.title,
-        )
-        for one in lesson.parts
-    ]
+    buttons = []
+    for one in lesson.parts:
+        words = f"{'✓ ' if one.key in progress.done else ''}{one.number + 1}"
+        here = "step" if one is progress.part else None
+        buttons.append(button(words, class_="number", data_cell=one.number, aria_current=here, title=one.title))
     address = tag("a", "link", class_="dim", href=f"?lesson={lesson.id}", title="this lesson’s own address")
-    parts = tag("div", *dots, class_="numbers", role="group", aria_label="parts of this lesson")
+    parts = tag("div", *buttons, class_="numbers", role="group", aria_label="parts of this lesson")
     return tag("h2", lesson.title, " ", address) + tag("p", lesson.lead, class_="dim") + parts
 
 
 def reasons(part: Part, told: Told) -> Html:
     """The explanation that fits this outcome."""
-    texts = [*([part.because[told.outcome]] if told.outcome in part.because else []), *part.why]
-    return tag("h4", "Why") + paragraphs([text.format_map(told.values) for text in texts])
+    because = [part.because[told.outcome]] if told.outcome in part.because else []
+    return tag("h4", "Why") + paragraphs([text.format_map(told.values) for text in (*because, *part.why)])
 
 
 def reading(part: Part) -> Html:

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlencode
 from core import LabError
 from core.errors import shown
 from core.methods import METHODS
-from core.recipe import SETTINGS as FIELDS
+from core.recipe import SETTINGS
 from core.tasks.built_in import slugs
 from core.tasks.load import task_from_json
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
-SETTINGS = {name: field for name, field in FIELDS.items() if field.place in ("panel", "more")}  # what a link may set
+ON_PAGE = {name: setting for name, setting in SETTINGS.items() if setting.place in ("panel", "more")}  # what a link may set, too
 OWN = "own"  # in place of a task's name, and of its content behind the #
 LONGEST_FRAGMENT = 12_000  # characters: programs that pass links on cut longer ones
 LARGEST_UNPACKED = 2**20  # bytes
@@ -45,7 +45,7 @@ PARTS = {
     "code": "#code",
     **{page: f"[role=tab][data-tab-id={page}]" for page in ("compare", "inspect", "learn")},
 }
-HIDEABLE = {**{name: f"#set-{name}" for name in SETTINGS}, **PARTS}
+HIDEABLE = {**{name: f"#set-{name}" for name in ON_PAGE}, **PARTS}
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ def usual(task: Task, method: str = "") -> dict[str, Any]:
 
     method: "" for the task's own. Another one brings its own defaults.
     """
-    own = {name: value for name, value in task.recipe.items() if name in SETTINGS}
-    usual_method = own.get("method", SETTINGS["method"].default)
+    own = {name: value for name, value in task.recipe.items() if name in ON_PAGE}
+    usual_method = own.get("method", ON_PAGE["method"].default)
     method = method or usual_method
     if method != usual_method:
         own = {name: value for name, value in own.items() if name not in METHODS[method].defaults}
-    return {name: field.default_for(method) for name, field in SETTINGS.items()} | own | {"method": method}
+    return {name: field.default_for(method) for name, field in ON_PAGE.items()} | own | {"method": method}
 
 
 def settings(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     """What all controls hold where a link gives `given`."""
-    return usual(task, given.get("method", "")) | {name: value for name, value in given.items() if name in SETTINGS}
+    return usual(task, given.get("method", "")) | {name: value for name, value in given.items() if name in ON_PAGE}
 
 
 def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | None = None, step: int | None = None) -> str:
@@ -95,9 +95,9 @@ def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | No
     query: list[tuple[str, str]] = [("task", task.slug if built_in else OWN)]
     if values["method"] != usual(task)["method"]:
         query.append(("method", values["method"]))
-    for name in SETTINGS:
+    for name in ON_PAGE:
         if name != "method" and values[name] != known[name]:
-            SETTINGS[name].check(values[name])
+            ON_PAGE[name].check(values[name])
             query.append((name, str(values[name])))
     query += [("page", page)] if page not in ("", "train") else []
     query += [(name, str(place)) for name, place in (("token", token), ("step", step)) if place is not None]
@@ -118,7 +118,7 @@ def read(text: str, pages: Sequence[str]) -> Link:
     problems: list[str] = []
     for name, value in pairs:
         try:
-            if name in SETTINGS:
+            if name in ON_PAGE:
                 found["given"][name] = _setting(name, value)
             elif name == "task":
                 found["task"] = _task(value)
@@ -147,8 +147,8 @@ def sentence(problems: Sequence[str]) -> str:
 
 
 def _setting(name: str, text: str) -> Any:
-    value = SETTINGS[name].read(text)
-    SETTINGS[name].check(value)
+    value = ON_PAGE[name].read(text)
+    ON_PAGE[name].check(value)
     return value
 
 

@@ -109,7 +109,7 @@ def nearest_table(record: RunRecord, step: int, chosen: int | None = None, butto
 
 
 def _word(record: RunRecord, id: int) -> str:
-    return cut(token(record.texts[id]), 16)
+    return cut(token(record.texts[id]), 24)
 
 
 def _near(record: RunRecord, id: int, distance: float) -> Html:

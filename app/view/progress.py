@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.view.html import EMPTY, Html, bold, details, join, tag
+from app.view.html import EMPTY, Html, bold, button, details, join, tag
 from app.view.text import day, short_name
 from core.recipe import Recipe
 from core.runs.record import RunRecord
@@ -55,8 +55,8 @@ def gallery(recordings: Sequence[RecordedRun], shown: Recipe | None) -> Html:
     if not recordings:
         return EMPTY
     stories = [
-        tag("button", bold(one.title), tag("span", one.told), type="button", class_="story", data_cell=i, aria_pressed=one.recipe == shown)
+        button(bold(one.title), tag("span", one.told), class_="story", data_cell=i, aria_pressed=one.recipe == shown)
         for i, one in enumerate(recordings)
     ]
     group = tag("div", *stories, class_="gallery", role="group", aria_label="Recorded runs")
-    return join([tag("p", "Recorded runs", class_="gallery-name"), group])
+    return tag("p", "Recorded runs", class_="gallery-name") + group

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.view.colours import colours
-from app.view.html import Cell, Html, details, dim, join, note, table, tag, td, th
+from app.view.html import Cell, Html, button, details, dim, join, note, table, tag, td, th
 from app.view.text import cut, percent, token
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
 from core.scoring.row_results import RowResult
@@ -70,9 +70,8 @@ def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_dis
             answers[result.input] = result.output
     chosen = [text for text in right if not label or answers[text] == label]
     if only_learned:
-        chosen = [
-            text for text in chosen if any(right[text].get(name) for name in learned) and not any(right[text].get(name) for name in others)
-        ]
+        winners = {text: {name for name, correct in right[text].items() if correct} for text in chosen}
+        chosen = [text for text in chosen if winners[text] & learned and not winners[text] & others]
     if by_disagreement:
         chosen.sort(key=lambda text: abs(sum(right[text].values()) / len(right[text]) - 0.5))
     return chosen
@@ -103,7 +102,7 @@ def _grid_cell(number: int, result: RowResult | None) -> Cell:
     mark, name = ("✓", "right") if result.correct else ("✗", "wrong")
     label = f"{name}: {cut(result.said, 60)}"
     words = f"{mark} {cut(result.said, 14) or '∅'}"
-    return td(tag("button", words, type="button", class_="cell", data_cell=number, title=label, aria_label=label), class_=name)
+    return td(button(words, class_="cell", data_cell=number, title=label, aria_label=label), class_=name)
 
 
 def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any], wanted: str, labels: Sequence[str]) -> Html:
@@ -124,13 +123,12 @@ def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any]
 
 def contenders_csv(scores: Mapping[str, Score]) -> str:
     """The contenders as CSV."""
-    names = ("name", "kind", "group", "accuracy", "low", "high", "n", "loss", "token_loss", "first_choice", "agreement", "exact")
-    costs = ("positions", "parameters", "examples", "seconds")
-    rows = []
-    for score in scores.values():
-        facts = {**{k: v for k, v in vars(score).items() if k != "results"}, "low": score.interval[0], "high": score.interval[1]}
-        rows.append(["" if facts[name] is None else facts[name] for name in (*names, *costs)])
-    return as_csv([*names, *costs], rows)
+    head = (
+        "name", "kind", "group", "accuracy", "low", "high", "n", "loss", "token_loss", "first_choice", "agreement", "exact",
+        "positions", "parameters", "examples", "seconds",
+    )  # fmt: skip
+    facts = [{**vars(score), "low": score.interval[0], "high": score.interval[1]} for score in scores.values()]
+    return as_csv(head, [["" if fact[name] is None else fact[name] for name in head] for fact in facts])
 
 
 def grid_csv(scores: Sequence[Score]) -> str:

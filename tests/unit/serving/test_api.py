@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.components.controls import ON_PAGE
 from app.serving.api import Api
 from app.serving.endpoints import describe_train, told
 from app.serving.handles import MOST_KEPT, Handles
 from app.serving.session_restore import KEPT_SECONDS
 from app.sessions.session import MOST_RUNS
+from app.view.links import ON_PAGE
 from core import LabError
 
 

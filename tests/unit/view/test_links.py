@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from tiny_models import answer_task, label_task
 
 from app.view import links
-from app.view.links import SETTINGS
+from app.view.links import ON_PAGE
 from core import LabError, Recipe, load_task
 from core.recipe import default_of
 from core.tasks.built_in import slugs
@@ -26,7 +26,7 @@ texts = some.text(some.characters(exclude_categories=["Cs"]), max_size=60)
 
 def values_of(name: str) -> some.SearchStrategy:
     """Sound values of a recipe field, from its own bounds."""
-    field = SETTINGS[name]
+    field = ON_PAGE[name]
     if field.choices:
         return some.sampled_from(field.choices)
     if field.kind is str:
@@ -37,7 +37,7 @@ def values_of(name: str) -> some.SearchStrategy:
     return some.floats(low, field.high, exclude_min=field.above is not None)
 
 
-controls = some.fixed_dictionaries({name: values_of(name) for name in SETTINGS})
+controls = some.fixed_dictionaries({name: values_of(name) for name in ON_PAGE})
 
 
 @given(
@@ -78,7 +78,7 @@ def test_any_text_is_read(text):
     links.settings(TASKS[0], link.given)
     told = links.sentence(link.problems)
     assert bool(told) == bool(link.problems) and all(problem in told for problem in link.problems)
-    assert all(name in links.SETTINGS for name in link.given) and set(link.hide) <= set(links.HIDEABLE)
+    assert all(name in links.ON_PAGE for name in link.given) and set(link.hide) <= set(links.HIDEABLE)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_parts_of_the_page():
     assert (link.hide, link.embed, link.lesson, link.page) == (("header", "seed", "more"), True, "what-is-it", "learn")
     assert links.read("?lesson=a&page=train", PAGES).page == "train"
     assert links.read("?lesson=a", ["train"]).problems
-    assert all(f"#set-{name}" == links.HIDEABLE[name] for name in SETTINGS)
+    assert all(f"#set-{name}" == links.HIDEABLE[name] for name in ON_PAGE)
 
 
 def small_task():

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from tiny_models import answer_task, make
 
-from app.components.controls import ON_PAGE, control, recipe_from
+from app.components.controls import control, recipe_from
 from app.view import figures
 from app.view.bars import bars
 from app.view.headline import headline
 from app.view.html import Html
+from app.view.links import ON_PAGE
 from app.view.nearest import chips, nearest_verdict
 from app.view.progress import progress
 from app.view.samples import samples
