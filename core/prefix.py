@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.methods import NO_PROMPT
 from core.methods.contract import Method, Parameters

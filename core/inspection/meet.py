@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ def match(a: Float[np.ndarray, "vectors d"], b: Float[np.ndarray, "others d"], m
     >>> found.order.tolist(), found.cosine.tolist(), found.same_place.tolist()
     ([1, 0], [1.0, 1.0], [0.0, 0.0])
     """
+    from scipy.optimize import linear_sum_assignment
+
     if len(a) != len(b):
         raise ValueError(f"{len(a)} vectors can't be matched one to one with {len(b)}: compare prompts of one length.")
     cosine = _unit(a, mean) @ _unit(b, mean).T  # (vectors, vectors)

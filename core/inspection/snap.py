@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 from torch import Tensor
 
 from core.inspection.nearest import nearest
@@ -62,6 +61,8 @@ def retention(none: Bool[np.ndarray, " _"], snapped: Bool[np.ndarray, " _"], sof
     >>> retention(no_row, half, no_row).value is None
     True
     """
+    from scipy import stats
+
     rows = len(none)
     if not rows == len(snapped) == len(soft):
         raise ValueError(f"{rows}, {len(snapped)} and {len(soft)} rows don't go together: score all three on the same rows.")

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from core.display import described
 from core.errors import LabError, shown
@@ -84,7 +83,8 @@ class LanguageModel:
     window: the largest number of positions. lead: the special tokens (BOS) that its tokenizer puts first, often none.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str):
+    def __init__(self, model: Any, tokenizer: Any, name: str):
+        """model: a transformers `PreTrainedModel`; tokenizer: its tokenizer. Their classes are not named: importing them takes seconds."""
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
@@ -363,7 +363,7 @@ def hash_weights(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _lead_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _lead_tokens(tokenizer: Any) -> list[int]:
     plain = tokenizer("a", add_special_tokens=False).input_ids
     full = tokenizer("a").input_ids
     for start in range(len(full)):

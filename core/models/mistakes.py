@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError, shown
 from core.models.language_model import LanguageModel

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError
 from core.events import Event

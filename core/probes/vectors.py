@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 
 from core.errors import LabError, shown
 from core.events import Event, Progress
@@ -101,6 +100,8 @@ def fall_p(falls: Sequence[float], seed: int = 0) -> float:
     >>> fall_p([0.5, 0.25, 1.0])  # one of 8
     0.125
     """
+    from scipy import stats
+
     if len(falls) == 1:  # which scipy refuses
         return 0.5 if falls[0] > 0 else 1.0
     tested = stats.permutation_test(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from core.errors import LabError, shown
 
@@ -18,6 +17,8 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     >>> [round(float(x), 3) for x in wilson(9, 10)]
     [0.596, 0.982]
     """
+    from scipy import stats
+
     interval = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -120,6 +121,8 @@ def mcnemar(wins: int, losses: int) -> float:
     >>> mcnemar(4, 0), mcnemar(0, 0)
     (0.125, 1.0)
     """
+    from scipy import stats
+
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
@@ -221,6 +224,8 @@ def bootstrap_mean(values: Sequence[float], seed: int = 0) -> tuple[float, float
     >>> bootstrap_mean([0.5, 0.5, 0.5])
     (0.5, 0.5)
     """
+    from scipy import stats
+
     if not len(values):
         raise LabError("There are no rows to measure: score some first.")
     rows = np.array(values, dtype=float)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache
+from transformers.cache_utils import DynamicCache
 
 from core.models.language_model import LanguageModel, expand
 from core.scoring.likelihood import candidate_scores
