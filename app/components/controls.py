@@ -69,7 +69,7 @@ def applying(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def for_method(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`applying` after the method was changed: fields take the method's own defaults, and a choice that it lacks goes."""
+    """`applying` after the method was changed: fields take the method's own defaults, and a start that it does not have becomes the default."""
     method = METHODS[values["method"]]
     init = values["init"] if values["init"] in method.starts else SETTINGS["init"].default
     changed = {**values, **method.defaults, "init": init}

@@ -1,7 +1,7 @@
-"""The components of our own, each a gr.HTML with a constant template: a plot that keeps its zoom, trusted HTML, counters.
+"""Components that Gradio does not have, each a gr.HTML with a constant template: a plot that keeps its zoom, trusted HTML, counters.
 
-A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so no value ever goes into one. What they do in
-the browser is in assets/page.js, which the page brings once in its head: each component's own copy made the page twice as large.
+A constant template matters: gr.HTML would read `${...}` and `{{...}}` in it as code, so it never holds a value. Their JavaScript is
+in assets/page.js, which the page loads once: a copy in each component made the page twice as large.
 """
 
 import json
@@ -19,9 +19,8 @@ from core.runs.record_json import without_nan
 PLOTLY = Path(plotly.__file__).parent / "package_data"
 SCRIPT = ASSETS / "page.js"
 
-# How this page's events are told to Gradio. Progress is shown by the page itself. `show_progress_on` matters more than it looks:
-# without it Gradio's page walks, at every message of every event, through all outputs that any event ever had, which took the
-# browser 37 ms a training step and 140 ms a scrub.
+# Options of this page's events. The page shows progress itself. Without `show_progress_on` Gradio's page goes through all outputs of
+# all events at every message, which took the browser 37 ms a training step and 140 ms a scrub.
 SILENT: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
 QUIET: dict[str, Any] = {**SILENT, "concurrency_limit": None, "api_visibility": "private"}
 
@@ -83,7 +82,7 @@ def trusted(value: str | None) -> str:
 
 
 def counters() -> gr.HTML:
-    """A line that says every five seconds what the server is doing; screen readers are spared it."""
+    """A line that says every five seconds what the server is doing; screen readers skip it."""
     return _own("counters", COUNTERS, elem_id="counters")
 
 
@@ -93,14 +92,14 @@ def switch(**options: Any) -> gr.HTML:
 
 
 def copied(**options: Any) -> gr.HTML:
-    """Where a link is put together, copied and told of. Its value: {link, home, said} as JSON."""
+    """Makes a link, copies it and says so. Its value: {link, home, said} as JSON."""
     return _own("link", LINK, elem_id="copied", **options)
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:
     """What `plot` takes: a figure of app.view.figures as one string. Gradio streams nested lists as edits, which went wrong.
 
-    caption: what stands below it once it has left the page, as a file.
+    caption: printed below the figure when it is saved as a file.
     """
     return json.dumps(without_nan({**figure, "caption": caption}), separators=(",", ":"), allow_nan=False)
 

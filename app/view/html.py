@@ -59,12 +59,12 @@ def note(*children: object, **attributes: object) -> Html:
 
 
 def dim(*children: object) -> Html:
-    """Words that stand back."""
+    """Secondary words, in grey."""
     return tag("span", *children, class_="dim")
 
 
 def bold(text: object) -> Html:
-    """A word that stands out."""
+    """A word in bold."""
     return tag("b", text)
 
 
@@ -151,6 +151,6 @@ def share_bar(share: float, ends: Sequence[float]) -> Html:
 
 
 def share_cells(share: float, ends: Sequence[float], *more: object, **attributes: object) -> tuple[Cell, Cell]:
-    """Two cells: a share as a bar and as a number, with its interval. more: stands between the number and the interval."""
+    """Two cells: a share as a bar and as a number, with its interval. more: goes between the number and the interval."""
     number = td(tag("strong", percent(share)), *more, " ", dim(span(ends)), class_="num", **attributes)
     return td(share_bar(share, ends), class_="barcell"), number

@@ -28,13 +28,11 @@ LONGEST_FRAGMENT = 12_000  # characters: programs that pass links on cut longer 
 LARGEST_UNPACKED = 2**20  # bytes
 LONGEST = 40_000  # characters of a whole link
 MOST_PARAMETERS = 100
-MOST_TOKENS, MOST_STEPS = 200, 10_000
-PLACES = {"token": MOST_TOKENS - 1, "step": MOST_STEPS}  # numbers from 0, and the largest
-OTHERS = ("page", "lesson", "hide", "embed")
+PLACES = {"token": 199, "step": 10_000}  # numbers from 0, and the largest
 NOT_OURS = re.compile(r"__.*|utm_.*|fbclid|gclid|logs|view|footer|dark|light")  # of the hosts and sites that a link passes through
 LESSON = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 
-# What `hide=` can name besides the recipe's fields: parts of the page, by what selects them in it.
+# What `hide=` can name besides the recipe's fields: parts of the page, with their CSS selectors.
 PARTS = {
     "header": ".top",
     "footer": "footer",
@@ -50,7 +48,7 @@ HIDEABLE = {**{name: f"#set-{name}" for name in ON_PAGE}, **PARTS}
 
 @dataclass(frozen=True)
 class Link:
-    """What a link says. task: a built-in one's name, `OWN`, or "" where it names none. given: recipe fields, each sound by itself.
+    """What a link says. task: a built-in task's name, `OWN`, or "" for none. given: recipe fields, each one valid.
 
     token, step: what is chosen on the page, or None. own: the packed task behind the #. problems: what could not be read, in words.
     """
@@ -106,7 +104,7 @@ def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | No
 
 
 def read(text: str, pages: Sequence[str]) -> Link:
-    """What a link says, from its ? on. pages: the tabs that there are. What can't be read is told, and the rest is used."""
+    """What a link says, from its ? on. pages: the names of the page's tabs. The parts that can't be read are in `problems`."""
     if len(text) > LONGEST:
         return Link(problems=(f"it has {len(text):,} characters, more than {LONGEST:,}",))
     query, _, fragment = text.partition("#")
@@ -119,15 +117,11 @@ def read(text: str, pages: Sequence[str]) -> Link:
     for name, value in pairs:
         try:
             if name in ON_PAGE:
-                found["given"][name] = _setting(name, value)
-            elif name == "task":
-                found["task"] = _task(value)
-            elif name in PLACES:
-                found[name] = _place(name, value)
-            elif name in OTHERS:
-                found |= _other(name, value, pages)
+                given = ON_PAGE[name].read(value)
+                ON_PAGE[name].check(given)
+                found["given"][name] = given
             elif not NOT_OURS.fullmatch(name):
-                raise LabError(f"there is no setting {shown(name)}")
+                found |= _other(name, value, pages)
         except LabError as error:
             problems.append(str(error).removesuffix("."))
     name, _, packed = fragment.partition("=")
@@ -142,37 +136,25 @@ def read(text: str, pages: Sequence[str]) -> Link:
 
 
 def sentence(problems: Sequence[str]) -> str:
-    """One sentence on what of a link could not be used, "" where all could."""
+    """One sentence that lists the problems of a link, or "" if there are none."""
     return f"Not all of this link could be used: {'; '.join(problems)}." if problems else ""
 
 
-def _setting(name: str, text: str) -> Any:
-    value = ON_PAGE[name].read(text)
-    ON_PAGE[name].check(value)
-    return value
-
-
-def _task(name: str) -> str:
-    if name != OWN and name not in slugs():
-        raise LabError(f"there is no task {shown(name)} here")
-    return name
-
-
-def _place(name: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PLACES[name]:
-        raise LabError(f"{name} is {shown(text)}, not a whole number from 0 to {PLACES[name]:,}")
-    return int(text)
-
-
 def _other(name: str, text: str, pages: Sequence[str]) -> dict[str, Any]:
+    """What a parameter that is no setting says, as fields of `Link`."""
     if name == "hide":
         return {"hide": tuple(part.strip() for part in text.split(",") if part.strip())}
     if name == "embed":
         return {"embed": text == "true"}
-    if name == "lesson" and ("learn" not in pages or not LESSON.fullmatch(text)):
-        raise LabError(f"there is no lesson {shown(text)} here")
-    if name == "page" and text not in pages:
-        raise LabError(f"there is no page {shown(text)} here")
+    if name in PLACES:
+        if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > PLACES[name]:
+            raise LabError(f"{name} is {shown(text)}, not a whole number from 0 to {PLACES[name]:,}")
+        return {name: int(text)}
+    known = {"task": text == OWN or text in slugs(), "lesson": "learn" in pages and LESSON.fullmatch(text), "page": text in pages}
+    if name not in known:
+        raise LabError(f"there is no setting {shown(name)}")
+    if not known[name]:
+        raise LabError(f"there is no {name} {shown(text)} here")
     return {name: text}
 
 

@@ -1,6 +1,6 @@
-"""A run as one HTML file that opens anywhere: recipe, comparison, curves, readings beside their controls, what it can't tell.
+"""A run as one HTML file that opens anywhere: recipe, comparison, curves, readings with their controls, and what it does not show.
 
-The page is assets/report.html; tables and figures in it are those of the app's pages. plotly.js stands in the file once.
+The page is assets/report.html; tables and figures in it are those of the app's pages. plotly.js is in the file once.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def report(record: RunRecord) -> str:
-    """The whole file, as text. Whatever the record says is shown as text."""
+    """The whole file, as text. All that the record says is escaped."""
     page = jinja2.Environment(
         autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined, finalize=lambda one: in_order(one) if type(one) is str else one
     )
@@ -64,7 +64,7 @@ def _finding(record: RunRecord) -> Html:
 def _figure(name: str, figure: dict[str, Any]) -> dict[str, Any]:
     """A figure as the page takes it."""
     plot = without_nan({"data": figure["data"], "layout": figure["layout"]})
-    return {"name": name, "title": figure["title"], "note": figure["note"], "plot": plot, "height": figure["layout"].get("height", 380)}
+    return {"name": name, "title": figure["title"], "note": figure["note"], "plot": plot, "height": figure["layout"]["height"]}
 
 
 def _plane(record: RunRecord) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _plane(record: RunRecord) -> dict[str, Any]:
 
 
 def _facts(record: RunRecord) -> list[tuple[str, object, str]]:
-    """Name, value and help of what is known of the run, and of each setting of its recipe."""
+    """Name, value and help of each known fact about the run, and of each setting of its recipe."""
     base = record.base
     known = [
         ("base model", base.get("name", "")),

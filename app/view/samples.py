@@ -31,8 +31,8 @@ def samples(record: RunRecord, step: int) -> Html:
     other = {result.input: result for result in line.results} if line else {}
     rows = []
     for result in now.results[:8]:
-        beside = [said(other[result.input]) if result.input in other else td()] if line else []
-        rows.append([td(cut(result.input, 70)), td(cut(result.output, 30), class_="dim"), said(result), *beside])
+        baseline = [said(other[result.input]) if result.input in other else td()] if line else []
+        rows.append([td(cut(result.input, 70)), td(cut(result.output, 30), class_="dim"), said(result), *baseline])
     heads = ["input", "right answer", "learned", *([line.name] if line else [])]
     return table(heads, rows, f"What it says on validation rows, step {scored_at}", class_="said")
 

@@ -3,7 +3,7 @@
 import base64
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,16 +28,18 @@ def grouped(scores: Mapping[str, Score]) -> list[Score]:
 
 
 def _mean(scores: Sequence[Score]) -> Score:
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known else None
+
     accuracy, low, high = spread([score.accuracy for score in scores])
-    losses = [score.loss for score in scores if score.loss is not None]
-    firsts = [score.first_choice for score in scores if score.first_choice is not None]
     return replace(
         scores[0],
         name=f"{scores[0].group}: mean of {len(scores)}",
         accuracy=accuracy,
         interval=(low, high),
-        first_choice=sum(firsts) / len(firsts) if firsts else None,
-        loss=sum(losses) / len(losses) if losses else None,
+        first_choice=mean(score.first_choice for score in scores),
+        loss=mean(score.loss for score in scores),
         seconds=sum(score.seconds for score in scores),
         members=tuple(score.name for score in scores),
         final=all(score.final for score in scores),
@@ -45,7 +47,7 @@ def _mean(scores: Sequence[Score]) -> Score:
 
 
 def measures(scores: Mapping[str, Score], labelled: bool) -> Html:
-    """What else was measured on the same rows: calibration, and for labels first choices, for answers stops and agreement."""
+    """Other measures on the same rows: calibration; with labels, first choices; with answers, agreement and stops."""
     heads = ["first choice of all tokens"] if labelled else ["tokens agreeing", "right, then stops"]
     rows = []
     for score in scores.values():
@@ -108,7 +110,7 @@ def _grid_cell(number: int, result: RowResult | None) -> Cell:
 def next_words(text: str, said: Mapping[str, str], considered: Mapping[str, Any], wanted: str, labels: Sequence[str]) -> Html:
     """For one input: every contender's answer, its most likely next tokens, and for labels how likely each one is.
 
-    considered: by name the pair (tokens with their probabilities, the labels' shares), for those who were asked so far.
+    considered: by name the pair (tokens with their probabilities, the labels' shares), for the contenders that have answered so far.
     """
     rows = []
     for name, words in said.items():
@@ -134,15 +136,12 @@ def contenders_csv(scores: Mapping[str, Score]) -> str:
 def grid_csv(scores: Sequence[Score]) -> str:
     """Every row by every contender as CSV: what was said, whether it was right, its loss and its confidence."""
     head = ["contender", "input", "right answer", "said", "correct", "loss", "confidence"]
-    rows = [
-        [
-            *(score.name, r.input, r.output, r.said, int(r.correct)),
-            "" if score.loss is None else round(r.loss, 5),  # of label words only, or of nothing at all: no loss like the others'
-            "" if score.kind == "majority" else round(r.confidence, 5),
-        ]
-        for score in scores
-        for r in score.results
-    ]
+    rows: list[list[object]] = []
+    for score in scores:
+        for r in score.results:
+            loss = "" if score.loss is None else round(r.loss, 5)  # only scores whose losses can be compared have one
+            confidence = "" if score.kind == "majority" else round(r.confidence, 5)
+            rows.append([score.name, r.input, r.output, r.said, int(r.correct), loss, confidence])
     return as_csv(head, rows)
 
 
@@ -157,13 +156,13 @@ def as_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def download(name: str, text: str, words: str, kind: str = "text/csv") -> Html:
-    """A link that saves `text` as a file: it travels in the link, so the server keeps nothing."""
+    """A link that saves `text` as a file. The link holds the text, so the server keeps nothing."""
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
     return tag("a", words, class_="download", download=name, href=f"data:{kind};charset=utf-8;base64,{data}")
 
 
 def verdicts(looked: Score, known: Sequence[Score]) -> Html:
-    """A sentence for each pair with the contender that is looked at, Holm-corrected over those shown, with the difference."""
+    """A sentence and the difference for each pair with the contender `looked`, Holm-corrected over the pairs shown."""
     by_name = {score.name: score for score in known}
     right = {name: {r.input: r.correct for r in score.results} for name, score in by_name.items()}
     rows = []
@@ -189,7 +188,7 @@ def label_said(result: RowResult, task: Task) -> str:
 
 
 def how_counted(task: Task) -> Html:
-    """What right means on this task, in words."""
+    """A note on how this task's answers are counted as right."""
     right = (
         "Right means: the right label is the most likely of the label words."
         if task.labels
@@ -202,6 +201,6 @@ def how_counted(task: Task) -> Html:
 
 
 def prompts(rows: Sequence[Handcrafted]) -> Html:
-    """The prompts' texts, to be read."""
+    """The full text of each prompt, folded."""
     items = (tag("dt", prompt.name) + tag("dd", tag("pre", prompt.template)) for prompt in rows)
     return details("full text of each prompt", tag("dl", *items, class_="prompts"))

@@ -1,6 +1,5 @@
 """Learning curves, and the training loss of a race."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,7 +84,7 @@ def race(names: Mapping[str, str], laps: Sequence[Lap], steps: int) -> dict[str,
         traces.append(scatter(x, y, "lines+text", name=plain(words), line=line, hovertemplate=hover))
     now = max((lap.step for lap in laps), default=0)
     latest = {lap.name: lap.loss for lap in laps}
-    low = min(names, key=lambda name: latest.get(name, math.inf))
+    low = min(latest, key=lambda name: latest[name], default="")
     title = f"After step {now}, the lowest training loss has “{names[low]}”: {latest[low]:.2f}" if latest else "The race begins"
     note = "Loss of each batch before its training step; all entries see the same batches."
     note += f" Ended early because the loss diverged: {', '.join(stopped)}." if stopped else ""

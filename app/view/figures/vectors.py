@@ -13,7 +13,7 @@ def effects(found: Sequence[Effect], what: str, count: int, chosen: int | None) 
     if not found:
         return None
     scaled = what == "scale"
-    apart = what == "swap" and chosen is None  # pairs with no vector in common: a place of its own for each
+    apart = what == "swap" and chosen is None  # no vector is in all pairs, so each pair has its own place
     x: list[float] = [one.amount if scaled else i if apart else _partner(one, chosen) for i, one in enumerate(found)]
     labels = [f"× {one.amount:g}" if scaled else " and ".join(str(i + 1) for i in one.vectors) for one in found]
 

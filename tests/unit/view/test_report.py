@@ -37,7 +37,7 @@ def test_it_holds_the_runs_numbers_and_plotly_once(made):
     assert "default-src 'none'" in text and not re.search(r"<(link|img|iframe)\b|src=|href=", body(text))
     for score in made.scores.values():
         assert f"{100 * score.accuracy:.0f} %" in body(text)
-    for wanted in (made.lm.weights_hash, "What this report can’t tell", "virtual tokens", "scored once"):
+    for wanted in (made.lm.weights_hash, "What this report does not show", "virtual tokens", "scored once"):
         assert wanted in body(text)
     assert "has no nearest tokens" in text if made.record.kind == "prefix" else "moved at random" in body(text)
     figures = [json.loads(data) for data in re.findall(r'data-for="[^"]+">(.*?)</script>', text)]
