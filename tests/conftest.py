@@ -24,6 +24,9 @@ from tiny_models import make, save_tiny  # noqa: E402
 
 from core.models.language_model import LanguageModel, load_model  # noqa: E402
 
+# --doctest-modules would collect these files, too, and refuse two modules of one name.
+collect_ignore_glob = ["*/conftest.py"]
+
 # The same cases at every run, and no time limit: a slow machine is no failure.
 hypothesis.settings.register_profile("lab", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("lab")
