@@ -39,6 +39,12 @@ def tiny() -> Callable[..., LanguageModel]:
 
 
 @pytest.fixture(scope="session")
+def lm(tiny: Callable[..., LanguageModel]) -> LanguageModel:
+    """A tiny Llama, shared by all tests that only run it."""
+    return tiny("llama")
+
+
+@pytest.fixture(scope="session")
 def real() -> LanguageModel:
     """The default model in float32 on the CPU."""
     return load_model(device="cpu", dtype="float32")

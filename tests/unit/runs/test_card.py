@@ -21,11 +21,6 @@ HOSTILE = "<script>alert(1)</script> [x](javascript:y) ![i](http://a.b/c) **b** 
 
 
 @pytest.fixture(scope="module")
-def lm():
-    return make("llama")
-
-
-@pytest.fixture(scope="module")
 def made(lm) -> TrainedRun:
     return train(lm, answer_task(), Recipe(steps=2, batch_size=4, virtual_tokens=3), progress=False)
 

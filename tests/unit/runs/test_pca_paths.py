@@ -19,11 +19,6 @@ SHAPES = {"prompt": (3, 32), "prefix": (2, 2, 3, 2, 8)}
 
 
 @pytest.fixture(scope="module")
-def lm():
-    return make("llama")
-
-
-@pytest.fixture(scope="module")
 def vocabulary(lm):
     return Vocabulary(lm)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import answer_task, label_task, make, soft_prompt
+from tiny_models import answer_task, label_task, soft_prompt
 
 import core.scoring.row_results as scoring
 from core.prefix import no_prefix
@@ -19,11 +19,6 @@ from core.tasks.task import Example, Handcrafted
 from core.training.training import StepEvent, Training
 
 RECIPE = Recipe(steps=30, batch_size=4, virtual_tokens=4, warmup=0)
-
-
-@pytest.fixture(scope="module")
-def lm():
-    return make("llama")
 
 
 class Clock:

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from core.bench import peft_model
 from core.errors import LabError
-from core.models.language_model import LanguageModel, load_model
+from core.models.language_model import load_model
 from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs import adapter_files
@@ -26,11 +26,6 @@ from core.scoring.rows import encode
 from core.scoring.score import score
 
 KINDS = ("prompt", "prefix")
-
-
-@pytest.fixture(scope="module")
-def lm() -> LanguageModel:
-    return make("llama")
 
 
 def files_of(lm, kind, recipe=None):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_models import answer_task, label_task, make
+from tiny_models import answer_task, label_task
 
 import core
 from core import LabError, Recipe, train
@@ -23,11 +23,6 @@ from core.scoring.score import Score, score
 from core.tasks.task import Example
 
 SHORT = {"steps": 3, "batch_size": 4, "virtual_tokens": 4}
-
-
-@pytest.fixture(scope="module")
-def lm():
-    return make("llama")
 
 
 @pytest.fixture(scope="module")

@@ -51,11 +51,11 @@ def test_what_cannot_be_answered_is_refused(tiny):
         next(answer(lm, contender(lm, "prompt"), "walk " * 200))
 
 
-def test_asking_changes_nothing_for_the_next_who_asks():
+def test_an_answer_changes_nothing_for_the_next_one():
     lm = make("llama")
     asked = contender(lm, "prompt")
     first = list(answer(lm, asked, EXAMPLES[0].input))
     pieces = answer(lm, asked, EXAMPLES[1].input)
-    next(pieces)  # somebody else asks in between
+    next(pieces)  # another answer in between
     assert not torch.is_inference_mode_enabled()
     assert list(answer(lm, asked, EXAMPLES[0].input)) == first

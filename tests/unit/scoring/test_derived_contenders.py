@@ -64,20 +64,17 @@ def test_worked_examples_of_labels_show_each_label_as_often():
     assert sorted(ends) == sorted(task.labels * 2)
 
 
-@pytest.mark.parametrize("k", [0, -1, MOST_EXAMPLES + 1])
-def test_no_or_too_many_examples_are_refused(k):
-    with pytest.raises(LabError, match="choose a whole number from 1 to 32"):
-        few_shot(answer_task(), k)
-
-
-def test_more_examples_than_rows_are_refused():
+def test_no_or_too_many_examples_are_refused():
     task = answer_task()
+    for k in (0, -1, MOST_EXAMPLES + 1):
+        with pytest.raises(LabError, match="choose a whole number from 1 to 32"):
+            few_shot(task, k)
     with pytest.raises(LabError, match="training rows: ask for fewer"):
         few_shot(task, len(task.train) + len(task.validation) + 1)
 
 
 @pytest.mark.parametrize("bos", [False, True])
-def test_a_chat_contender_is_the_models_own_chat_template(bos):
+def test_a_chat_contender_is_the_models_own_chat_template_and_without_one_is_refused(bos):
     lm = make("llama", bos=bos)
     lm.tokenizer.chat_template = ("<bos>" if bos else "") + CHAT
     prompt = Handcrafted("polite", "Give the past tense of {input}, please.")
@@ -87,11 +84,6 @@ def test_a_chat_contender_is_the_models_own_chat_template(bos):
     by_hand = lm.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
     assert list(encode(lm, made.template, [example], None)[0].prompt) == by_hand
     assert made.kind == "handcrafted" and "as a chat" in made.name
-    lm.tokenizer.chat_template = None
-
-
-def test_a_model_without_a_chat_template_says_so():
-    lm = make("gpt2")
     lm.tokenizer.chat_template = None
     with pytest.raises(LabError, match="has no chat template"):
         in_chat(lm, handcrafted("x", "{input}"))

@@ -25,13 +25,13 @@ from core.tasks.task import Example
         ("({input})", "(sea)", " "),
     ],
 )
-def test_one_space_stands_before_the_answer_unless_something_was_opened(template, prompt, gap):
+def test_one_space_precedes_the_answer_unless_something_was_opened(template, prompt, gap):
     assert join(template, "sea") == (prompt, gap)
 
 
 @pytest.mark.parametrize("input", ['a 5" pipe', '"', "(", "[1", "to (", "“", "a\nb"])
 @pytest.mark.parametrize("template, gap", [("{input}", " "), ('"{input}" becomes "', ""), ('The "{input}"', " ")])
-def test_what_stands_before_the_answer_is_the_same_for_every_input(template, gap, input):
+def test_what_precedes_the_answer_is_the_same_for_every_input(template, gap, input):
     assert join(template, input)[1] == gap
 
 
@@ -61,7 +61,7 @@ def test_a_tokenizer_without_offsets_gives_the_same_rows(tiny, monkeypatch):
     assert encode(lm, "Word: {input} gives", EXAMPLES, None) == fast
 
 
-def test_every_label_of_every_row_is_tokenised_where_it_stands(tiny):
+def test_every_label_of_every_row_is_tokenised_in_its_place(tiny):
     lm = tiny("llama")
     labels = ("good", "very bad")
     rows = encode(lm, "{input}\nLabel:", [Example("sea", "very bad"), Example("shore", "good")], labels)
@@ -71,15 +71,12 @@ def test_every_label_of_every_row_is_tokenised_where_it_stands(tiny):
         assert [lm.tokenizer.decode(ids) for ids in row.candidates] == [" good", " very bad"]
 
 
-def test_labels_of_which_one_begins_another_are_refused_by_name(tiny):
+def test_labels_that_begin_another_and_rows_without_tokens_are_refused_by_name(tiny):
     with pytest.raises(LabError, match="label 'good' begin those of 'good and bad'"):
         encode(tiny("llama"), "{input}", [Example("sea", "good")], ("good and bad", "good"))
-
-
-@pytest.mark.parametrize("template, input", [("{input}", " "), ("{input}", "")])
-def test_a_row_without_tokens_is_refused_by_name(tiny, template, input):
-    with pytest.raises(LabError, match=r"Row 2 .* gives the model no tokens"):
-        encode(tiny("llama"), template, [Example("sea", "x"), Example(input, "x")], None)
+    for input in (" ", ""):
+        with pytest.raises(LabError, match=r"Row 2 .* gives the model no tokens"):
+            encode(tiny("llama"), "{input}", [Example("sea", "x"), Example(input, "x")], None)
 
 
 def rows_of(*prompts):

@@ -70,14 +70,11 @@ def test_paired_differences_are_mcnemars_exact_test(seed):
     assert (low, high) == pytest.approx((gaps.mean() - half, gaps.mean() + half), abs=0.03)  # large samples: nearly normal
 
 
-def test_a_difference_worked_by_hand():
+def test_differences_worked_by_hand():
     found = compare(made_score([1, 1, 1, 1, 1, 0, 0]), made_score([0, 0, 0, 0, 1, 1, 0]))
     assert (found.wins, found.losses) == (4, 1)
     assert found.difference == pytest.approx(3 / 7)
     assert found.p == pytest.approx(2 * (1 + 5) / 2**5)  # 0 or 1 losses of 5, both sides
-
-
-def test_equal_and_opposite_contenders_differ_by_nothing_and_by_everything():
     same = compare(made_score([1, 0, 1]), made_score([1, 0, 1]))
     assert (same.difference, same.interval, same.p) == (0.0, (0.0, 0.0), 1.0)
     all_won = compare(made_score([1] * 10), made_score([0] * 10))
@@ -121,22 +118,16 @@ def test_a_prompts_own_worked_examples_are_found(template, out):
     assert excluded == {example.key for example in EXAMPLES if example.input in out}
 
 
-def test_results_come_in_the_order_of_the_rows_whatever_their_length(tiny):
+def test_results_come_in_the_order_of_the_rows_and_leave_other_work_its_gradients(tiny):
     rows = [Example("walk " * (1 + i % 13) if i % 2 else f"w{i}", "yes") for i in range(2 * BATCH + 5)]
-    steps = list(score_steps(tiny("llama"), bare(answer_task()), rows, None))
+    steps = []
+    for step in score_steps(tiny("llama"), bare(answer_task()), rows, None):
+        steps.append(step)
+        assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+        training = Training(tiny("llama"), answer_task(), Recipe(steps=1))  # of another session, in the same thread
+        training.advance(training.start())
     assert [step.n for step in steps] == [BATCH, 2 * BATCH, 2 * BATCH + 5]
     assert [result.input for result in steps[-1].results] == [row.input for row in rows]
-
-
-def test_scoring_in_pieces_leaves_other_work_its_gradients(tiny):
-    """Between two pieces another session may train in the same thread."""
-    rows = [Example(f"w{i}", "yes") for i in range(2 * BATCH)]
-    pieces = score_steps(tiny("llama"), bare(answer_task()), rows, None)
-    next(pieces)
-    assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
-    training = Training(tiny("llama"), answer_task(), Recipe(steps=1))
-    training.advance(training.start())
-    list(pieces)
     assert not torch.is_inference_mode_enabled()
 
 
