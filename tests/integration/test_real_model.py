@@ -112,7 +112,7 @@ def test_a_rows_score_does_not_depend_on_its_batch(real, task):
     assert [result.loss for result in together[:3]] == pytest.approx([result.loss for result in alone], abs=1e-3)
 
 
-def test_where_nothing_can_be_learned_nobody_is_called_better_than_the_majority(real):
+def test_where_nothing_can_be_learned_no_contender_is_called_better_than_the_majority(real):
     task = load_task("shuffled-news")
     recipe = Recipe(task=task.slug, steps=20)
     *_, trained = repeat(real, task, recipe, "learned")

@@ -35,13 +35,9 @@ def trained(lm, vocabulary, **settings):
 
 
 @pytest.fixture(scope="module")
-def soft(lm, vocabulary):
-    return trained(lm, vocabulary)
-
-
-@pytest.fixture(scope="module")
-def prefix(lm, vocabulary):
-    return trained(lm, vocabulary, method="prefix")
+def made(lm, vocabulary):
+    """A soft prompt and a K/V prefix."""
+    return trained(lm, vocabulary), trained(lm, vocabulary, method="prefix")
 
 
 def read(files):
@@ -54,7 +50,8 @@ def read(files):
     return numbers, rows
 
 
-def test_every_line_has_its_label(lm, vocabulary, soft):
+def test_every_line_has_its_label(lm, vocabulary, made):
+    soft, _ = made
     numbers, rows = read(projector_files(lm, vocabulary, {"mine": soft}))
     assert [row["kind"] for row in rows] == ["start"] * 3 + ["learned"] * 3 + ["word"] * len(vocabulary.sample)
     assert [row["vector"] for row in rows[:6]] == ["1", "2", "3"] * 2 and {row["run"] for row in rows[:6]} == {"mine"}
@@ -66,14 +63,15 @@ def test_every_line_has_its_label(lm, vocabulary, soft):
         assert [row["nearest"] for row in rows[place : place + 3]] == [word if word.isprintable() else repr(word)[1:-1] for word in words]
 
 
-def test_a_prefix_is_written_with_all_that_a_virtual_token_has(lm, vocabulary, prefix):
+def test_a_prefix_is_written_with_all_that_a_virtual_token_has(lm, vocabulary, made):
+    _, prefix = made
     numbers, rows = read(projector_files(lm, vocabulary, {"mine": prefix}))
     assert numbers.shape == (6, lm.layers * 2 * lm.kv_heads * lm.head_dim)
     assert [row["kind"] for row in rows] == ["start"] * 3 + ["learned"] * 3 and {row["nearest"] for row in rows} == {""}
     np.testing.assert_allclose(np.sort(numbers[4]), np.sort(prefix.final_vectors()[:, :, 1].reshape(-1)), rtol=1e-5)
 
 
-def test_names_and_tokens_stay_in_their_cells(lm, vocabulary, soft):
+def test_names_and_tokens_stay_in_their_cells(lm, vocabulary):
     soft = trained(lm, vocabulary)
     soft.texts = {token: "a\tb\nc\r\u2028" for token in soft.texts}
     _, rows = read(projector_files(lm, vocabulary, {"one\ttwo\nthree": soft}))
@@ -83,22 +81,19 @@ def test_names_and_tokens_stay_in_their_cells(lm, vocabulary, soft):
     assert all(row["nearest"].isprintable() for row in rows)
 
 
-def test_only_runs_of_the_first_ones_kind_are_written(lm, vocabulary, soft, prefix):
+def test_only_runs_of_the_first_ones_kind_are_written(lm, vocabulary, made):
+    soft, prefix = made
     numbers, rows = read(projector_files(lm, vocabulary, {"a": prefix, "b": soft, "c": prefix}))
     assert [row["run"] for row in rows] == ["a"] * 6 + ["c"] * 6 and numbers.shape[1] != lm.d_model
     _, rows = read(projector_files(lm, vocabulary, {"b": soft, "a": prefix}))
     assert {row["run"] for row in rows} == {"b", ""}
 
 
-def test_a_start_that_is_not_known_is_not_written(lm, vocabulary):
+def test_an_unknown_start_is_not_written_and_without_vectors_there_is_nothing_to_write(lm, vocabulary):
     record = trained(lm, vocabulary)
     record.start_known = False
     _, rows = read(projector_files(lm, vocabulary, {"mine": record}))
     assert [row["kind"] for row in rows[:4]] == ["learned"] * 3 + ["word"]
-
-
-def test_without_vectors_there_is_nothing_to_write(lm, vocabulary):
-    empty = new_record(answer_task(), Recipe(task="tiny"))
-    for runs in ({}, {"mine": empty}):
+    for runs in ({}, {"mine": new_record(answer_task(), Recipe(task="tiny"))}):
         with pytest.raises(LabError, match="no vectors to write"):
             projector_files(lm, vocabulary, runs)

@@ -111,19 +111,19 @@ def files(kind: str = "prompt") -> dict[str, bytes]:
 
 
 def test_a_prompt_is_fetched_by_its_name_and_read_as_from_a_folder(hub, monkeypatch):
-    hub.files["somebody/prompt"] = files() | {"training.py": b"import os", PICKLE: b"pickle"}
-    learned = remote.load("somebody/prompt", LM)
+    hub.files["some/prompt"] = files() | {"training.py": b"import os", PICKLE: b"pickle"}
+    learned = remote.load("some/prompt", LM)
     assert np.array_equal(learned.prefix.snapshot(), random_prefix(LM, "prompt", 4).snapshot())
     assert learned.template == "Word: {input} is" and learned.warnings == ()
     assert not any(PICKLE in line or "training.py" in line or CARD in line for line in hub.asked)
     # Without the Hub what was fetched is still there.
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert remote.load("hub:somebody/prompt", LM).template == "Word: {input} is"
+    assert remote.load("hub:some/prompt", LM).template == "Word: {input} is"
 
 
 def test_pefts_own_files_on_the_hub_need_no_recipe(hub):
-    hub.files["somebody/prefix"] = {name: data for name, data in files("prefix").items() if name in (CONFIG, WEIGHTS)}
-    learned = remote.load("somebody/prefix", LM, "Say {input}:")
+    hub.files["some/prefix"] = {name: data for name, data in files("prefix").items() if name in (CONFIG, WEIGHTS)}
+    learned = remote.load("some/prefix", LM, "Say {input}:")
     assert learned.prefix.kind == "prefix" and learned.template == "Say {input}:" and "no recipe.json" in learned.warnings[0]
 
 
@@ -161,7 +161,7 @@ def test_a_refusal_is_one_sentence(hub, status, code, sentence):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../x/y", "a/b:c", "/a/b", "a b/c", ""])
-def test_what_is_neither_here_nor_a_name_of_the_hub_asks_nobody(hub, name, tmp_path, monkeypatch):
+def test_what_is_neither_here_nor_a_name_of_the_hub_is_not_asked_for(hub, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LabError):
         remote.load(name, LM)

@@ -112,23 +112,15 @@ def test_few_kept_snapshots_end_with_the_last_vectors(lm, vocabulary):
     assert found.steps == (0, 4, 7)
     np.testing.assert_allclose(found.paths[-1], vocabulary.plane.project(record.vectors[-1]), atol=1e-5)
     assert [found.at(step) for step in (0, 3, 4, 6, 7, 99)] == [0, 0, 1, 1, 2, 2]
-
-
-def test_a_recording_that_keeps_only_its_last_vectors_has_one_place(lm, vocabulary):
-    record = a_record(kept=(), step=7)
-    found = view(lm, vocabulary, record, "vocabulary", Slice())
+    found = view(lm, vocabulary, a_record(kept=(), step=7), "vocabulary", Slice())  # a recording may keep its last vectors only
     assert found.steps == (7,) and found.at(0) == found.at(7) == 0
     np.testing.assert_allclose(found.walk, found.paths)
 
 
-def test_a_step_without_numbers_is_left_out(lm, vocabulary):
+def test_a_step_without_numbers_is_left_out_and_without_vectors_there_is_no_view(lm, vocabulary):
     record = a_record(kept=(0, 1, 2, 3), step=3)
     record.vectors[2] = np.full((3, 32), np.inf, np.float32)
     assert view(lm, vocabulary, record, "path", Slice()).steps == (0, 1, 3)
-
-
-def test_without_vectors_there_is_nothing_to_lay_out(lm, vocabulary):
-    record = a_record()
     record.vectors = {}
     with pytest.raises(LabError, match="train it live"):
         view(lm, vocabulary, record, "path", Slice())

@@ -70,7 +70,7 @@ def test_steps_come_first_then_held_out_scores_then_the_end(lm):
 
 
 @pytest.mark.parametrize("task", [answer_task(), label_task()], ids=["answers", "labels"])
-def test_everybody_is_scored_on_the_held_out_rows_once(lm, task):
+def test_all_contenders_are_scored_once_on_the_held_out_rows_and_the_baselines_on_the_validation_rows(lm, task):
     events = events_of(lm, task)
     held_out = scores(events, "held_out")
     names = [event.score.name for event in held_out]
@@ -78,11 +78,7 @@ def test_everybody_is_scored_on_the_held_out_rows_once(lm, task):
     for event in held_out:
         assert [result.input for result in event.score.results] == [row.input for row in task.held_out]
         assert event.score.n == len(task.held_out)
-
-
-def test_every_line_to_beat_is_drawn_on_the_validation_rows(lm):
-    task = answer_task()
-    lines = [event for event in scores(events_of(lm, task), "validation") if event.step is None]
+    lines = [event for event in scores(events, "validation") if event.step is None]
     assert sorted(event.score.name for event in lines) == sorted(baseline.name for baseline in baselines(task))
     for event in lines:
         assert {result.input for result in event.score.results} <= {row.input for row in task.validation}
@@ -106,7 +102,7 @@ def test_large_held_out_sets_are_scored_in_pieces(lm):
     events = events_of(lm, task, RECIPE.but(steps=2))
     held_out = [event.score for event in events if isinstance(event, Scored) and event.part == "held_out"]
     assert [score.n for score in held_out if score.name == "learned"] == [32, 64, 70]
-    for _ in run(lm, task, RECIPE.but(steps=2)):  # between any two pieces somebody else may train
+    for _ in run(lm, task, RECIPE.but(steps=2)):  # between any two pieces another session may train
         assert not torch.is_inference_mode_enabled()
 
 
@@ -121,7 +117,7 @@ def test_validation_and_held_out_rows_are_never_trained_on(lm, monkeypatch):
     assert training.contender().excluded == {row.key for row in (*task.train, *task.validation)}
 
 
-def test_a_row_that_stands_in_a_prompt_counts_for_nobody(lm):
+def test_a_row_that_is_in_a_prompt_counts_for_no_contender(lm):
     held_out = answer_task().held_out
     given_away = Handcrafted("cheat", f"{held_out[0].input} -> {held_out[0].output}\n{{input}} ->")
     task = answer_task(handcrafted=(given_away,))
@@ -131,7 +127,7 @@ def test_a_row_that_stands_in_a_prompt_counts_for_nobody(lm):
         assert [result.input for result in event.score.results] == [row.input for row in held_out[1:]], event.score.name
 
 
-def test_common_rows_leave_out_what_anyone_was_made_with():
+def test_common_rows_leave_out_what_any_contender_was_made_with():
     rows = answer_task().held_out
     a, b = (Contender("x", "handcrafted", "{input}", no_prefix(), excluded=frozenset({row.key})) for row in rows[:2])
     assert common_rows(rows, [a, b]) == list(rows[2:])
@@ -166,23 +162,17 @@ def test_the_seconds_reported_are_of_training_alone(lm, monkeypatch):
     assert events_of(lm, clock=clock)[-1].seconds == 60.0
 
 
-def test_lines_that_are_known_are_shown_at_once(lm):
+def test_what_the_book_knows_is_shown_at_once_and_only_the_learned_prompt_is_scored_again(lm, monkeypatch):
     task, book = answer_task(), Scorebook()
-    events_of(lm, task, book=book)
-    again = events_of(lm, task, book=book)
+    first = events_of(lm, task, book=book)
+    clock = Clock(monkeypatch, step=0.0, batch=1.0)
+    again = events_of(lm, task, book=book, clock=clock)
     first_steps = again[: 1 + len(baselines(task))]
     assert isinstance(first_steps[0], StepEvent)
     assert all(isinstance(event, Scored) and event.step is None for event in first_steps[1:])
-
-
-def test_held_out_scores_of_rivals_come_from_the_book_the_second_time(lm, monkeypatch):
-    task, book = answer_task(), Scorebook()
-    first = scores(events_of(lm, task, book=book), "held_out")
-    clock = Clock(monkeypatch, step=0.0, batch=1.0)
-    second = scores(events_of(lm, task, book=book, clock=clock), "held_out")
-    assert [event.score for event in first] == [event.score for event in second]
-    learned = [event for event in second if event.score.name == "learned"]
-    assert len(learned) == 1 and clock.scoring >= 1
+    before, second = scores(first, "held_out"), scores(again, "held_out")
+    assert [event.score for event in before] == [event.score for event in second]
+    assert len([event for event in second if event.score.name == "learned"]) == 1 and clock.scoring >= 1
 
 
 def test_stopping_ends_training_and_scores_what_was_learned(lm):

@@ -30,7 +30,7 @@ KINDS = ("prompt", "prefix")
 
 def files_of(lm, kind, recipe=None):
     task = answer_task()
-    recipe = recipe or Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=6)
+    recipe = recipe or Recipe(method=kind, virtual_tokens=6)
     return storage.to_files(lm, random_prefix(lm, kind, 6), storage.record_of(lm, task, recipe, "Word: {input} is"))
 
 
@@ -49,7 +49,7 @@ def test_a_prompt_comes_back_as_it_was_saved(lm, tmp_path, kind, as_zip):
     assert learned.prefix.kind == kind
     assert np.array_equal(learned.prefix.snapshot(), random_prefix(lm, kind, 6).snapshot())
     assert (learned.template, learned.placement, learned.warnings) == ("Word: {input} is", "before", ())
-    assert learned.recipe == Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=6)
+    assert learned.recipe == Recipe(method=kind, virtual_tokens=6)
     again = storage.to_files(lm, learned.prefix, learned.record)
     assert again == files  # byte by byte
 
@@ -63,12 +63,19 @@ def test_the_rows_that_it_was_trained_on_do_not_count_for_it(lm, tmp_path):
         score(lm, contender, task.train)
 
 
-def test_saving_again_replaces_the_prompt_and_keeps_what_else_lies_there(lm, tmp_path):
+@pytest.mark.parametrize("in_one_go", [True, False])  # False: where the system cannot exchange two folders or link files
+def test_saving_again_replaces_the_prompt_and_keeps_other_files(lm, tmp_path, monkeypatch, in_one_go):
+    if not in_one_go:
+        monkeypatch.setattr(adapter_files.ctypes, "CDLL", lambda *_, **__: object())
+        monkeypatch.setattr(adapter_files.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
     folder = adapter_files.save(tmp_path / "x", files_of(lm, "prompt"))
-    (folder / "notes.txt").write_text("mine")
+    (folder / "more").mkdir()
+    for notes in (folder / "notes.txt", folder / "more" / "notes.txt"):
+        notes.write_text("mine")
     adapter_files.save(folder, files_of(lm, "prefix"))
     assert storage.load(folder, lm).prefix.kind == "prefix"
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "notes.txt").read_text() == (folder / "more" / "notes.txt").read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_another_programs_folder_is_never_written_to(lm, tmp_path):
@@ -78,6 +85,8 @@ def test_another_programs_folder_is_never_written_to(lm, tmp_path):
     for name in ("thesis", "file"):
         with pytest.raises(LabError, match="exists and is not a saved prompt"):
             adapter_files.save(tmp_path / name, files_of(lm, "prompt"))
+    with pytest.raises(LabError, match=r"can't be saved|exists and is not"):
+        adapter_files.save(tmp_path / "file" / "x", files_of(lm, "prompt"))
     assert [file.name for file in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
     (tmp_path / "empty").mkdir()
     adapter_files.save(tmp_path / "empty", files_of(lm, "prompt"))
@@ -103,23 +112,6 @@ def test_a_full_disk_leaves_no_half_written_prompt(lm, tmp_path, monkeypatch, ov
     assert list(tmp_path.iterdir()) == ([folder] if over_an_old_one else [])
     if over_an_old_one:
         assert storage.load(folder, lm).prefix.kind == "prompt"
-
-
-def test_a_folder_is_exchanged_where_the_system_cannot_do_it_in_one_go(lm, tmp_path, monkeypatch):
-    monkeypatch.setattr(adapter_files.ctypes, "CDLL", lambda *_, **__: object())
-    monkeypatch.setattr(adapter_files.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "no links here")))
-    folder = adapter_files.save(tmp_path / "x", files_of(lm, "prompt"))
-    (folder / "more").mkdir()
-    (folder / "more" / "notes.txt").write_text("mine")
-    adapter_files.save(folder, files_of(lm, "prefix"))
-    assert storage.load(folder, lm).prefix.kind == "prefix" and (folder / "more" / "notes.txt").read_text() == "mine"
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_place_that_cannot_be_written_is_named(lm, tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(LabError, match=r"can't be saved|exists and is not"):
-        adapter_files.save(tmp_path / "file" / "x", files_of(lm, "prompt"))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -157,16 +149,13 @@ def test_what_peft_trains_in_ways_of_its_own_is_read_as_it_scores_there(tiny_fol
         assert answer_loss(lm, prepared.fill(lm), prepared.rows).item() == pytest.approx(theirs, abs=1e-5)
 
 
-def test_placement_after_bos_is_refused_by_name_because_peft_cannot_say_it(lm):
+def test_what_peft_has_no_form_for_is_not_saved(lm):
+    with pytest.raises(LabError, match="Only a learned prompt"):
+        storage.to_files(lm, no_prefix(), {})
     with_bos = make("llama", bos=True)
     with pytest.raises(LabError, match=r"BOS token \(placement 'after'\)"):
         files_of(with_bos, "prompt", Recipe(virtual_tokens=6, placement="after"))
     files_of(lm, "prompt", Recipe(virtual_tokens=6, placement="after"))  # without a BOS token it is the same place
-
-
-def test_nothing_learned_is_nothing_to_save(lm):
-    with pytest.raises(LabError, match="Only a learned prompt"):
-        storage.to_files(lm, no_prefix(), {})
 
 
 def test_other_weights_of_the_same_shapes_are_noticed(lm):

@@ -43,6 +43,9 @@ def test_a_run_by_one_call_is_the_run_that_the_parts_make(lm, prompt):
     assert list(prompt.scores) == ["learned", "no prompt", "sentence", "example", "always 'yes'"]
     again = score(lm, prompt.learned, answer_task().held_out)
     assert again.accuracy == prompt.scores["learned"].accuracy and again.loss == pytest.approx(prompt.scores["learned"].loss)
+    assert isinstance(prompt.answer("jump", most=3), str)
+    with pytest.raises(LabError, match="no text to answer"):
+        prompt.answer(" ")
     assert prompt.learned.examples == 12 and prompt.learned.seconds == prompt.record.seconds > 0
 
 
@@ -81,7 +84,7 @@ def test_ctrl_c_keeps_what_was_learned(lm):
         train(lm, answer_task(), Recipe(**SHORT), progress=at_once)
 
 
-def test_nearest_tokens_stand_beside_the_control(prompt, prefix):
+def test_nearest_tokens_are_shown_with_the_control(prompt, prefix):
     found = prompt.nearest(2)
     assert isinstance(found, NearestTokens) and len(found) == 4 and len(found[0].nearest) == 2
     record = prompt.record
@@ -99,12 +102,6 @@ def test_places_in_the_plane_are_those_of_every_step(prompt, prefix):
     for made in (prompt, prefix):
         assert made.pca().shape == (4, 4, 2) and made.pca(3).shape == (4, 4, 3)
         assert np.array_equal(made.pca()[-1], made.record.readings[-1].place[:, :2])
-
-
-def test_it_answers(lm, prompt):
-    assert isinstance(prompt.answer("jump", most=3), str)
-    with pytest.raises(LabError, match="no text to answer"):
-        prompt.answer(" ")
 
 
 def test_everything_shows_itself_shortly(lm, prompt, prefix):
@@ -148,22 +145,17 @@ def test_a_run_with_labels_comes_back_too(lm):
     assert read_run(run_file(record)[RUN], "x").scores == list(map(without_results, record.scores))
 
 
-def test_a_loss_that_is_no_number_is_written_as_json_has_it(prompt):
+def test_a_very_long_run_keeps_both_ends_and_a_loss_that_is_no_number(prompt):
     record = copy.copy(prompt.record)
     record.losses = [*record.losses[:2], math.nan]
+    record.readings = [record.readings[0], *[record.readings[1]] * (MOST_READ // 4 + 1), record.readings[-1]]
     data = run_file(record)[RUN]
-    assert b"NaN" not in data and math.isnan(read_run(data, "x").losses[-1])
-
-
-def test_a_very_long_run_keeps_both_ends(prompt):
-    record = copy.copy(prompt.record)
-    count = MOST_READ // 4 + 1
-    record.readings = [record.readings[0], *[record.readings[1]] * count, record.readings[-1]]
-    again = read_run(run_file(record)[RUN], "x")
+    again = read_run(data, "x")
+    assert b"NaN" not in data and math.isnan(again.losses[-1])
     assert len(again.readings) == 2 and np.allclose(again.readings[1].place, record.readings[-1].place, atol=1e-3)
 
 
-def test_a_run_file_that_somebody_changed_is_refused_in_one_sentence(prompt, prefix):
+def test_a_changed_run_file_is_refused_in_one_sentence(prompt, prefix):
     """Every value in it, one after another, becomes something else: then it is refused, or still what it must be."""
     evil = "<script>hit()</script>"
     for made in (prompt, prefix):

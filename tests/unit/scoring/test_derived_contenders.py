@@ -1,4 +1,4 @@
-"""Contenders besides what people typed: worked examples, chat, calibration, controls; and what is measured of everybody."""
+"""Contenders made from others: worked examples, chat, calibration, controls; and what every score measures."""
 
 import numpy as np
 import pytest
