@@ -29,9 +29,6 @@ FIGURE = (
     '<div class="plot-host" role="group"></div><p class="plot-note"></p>'
     '<details class="plot-data"><summary>Data as a table</summary><div></div></details></figure>'
 )
-COUNTERS = '<p class="status counters" aria-live="off"></p>'
-SWITCH = '<button type="button" class="switch" aria-pressed="false">dark</button>'
-LINK = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
 
 
 def head(parts: Mapping[str, str]) -> str:
@@ -83,17 +80,19 @@ def trusted(value: str | None) -> str:
 
 def counters() -> gr.HTML:
     """A line that says every five seconds what the server is doing; screen readers skip it."""
-    return _own("counters", COUNTERS, elem_id="counters")
+    return _own("counters", '<p class="status counters" aria-live="off"></p>', elem_id="counters")
 
 
 def switch(**options: Any) -> gr.HTML:
     """The button for light and dark."""
-    return _own("light", SWITCH, elem_id="switch", **options)
+    template = '<button type="button" class="switch" aria-pressed="false">dark</button>'
+    return _own("light", template, elem_id="switch", **options)
 
 
 def copied(**options: Any) -> gr.HTML:
     """Makes a link, copies it and says so. Its value: {link, home, said} as JSON."""
-    return _own("link", LINK, elem_id="copied", **options)
+    template = '<p class="said" role="status"></p><input type="text" readonly hidden aria-label="link to this set-up">'
+    return _own("link", template, elem_id="copied", **options)
 
 
 def drawn(figure: dict[str, Any], caption: str = "") -> str:

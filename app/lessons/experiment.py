@@ -11,7 +11,7 @@ from app.sessions.lab import Lab
 from app.sessions.session_run import SessionRun
 from app.view.lesson import Told
 from core import Recipe, Task, load_task
-from core.events import Done, Event, Finding
+from core.events import Done, Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import RunRecord, new_record
@@ -39,9 +39,13 @@ class Experiment(ABC):
         """What the findings depend on; equal keys mean equal findings, for all sessions."""
         return (self.name, json.dumps(settings, sort_keys=True))
 
-    @abstractmethod
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
-        """Yields a `Progress` with the number of pieces, then the pieces (`Finding` or `Done`), and None between them, as a panel does."""
+        """Yields a `Progress` with the number of pieces, then the pieces (`Finding` or `Done`), and None between them, as a panel does.
+
+        Unless a subclass says otherwise, it trains the lesson's recipe.
+        """
+        yield Progress(self.recipe(settings).steps)
+        yield from self.trained(lm, settings, ticket)
 
     @abstractmethod
     def view(self, settings: Settings, findings: Findings) -> View:

@@ -12,7 +12,7 @@ from app.view import figures
 from app.view.bars import bars
 from app.view.html import join, tag
 from app.view.lesson import Told, versus
-from app.view.nearest import chips, nearest_table
+from app.view.nearest import chips, nearest_table, unchanged
 from app.view.samples import samples
 from app.view.text import percent
 from core.events import Event, Finding, Progress
@@ -39,10 +39,6 @@ class NearestExperiment(Experiment):
 
     name, button = "nearest", "Train it, and look"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
-        yield Progress(self.recipe(settings).steps)
-        yield from self.trained(lm, settings, ticket)
-
     def view(self, settings: Settings, findings: Findings) -> View:
         record = record_of(findings)
         if record is None:
@@ -54,19 +50,17 @@ class NearestExperiment(Experiment):
     def told(self, settings: Settings, findings: Findings) -> Told:
         record = record_of(findings)
         assert record is not None
-        first = [ids[0] for ids in record.readings[0].ids]
         last = record.readings[-1]
-        changed = sum(ids[0] != was for ids, was in zip(last.ids, first, strict=True))
-        control = sum(now != was for now, was in zip(last.control_ids[0], first, strict=True))
+        still, control, count = unchanged(record, len(record.readings) - 1)
         values = {
-            "changed": str(changed),
-            "control": str(control),
-            "count": str(len(first)),
+            "changed": str(count - still),
+            "control": str(count - control),
+            "count": str(count),
             "learned": percent(next(score.accuracy for score in record.scores if score.learned)),
             "moved": f"{float(last.moved.mean()):.2f}",
             "norm": f"{float(last.norm.mean()):.2f}",
         }
-        return Told(how_many(changed / len(first)), values)
+        return Told(how_many((count - still) / count), values)
 
 
 class SnapExperiment(Experiment):

@@ -60,10 +60,6 @@ class TrainExperiment(Experiment):
 
     name, button = "train", "Train it"
 
-    def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
-        yield Progress(self.recipe(settings).steps)
-        yield from self.trained(lm, settings, ticket)
-
     def view(self, settings: Settings, findings: Findings) -> View:
         record = record_of(findings)
         if record is None:

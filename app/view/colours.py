@@ -1,6 +1,7 @@
 """Colours. A contender keeps its colour on every page and plot."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import cycle
 
 from core.scoring.score import Score
 
@@ -26,6 +27,6 @@ def colours(scores: Collection[Score], written: Sequence[str]) -> dict[str, str]
     return found
 
 
-def inks(names: Mapping[str, str]) -> dict[str, str]:
-    """id -> colour, by place: the others are compared with the first."""
-    return {name: INKS[number % len(INKS)] for number, name in enumerate(names)}
+def inks(names: Iterable[str]) -> dict[str, str]:
+    """Name -> colour, by place: the others are compared with the first."""
+    return dict(zip(names, cycle(INKS), strict=False))

@@ -46,21 +46,25 @@ def numbers(count: int, chosen: int | None) -> Html:
     return tag("div", *buttons, class_="numbers", role="group", aria_label="virtual token")
 
 
+def unchanged(record: RunRecord, step: int) -> tuple[int, int, int]:
+    """How many vectors are nearest to the same token as at the start, how many of the control's are, and how many vectors there are."""
+    reading, first = record.readings[step], [ids[0] for ids in record.readings[0].ids]
+    kept = sum(ids[0] == was for ids, was in zip(reading.ids, first, strict=True))
+    control = sum(now == was for now, was in zip(reading.control_ids[0], first, strict=True))
+    return kept, control, len(first)
+
+
 def nearest_verdict(record: RunRecord, step: int) -> Html:
     """What the nearest tokens show, in words: the learned prompt compared with the control."""
     if not record.start_known:
         return Html(
             "This prompt's start is not known (no recipe, or other weights), so there is no control: its nearest tokens alone show little."
         )
-    reading, start = record.readings[step], record.readings[0]
-    total = len(reading.ids)
-    first = [ids[0] for ids in start.ids]
-    kept = sum(ids[0] == was for ids, was in zip(reading.ids, first, strict=True))
-    control = sum(now == was for now, was in zip(reading.control_ids[0], first, strict=True))
     if step == 0:
         return Html(
             "Before training each vector is where it starts. Large: its nearest token (cosine). Small and violet: the control, once it moves."
         )
+    kept, control, total = unchanged(record, step)
     words = Html(
         "{} of {} vectors are still nearest to the same token as at the start; "
         "so are {} of {} vectors pushed equally far at <b>random</b> (violet). "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.view.colours import INKS
+from app.view.colours import inks
 from app.view.figures.drawing import axis, figure, plain
 from app.view.text import in_order
 from core.spectrum import Size
@@ -12,9 +12,9 @@ from core.spectrum import Size
 def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:
     """How many parameters each method trains, on a logarithmic axis."""
     shown = list(reversed(sizes))
-    colour = [INKS[(len(shown) - 1 - number) % len(INKS)] for number in range(len(shown))]
+    ink = inks(size.method for size in sizes)
     trace = {
-        "type": "bar", "orientation": "h", "x": [size.parameters for size in shown], "y": list(range(len(shown))), "marker": {"color": colour},
+        "type": "bar", "orientation": "h", "x": [size.parameters for size in shown], "y": list(range(len(shown))), "marker": {"color": [ink[size.method] for size in shown]},
         "text": [f"{size.parameters:,}" for size in shown], "textposition": "auto", "textangle": 0, "hoverinfo": "text",
         "hovertext": [plain(f"{size.method}: {size.counted}") for size in shown],
     }  # fmt: skip
