@@ -8,8 +8,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
-from tiny_models import answer_task, make, random_prefix
+from tiny_models import answer_task, random_prefix
 
+from core.models.language_model import load_model
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
@@ -87,12 +88,9 @@ def test_any_recipe_file_gives_a_card(lm, value):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
-def test_the_snippet_runs_as_it_stands(tmp_path, kind, monkeypatch, capsys):
-    lm = make("llama")
-    lm.model.save_pretrained(tmp_path / "base")
-    lm.tokenizer.save_pretrained(tmp_path / "base")
-    lm.name = str(tmp_path / "base")
-    recipe = Recipe(method="prompt" if kind == "prompt" else "prefix", virtual_tokens=4)
+def test_the_snippet_runs_unchanged(tiny_folder, tmp_path, kind, monkeypatch, capsys):
+    lm = load_model(tiny_folder, "cpu", "float32")
+    recipe = Recipe(method=kind, virtual_tokens=4)
     record = storage.record_of(lm, answer_task(), recipe, 'Say "{input}":\n')
     folder = adapter_files.save(tmp_path / "adapter", storage.to_files(lm, random_prefix(lm, kind, 4), record))
     (snippet,) = re.findall(r"^```python\n(.*?)```", (folder / CARD).read_text(), re.DOTALL | re.MULTILINE)
