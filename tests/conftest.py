@@ -7,6 +7,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test waits for a network
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,6 +21,7 @@ CHECKED = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FI
 install_import_hook(CHECKED, "beartype.beartype")
 
 from serving import serve  # noqa: E402  after the hook
+from timed_engine import until  # noqa: E402
 from tiny_models import make, save_tiny  # noqa: E402
 
 from core.models.language_model import LanguageModel, load_model  # noqa: E402
@@ -60,3 +62,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 def tiny_app(tiny_folder: str) -> Iterator[str]:
     """The app over a tiny random model in a local folder: quick, for everything that needs no clever answers."""
     yield from serve("--model", tiny_folder, "--dtype", "float32")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Any:
+    """The `Lab` of a server whose tiny random model is loaded."""
+    from app.sessions.lab import Lab  # not imported for tests of core alone
+
+    lab = Lab(lambda: make("llama", max_position_embeddings=2048), "tiny", "float32")
+    until(lambda: lab.engine.lm is not None)
+    return lab

@@ -1,4 +1,4 @@
-"""Scores and findings made up for tests of figures, tables and panels."""
+"""Scores and findings made up for tests of figures, tables and panels, and the record of a real run."""
 
 from dataclasses import replace
 
@@ -11,6 +11,10 @@ from core.probes.hears import Lens
 from core.probes.vectors import Effect
 from core.probes.wayward import Wayward
 from core.runs.pca_paths import Marks, PathView
+from core.runs.readings import Vocabulary
+from core.runs.record import new_record
+from core.runs.scorebook import Scorebook
+from core.runs.training_job import training_job
 from core.scoring.contender import Contender
 from core.scoring.measures import wilson
 from core.scoring.row_results import RowResult
@@ -19,6 +23,14 @@ from core.scoring.score import Score
 HOSTILE = "<b>x</b><script>y"
 RIGHT = {0: "00000000", 25: "11000000", 50: "11110000", 75: "11111100", 100: "11111111"}
 INPUTS = [f"row {number}" for number in range(8)]
+
+
+def trained_record(lm, task, recipe):
+    """The record of a run from its start to its end."""
+    record = new_record(task, recipe)
+    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False):
+        pass
+    return record
 
 
 def a_score(name: str, right: str, kind: str = "handcrafted", group: str = "", seconds: float = 0.0) -> Score:

@@ -9,14 +9,12 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from tiny_models import make
 
 from app.lessons import EXPERIMENTS, Experiment
 from app.lessons.races import outcome
 from app.pages.calculator import FIELDS, Calculator
 from app.pages.learn import LearnPage
 from app.panels.findings import Findings, Shelf
-from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import lesson, sizes
 from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
@@ -28,16 +26,6 @@ from core.scoring.score import Score
 
 PARTS = [part for one in lessons() for part in one.parts]
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def lab():
-    made = Lab(lambda: make("llama", max_position_embeddings=2048), "tiny", "float32")
-    end = time.monotonic() + 120
-    while made.engine.lm is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return made
 
 
 def a_score(hits):

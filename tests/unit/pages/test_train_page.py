@@ -1,28 +1,16 @@
 """The Train page follows the run that is shown: what it paints, when the run pauses, and what a run that never began leaves."""
 
 import asyncio
-import time
 
 import gradio as gr
 import pytest
-from tiny_models import answer_task, make
+from tiny_models import answer_task
 
 from app.components.widgets import begin_with
 from app.pages.train import TrainPage
-from app.sessions.lab import Lab
 from app.sessions.session import Session
 from core.errors import LabError
 from core.recipe import Recipe
-
-
-@pytest.fixture(scope="module")
-def lab():
-    made = Lab(lambda: make("llama", max_position_embeddings=1024), "tiny", "float32")
-    end = time.monotonic() + 60
-    while made.engine.lm is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,7 @@
 """A run of each kind over a tiny random model."""
 
 import pytest
-from panel_cases import FakeLab, trained
-from tiny_models import make
-
-
-@pytest.fixture(scope="session")
-def lab():
-    return FakeLab(make("llama", max_position_embeddings=1024))
+from panel_cases import trained
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import re
 
 import plotly.graph_objects as go
+from made_up import trained_record
 from tiny_models import answer_task
 
 from app.panels.between import LINE, START
@@ -13,35 +14,17 @@ from app.panels.snap import ALL
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
 from core.recipe import Recipe
-from core.runs.readings import Vocabulary
-from core.runs.record import new_record
-from core.runs.scorebook import Scorebook
-from core.runs.training_job import training_job
 from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 TAGS = r"</?(abbr|table|caption|thead|tbody|tr|th|td|i|p|span|button|b|u|q|br|div|strong|details|summary|sub)( [^<>]*)?>"
 
 
-class FakeLab:
-    """All that panels ask of a lab here."""
-
-    model, dtype = "tiny", "float32"
-
-    def __init__(self, lm):
-        self.lm, self.book, self._vocabulary = lm, Scorebook(), Vocabulary(lm)
-
-    def vocabulary(self, lm):
-        return self._vocabulary
-
-
 def trained(lab, method="prompt", name=HOSTILE, **settings):
     """A run of hostile names, its nearest words hostile too."""
     task = answer_task(name=HOSTILE, handcrafted=(Handcrafted(HOSTILE, "Word: {input} gives"), Handcrafted("plain", "{input} ->")))
     recipe = Recipe(**(dict(task="tiny", method=method, virtual_tokens=3, steps=3) | settings))
-    record = new_record(task, recipe)
-    for _ in training_job(lab.lm, task, recipe, lab.vocabulary(lab.lm), lab.book, record, lambda: False):
-        pass
+    record = trained_record(lab.engine.lm, task, recipe)
     record.texts = {token: HOSTILE for token in record.texts}
     return SessionRun(name, record, task, recipe)
 
@@ -72,3 +55,14 @@ def shown(panel, run, items=None, whole=True, chosen=None, runs=(), step=3, **se
 
 def made(panel, lab):
     return panel(lab, Shelf())
+
+
+def look_at(name, run, beside=(), session=None, **settings):
+    """What the panel of this name is asked to show of `run` after step 3, with its usual settings but for those given."""
+    return Look(session or Session(), run, 3, DEFAULTS.get(name, {}) | settings, beside)
+
+
+def found_by(panel, lab, run, **settings):
+    """All that the panel's experiment yields for `run`."""
+    job = made(panel, lab).job(lab.engine.lm, look_at(panel.name, run, **settings), None)
+    return [event for event in job if event is not None]

@@ -1,14 +1,13 @@
-"""What the panel between says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel between says of findings made up for it; `shown` checks that no text becomes markup."""
 
 import re
 from dataclasses import replace
 
 import pytest
 from made_up import a_score
-from panel_cases import DEFAULTS, HOSTILE, made, shown, trained
+from panel_cases import HOSTILE, found_by, made, shown, trained
 
-from app.panels.between import ALIKE, MOVE, START, BetweenPanel
-from app.panels.look import Look
+from app.panels.between import ALIKE, MOVE, BetweenPanel
 from app.sessions.session import Session
 from core.errors import LabError
 from core.probes.between import Along, Patched
@@ -46,8 +45,7 @@ def test_single_vectors_put_into_another_stand_in_a_table_beside_their_controls(
 
 def test_cosines_of_all_vectors_begin_with_the_run_that_is_shown(lab, soft, prefix):
     other, panel = trained(lab, name="other", seed=5), made(BetweenPanel, lab)
-    session = Session(runs=[other, prefix, soft])
-    progress, finding = panel.job(lab.lm, Look(session, soft, 3, {"how": ALIKE, "other": START}), None)
+    progress, finding = found_by(BetweenPanel, lab, soft, session=Session(runs=[other, prefix, soft]), how=ALIKE)
     values, names, sizes = finding.value
     assert progress.total == 1 and names == [HOSTILE, "other"] and sizes == [3, 3] and values.shape == (6, 6)
     view = shown(panel, soft, [(values, names, sizes)], how=ALIKE, chosen=2)
@@ -58,9 +56,8 @@ def test_cosines_of_all_vectors_begin_with_the_run_that_is_shown(lab, soft, pref
     ("settings", "words"), [({"how": MOVE}, "only be put into another learned prompt"), ({"other": "gone"}, "no such prompt")]
 )
 def test_another_prompt_that_is_not_there_is_refused(lab, soft, settings, words):
-    look = Look(Session(runs=[soft]), soft, 3, DEFAULTS["between"] | settings)
     with pytest.raises(LabError, match=words):
-        list(made(BetweenPanel, lab).job(lab.lm, look, None))
+        found_by(BetweenPanel, lab, soft, session=Session(runs=[soft]), **settings)
     unknown = replace(soft, record=replace(soft.record, start_known=False))
     with pytest.raises(LabError, match="start is not known"):
-        list(made(BetweenPanel, lab).job(lab.lm, Look(Session(), unknown, 3, DEFAULTS["between"]), None))
+        found_by(BetweenPanel, lab, unknown)

@@ -1,4 +1,4 @@
-"""What the panel hears says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel hears says of findings made up for it; `shown` checks that no text becomes markup."""
 
 from made_up import a_lens
 from panel_cases import HOSTILE, made, shown

@@ -1,4 +1,4 @@
-"""What the panel nearest says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel nearest says of findings made up for it; `shown` checks that no text becomes markup."""
 
 from dataclasses import replace
 

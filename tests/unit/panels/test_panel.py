@@ -8,12 +8,12 @@ import gradio as gr
 import numpy as np
 import pytest
 from made_up import a_score
-from tiny_models import answer_task, make
+from panel_cases import trained
+from tiny_models import answer_task
 
 from app.panels.findings import Findings, Shelf, by_steps
 from app.panels.look import Look, View, fingerprint
 from app.panels.panel import SLOTS, Panel
-from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
 from app.view.html import Html
@@ -24,36 +24,15 @@ from core.recipe import Recipe
 from core.runs.contest import Scored
 from core.runs.record import new_record
 from core.runs.saved_adapter import Learned
-from core.runs.training_job import training_job
 from core.training.training import StepEvent
 
 HOSTILE = "<b>x</b>"
 
 
 @pytest.fixture(scope="module")
-def lab():
-    made = Lab(lambda: make("llama", max_position_embeddings=1024), "tiny", "float32")
-    end = time.monotonic() + 120
-    while made.engine.lm is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return made
-
-
-def trained(lab, name="run 1", task=None, **settings):
-    task = task or answer_task()
-    recipe = Recipe(**(dict(task="tiny", steps=3, batch_size=4, virtual_tokens=3) | settings))
-    record = new_record(task, recipe)
-    lm = lab.engine.lm
-    for _ in training_job(lm, task, recipe, lab.vocabulary(lm), lab.book, record, lambda: False):
-        pass
-    return SessionRun(name, record, task, recipe)
-
-
-@pytest.fixture(scope="module")
 def runs(lab):
     """Three runs of other vectors."""
-    return [trained(lab, f"run {seed}: {HOSTILE}", seed=seed) for seed in (1, 2, 3)]
+    return [trained(lab, name=f"run {seed}: {HOSTILE}", seed=seed) for seed in (1, 2, 3)]
 
 
 class Fake(Panel):

@@ -1,10 +1,9 @@
-"""What the panel plane says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel plane says of findings made up for it; `shown` checks that no text becomes markup."""
 
 from made_up import a_view
-from panel_cases import DEFAULTS, HOSTILE, made, shown, trained
+from panel_cases import HOSTILE, found_by, look_at, made, shown, trained
 
-from app.panels.between import ALIKE, START, BetweenPanel
-from app.panels.look import Look
+from app.panels.between import ALIKE, BetweenPanel
 from app.panels.plane import WALK, WORDS, PlanePanel
 from app.sessions.session import Session
 
@@ -28,7 +27,7 @@ def test_only_what_was_recorded_needs_no_experiment(soft, prefix):
     panel = made(PlanePanel, None)
 
     def needed(run, beside=(), **settings):
-        return panel.needed(Look(Session(), run, 3, DEFAULTS["plane"] | settings, beside))
+        return panel.needed(look_at("plane", run, beside, **settings))
 
     assert not needed(soft) and not needed(soft, dimensions=3) and not needed(soft, layer=0)
     assert needed(soft, basis="path") and needed(soft, extras=[WALK]) and needed(soft, (prefix,))
@@ -36,20 +35,18 @@ def test_only_what_was_recorded_needs_no_experiment(soft, prefix):
 
 
 def test_planes_of_runs_of_one_name_are_not_taken_for_each_other(lab, soft):
-    """Runs are numbered in every session alike, and what was found is kept for all."""
     panel = made(PlanePanel, lab)
     others = [trained(lab, name="run 2", seed=seed) for seed in (2, 3)]
-    keys = [panel._key(Look(Session(), soft, 3, DEFAULTS["plane"] | {"basis": "vectors"}, (other,))) for other in (*others, others[0])]
+    keys = [panel._key(look_at("plane", soft, (other,), basis="vectors")) for other in (*others, others[0])]
     assert keys[0] == keys[2] != keys[1]
     panel = made(BetweenPanel, lab)
-    keys = [panel._key(Look(Session(runs=[soft, other]), soft, 3, {"how": ALIKE, "other": START})) for other in (*others, others[0])]
+    keys = [panel._key(look_at("between", soft, session=Session(runs=[soft, other]), how=ALIKE)) for other in (*others, others[0])]
     assert keys[0] == keys[2] != keys[1]
 
 
 def test_the_planes_experiment_lays_out_runs_and_words(lab, soft, prefix):
-    panel = made(PlanePanel, lab)
-    settings = DEFAULTS["plane"] | {"basis": "vectors", "extras": [WORDS]}
-    progress, finding = panel.job(lab.lm, Look(Session(), soft, 3, settings, (trained(lab, name="other", virtual_tokens=5),)), None)
+    other = trained(lab, name="other", virtual_tokens=5)
+    progress, finding = found_by(PlanePanel, lab, soft, beside=(other,), basis="vectors", extras=[WORDS])
     assert progress.total == 1 and [marks.name for marks in finding.value.marks] == ["other", HOSTILE, "plain", "answers"]
-    _, finding = panel.job(lab.lm, Look(Session(), prefix, 3, DEFAULTS["plane"] | {"layer": 99, "head": 9}), None)  # as many as there are
+    _, finding = found_by(PlanePanel, lab, prefix, layer=99, head=9)  # more than there are
     assert finding.value.paths.shape == (4, 3, 3)

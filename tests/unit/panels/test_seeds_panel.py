@@ -1,4 +1,4 @@
-"""What the panel seeds says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel seeds says of findings made up for it; `shown` checks that no text becomes markup."""
 
 from panel_cases import HOSTILE, made, shown
 

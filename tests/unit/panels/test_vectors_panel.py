@@ -1,11 +1,10 @@
-"""What the panel vectors says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel vectors says of findings made up for it; `shown` checks that no text becomes markup."""
 
 import re
 
 from made_up import an_effect
-from panel_cases import made, shown
+from panel_cases import look_at, made, shown
 
-from app.panels.look import Look
 from app.panels.vectors import HELPFUL, VectorsPanel
 from app.sessions.session import Session
 from core.probes.vectors import Removal
@@ -41,5 +40,5 @@ def test_effects_leave_the_whole_prompt_out(lab, run):
 def test_only_a_swap_depends_on_the_chosen_vector(lab, soft):
     panel = made(VectorsPanel, lab)
     for what, differ in (("leave out", False), ("swap", True)):
-        keys = {panel._key(Look(Session(chosen=chosen), soft, 3, {"what": what})) for chosen in (None, 0, 1)}
+        keys = {panel._key(look_at("vectors", soft, session=Session(chosen=chosen), what=what)) for chosen in (None, 0, 1)}
         assert len(keys) == (3 if differ else 1)

@@ -1,14 +1,12 @@
-"""What the panel wayward says of findings made up for it: its sentences and tables, and that no text in them becomes markup."""
+"""What the panel wayward says of findings made up for it; `shown` checks that no text becomes markup."""
 
 from dataclasses import replace
 
 import pytest
 from made_up import a_score, a_wayward
-from panel_cases import DEFAULTS, HOSTILE, made, shown
+from panel_cases import HOSTILE, found_by, made, shown
 
-from app.panels.look import Look
 from app.panels.wayward import MOST_WEIGHTS, WaywardPanel, weights
-from app.sessions.session import Session
 from core.errors import LabError
 from core.events import Done
 from core.prefix import no_prefix
@@ -31,7 +29,7 @@ def test_pulls_that_are_no_numbers_are_refused(text):
 @pytest.mark.parametrize("steps", [None, 2.5, float("nan"), float("inf"), "many", [3]])
 def test_steps_that_are_no_whole_number_are_refused(lab, soft, steps):
     with pytest.raises(LabError, match="whole number"):
-        list(made(WaywardPanel, lab).job(lab.lm, Look(Session(), soft, 3, DEFAULTS["wayward"] | {"steps": steps}), None))
+        found_by(WaywardPanel, lab, soft, steps=steps)
 
 
 def wayward(name, right, kept, start="sentence"):
@@ -56,7 +54,7 @@ def test_a_prefix_reads_as_nothing(lab, prefix):
 
 
 def test_wayward_prompts_are_trained_step_by_step(lab, soft):
-    progress, *found = made(WaywardPanel, lab).job(lab.lm, Look(Session(), soft, 3, DEFAULTS["wayward"]), None)
+    progress, *found = found_by(WaywardPanel, lab, soft)
     pieces = [event for event in found if isinstance(event, Done | Wayward)]
     assert progress.total == len(pieces) == 3 * (2 + 1) and sum(isinstance(event, Wayward) for event in found) == 3
-    assert all(event.final for event in found if isinstance(event, Scored)) and isinstance([e for e in found if e][-1], Scored)
+    assert all(event.final for event in found if isinstance(event, Scored)) and isinstance(found[-1], Scored)

@@ -4,6 +4,7 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
+from timed_engine import Clock
 
 from app.serving.api import Api
 from app.serving.endpoints import describe_train, told
@@ -12,13 +13,6 @@ from app.serving.session_restore import KEPT_SECONDS
 from app.sessions.session import MOST_RUNS
 from app.view.links import ON_PAGE
 from core import LabError
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def run(busy: bool = False):

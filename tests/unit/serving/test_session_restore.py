@@ -2,28 +2,12 @@
 
 import time
 
-import pytest
-from tiny_models import answer_task, make
+from timed_engine import Clock, until
+from tiny_models import answer_task
 
 from app.serving.session_restore import KEPT_SECONDS, MOST_KEPT, Visitors
-from app.sessions.lab import Lab
 from app.sessions.session import Session
 from core.recipe import Recipe
-
-
-@pytest.fixture(scope="module")
-def lab():
-    made = Lab(lambda: make("llama"), "tiny", "float32")
-    while made.engine.lm is None:
-        time.sleep(0.01)
-    return made
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 def trained(lab, steps=5000):
@@ -31,13 +15,6 @@ def trained(lab, steps=5000):
     run = lab.start(session, Recipe(task="tiny", steps=steps, virtual_tokens=2, batch_size=2))
     until(lambda: run.record.step > 1)
     return session, run
-
-
-def until(so, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_reload_gets_the_session_back_and_its_run_waits(lab):

@@ -9,46 +9,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 from hypothesis import given
 from hypothesis import strategies as some
+from made_up import trained_record
 from tiny_models import answer_task, label_task
 
 from app.__main__ import main
 from app.sessions.session_run import SessionRun
 from app.view import code
 from core import Recipe, load_model
-from core.runs.readings import Vocabulary
 from core.runs.record import new_record
 from core.runs.saved_adapter import load
-from core.runs.scorebook import Scorebook
-from core.runs.training_job import training_job
 from core.tasks.load import task_from_json
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    lm = tiny_models.make()
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
-    return folder
-
-
-def made(folder: Path, task: Task, **settings: object) -> SessionRun:
+def made(folder: str, task: Task, **settings: object) -> SessionRun:
     """A run as the page makes it, to its end."""
-    recipe = Recipe.from_dict({**task.recipe, **settings, "task": task.slug, "model": str(folder), "dtype": "float32"})
-    lm = load_model(str(folder), dtype="float32")
-    record = new_record(task, recipe)
-    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), record, lambda: False):
-        pass
-    return SessionRun("run 1", record, task, recipe)
+    recipe = Recipe.from_dict({**task.recipe, **settings, "task": task.slug, "model": folder, "dtype": "float32"})
+    return SessionRun("run 1", trained_record(load_model(folder, dtype="float32"), task, recipe), task, recipe)
 
 
 def own(task: Task, tmp_path: Path) -> Task:
-    """`task` as somebody brings it, its file where the code looks for it."""
+    """`task` as an uploaded file, which lies where the code looks for it."""
     task = task_from_json(task_to_json(task).encode(), "brought")
     (tmp_path / code.file_name(task)).write_text(task_to_json(task), "utf-8")
     return task
@@ -65,9 +49,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("task, settings", CASES, ids=["plain", "a prefix against the task's recipe", "odd texts"])
-def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, settings):
+def test_both_make_the_same_run_again(tiny_folder, tmp_path, monkeypatch, task, settings):
     settings = {"steps": 6, **settings} if settings.get("steps") == 60 else settings
-    run = made(folder, own(task, tmp_path), **settings)
+    run = made(tiny_folder, own(task, tmp_path), **settings)
     monkeypatch.chdir(tmp_path)
     said, space = io.StringIO(), {}
     with contextlib.redirect_stdout(said):
@@ -83,7 +67,7 @@ def test_both_make_the_same_run_again(folder, tmp_path, monkeypatch, task, setti
     assert (python, words[:2]) == ("python", ["-m", "app"])
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main([*words[2:], "--json"]) == 0
-    assert np.array_equal(load(code.FOLDER, load_model(str(folder))).prefix.snapshot(), run.record.final_vectors())
+    assert np.array_equal(load(code.FOLDER, load_model(tiny_folder)).prefix.snapshot(), run.record.final_vectors())
     again = next(row for row in json.loads(printed.getvalue())["contenders"] if row["name"] == "learned")
     assert (again["accuracy"], again["loss"]) == (learned.accuracy, learned.loss)
 
@@ -112,7 +96,7 @@ def test_a_shell_reads_signs_that_are_spelled_out():
     assert said.decode() == text
 
 
-def test_the_view_escapes_and_tells(folder, tmp_path):
+def test_the_view_escapes_and_tells(tmp_path):
     task = own(label_task(name="<b>pets</b>"), tmp_path)
     recipe = Recipe(task=task.slug, template="<script>{input}</script>")
     run = SessionRun("run 1", new_record(task, recipe), task, recipe)

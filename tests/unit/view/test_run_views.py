@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
+from made_up import trained_record
 from tiny_models import answer_task, make
 
 from app.components.controls import control, recipe_from
@@ -20,11 +21,8 @@ from app.view.samples import samples
 from app.view.text import token
 from core import LabError
 from core.recipe import Recipe
-from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
 from core.runs.record_json import record_from_json, record_to_json
-from core.runs.scorebook import Scorebook
-from core.runs.training_job import training_job
 from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -36,9 +34,7 @@ def record(request) -> RunRecord:
     lm = make("llama", max_position_embeddings=1024)
     task = answer_task(name=HOSTILE, handcrafted=(Handcrafted(HOSTILE, "Word: {input} gives"), Handcrafted("plain", "{input} ->")))
     recipe = Recipe(task="tiny", method=request.param, virtual_tokens=3, steps=6)
-    made = new_record(task, recipe)
-    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
-        pass
+    made = trained_record(lm, task, recipe)
     assert made.finished and made.step == 6
     return made
 
@@ -102,11 +98,7 @@ def test_a_record_written_and_read_again_shows_the_same(record):
 
 
 def test_the_control_stands_beside_every_nearest_token():
-    lm = make("llama")
-    task, recipe = answer_task(), Recipe(task="tiny", virtual_tokens=4, steps=2)
-    made = new_record(task, recipe)
-    for _ in training_job(lm, task, recipe, Vocabulary(lm), Scorebook(), made, lambda: False):
-        pass
+    made = trained_record(make("llama"), answer_task(), Recipe(task="tiny", virtual_tokens=4, steps=2))
     assert chips(made, 2, None).count("moved equally far in a random direction") == 4
     made.start_known = False
     assert "no control" in nearest_verdict(made, 2)
