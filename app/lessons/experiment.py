@@ -9,7 +9,7 @@ from app.panels.findings import Findings, Shelf
 from app.panels.look import View
 from app.sessions.lab import Lab
 from app.sessions.session_run import SessionRun
-from app.view.lesson import Told
+from app.view.lesson import Outcome
 from core import Recipe, Task, load_task
 from core.events import Done, Event, Finding, Progress
 from core.models.language_model import LanguageModel
@@ -52,7 +52,7 @@ class Experiment(ABC):
         """What to show of the findings so far."""
 
     @abstractmethod
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         """The outcome of whole findings."""
 
     @staticmethod

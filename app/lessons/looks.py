@@ -11,7 +11,7 @@ from app.sessions.contest import learned_contender
 from app.view import figures
 from app.view.bars import bars
 from app.view.html import join, tag
-from app.view.lesson import Told, versus
+from app.view.lesson import Outcome, versus
 from app.view.nearest import chips, nearest_table, unchanged
 from app.view.samples import samples
 from app.view.text import percent
@@ -47,7 +47,7 @@ class NearestExperiment(Experiment):
             return View(chips(record, record.step, None), figures.curves(record))
         return View(nearest_table(record, record.step), figures.strip(record, record.step, None))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         record = record_of(findings)
         assert record is not None
         last = record.readings[-1]
@@ -60,7 +60,7 @@ class NearestExperiment(Experiment):
             "moved": f"{float(last.moved.mean()):.2f}",
             "norm": f"{float(last.norm.mean()):.2f}",
         }
-        return Told(how_many((count - still) / count), values)
+        return Outcome(how_many((count - still) / count), values)
 
 
 class SnapExperiment(Experiment):
@@ -84,13 +84,13 @@ class SnapExperiment(Experiment):
         reads = join(tag("p", "Snapped, the prompt reads: ", tag("q", text), class_="headline") for text in each(str, findings))
         return View(reads + bars(scores.values(), "The same held-out rows for all", []) + kept(scores))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         mine, words, control, _, nothing = each(Score, findings)  # in the order of `job`
         scores = {"learned": mine, "snapped": words, "control": control, "none": nothing}
         values = {name: percent(score.accuracy) for name, score in scores.items()}
         if versus(mine, nothing) != "ahead":
-            return Told("unclear", values)
-        return Told(how_many((words.accuracy - nothing.accuracy) / (mine.accuracy - nothing.accuracy)), values)
+            return Outcome("unclear", values)
+        return Outcome(how_many((words.accuracy - nothing.accuracy) / (mine.accuracy - nothing.accuracy)), values)
 
 
 class WaywardExperiment(Experiment):
@@ -126,7 +126,7 @@ class WaywardExperiment(Experiment):
         scored = bars(each(Score, findings), "The same held-out rows for all", [])
         return View(reads + scored + chips(record, record.step, None) + samples(record, record.step), figures.curves(record))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         (found,) = each(Wayward, findings)
         _, itself, control, _ = each(Score, findings)  # in the order of `job`
         values = {
@@ -138,4 +138,4 @@ class WaywardExperiment(Experiment):
             "control": percent(control.accuracy),
         }
         learned = versus(found.score, itself) == "ahead"
-        return Told(("both" if found.reads else "task") if learned else ("words" if found.reads else "neither"), values)
+        return Outcome(("both" if found.reads else "task") if learned else ("words" if found.reads else "neither"), values)

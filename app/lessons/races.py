@@ -6,7 +6,7 @@ from app.lessons.experiment import Experiment, Settings, each
 from app.panels.findings import Findings
 from app.panels.look import View
 from app.view import figures
-from app.view.lesson import CHANCE, Told, apart, versus
+from app.view.lesson import CHANCE, Outcome, apart, versus
 from app.view.race_table import race_table
 from app.view.text import percent
 from core import Recipe
@@ -48,7 +48,7 @@ class RaceExperiment(Experiment):
         steps = max(self.recipe(settings, **spec.get("recipe", {})).steps for spec in settings["entries"])
         return View(race_table(names, laps, placed), figures.race(names, laps, steps) if laps else None)
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         entries = {spec["id"]: spec for spec in settings["entries"]}
         scores = {one.name: one.held_out for one in each(Placed, findings)}
         first = scores[settings["entries"][0]["id"]]
@@ -76,7 +76,7 @@ class RaceExperiment(Experiment):
                 f"{name}_misused": percent(one.misused.accuracy) if one.misused else "–",
                 f"{name}_rate": f"{self.recipe(settings, **entries[name].get('recipe', {})).learning_rate:g}",
             }
-        return Told(outcome(settings, scores), values)
+        return Outcome(outcome(settings, scores), values)
 
 
 def outcome(settings: Settings, scores: dict[str, Score]) -> str:

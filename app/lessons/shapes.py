@@ -6,7 +6,7 @@ from app.lessons.experiment import Experiment, Settings
 from app.panels.findings import Findings
 from app.panels.look import View
 from app.view import figures
-from app.view.lesson import Told
+from app.view.lesson import Outcome
 from app.view.sizes import diagram, share, sizes_table
 from app.view.text import short_name
 from core.events import Event, Finding, Progress
@@ -38,7 +38,7 @@ class CountExperiment(Experiment):
         sizes = spectrum(shape, tokens, RANK, ADAPTER)
         return View(diagram(shape, tokens, name) + sizes_table(sizes), figures.spectrum(sizes, name))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         (name, shape), (_, prompt), (_, prefix) = findings.items
         times = prefix / prompt
         values = {
@@ -51,7 +51,7 @@ class CountExperiment(Experiment):
             "layers": str(shape.layers),
             "tokens": str(self.recipe(settings).virtual_tokens),
         }
-        return Told(by_times(times), values)
+        return Outcome(by_times(times), values)
 
 
 def by_times(times: float) -> str:
@@ -79,7 +79,7 @@ class SpectrumExperiment(Experiment):
         sizes = spectrum(shape, settings["tokens"], RANK, ADAPTER)
         return View(sizes_table(sizes), figures.spectrum(sizes, name))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         name, shape = findings.items[0]
         *methods, full = spectrum(shape, settings["tokens"], RANK, ADAPTER)
         order = sorted(methods, key=lambda size: size.parameters)
@@ -87,4 +87,4 @@ class SpectrumExperiment(Experiment):
         values |= {"model": name, "all": f"{full.parameters:,}", "order": " < ".join(size.method for size in order)}
         largest = order[-1].parameters / full.parameters
         values["largest_share"] = share(largest)
-        return Told("under" if largest < 0.1 else "over", values)
+        return Outcome("under" if largest < 0.1 else "over", values)

@@ -9,7 +9,7 @@ from app.view import figures
 from app.view.bars import bars
 from app.view.headline import headline
 from app.view.html import EMPTY, Html, table, tag, td
-from app.view.lesson import Told, amount, apart, versus
+from app.view.lesson import Outcome, amount, apart, versus
 from app.view.samples import said, samples
 from app.view.tables import prompts
 from app.view.text import cut, percent
@@ -43,16 +43,16 @@ class WrittenExperiment(Experiment):
         shown = [prompt for prompt in written if prompt.name in names]
         return View(scored + (prompts(shown) if shown else EMPTY) + first_answers(scores))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         scores = each(Score, findings)
         nothing = next(score for score in scores if score.kind == "none")
         plain = best_handcrafted(score for score in scores if not score.examples) or nothing
         values = {"none": percent(nothing.accuracy), "instruction": percent(plain.accuracy), "n": str(plain.n), "name": plain.name}
         if settings["part"] == "instructions":
-            return Told(amount(plain.accuracy), values)
+            return Outcome(amount(plain.accuracy), values)
         worked = best_handcrafted(score for score in scores if score.examples) or nothing
         values |= {"examples": percent(worked.accuracy), "difference": apart(worked, plain)}
-        return Told(versus(worked, plain), values)
+        return Outcome(versus(worked, plain), values)
 
 
 class TrainExperiment(Experiment):
@@ -64,11 +64,11 @@ class TrainExperiment(Experiment):
         record = record_of(findings)
         if record is None:
             return View()
-        told = tag("p", headline(record), class_="headline")
+        found = tag("p", headline(record), class_="headline")
         scored = bars(record.scores, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
-        return View(told + scored + samples(record, record.step), figures.curves(record))
+        return View(found + scored + samples(record, record.step), figures.curves(record))
 
-    def told(self, settings: Settings, findings: Findings) -> Told:
+    def outcome(self, settings: Settings, findings: Findings) -> Outcome:
         record = record_of(findings)
         assert record is not None
         scores = record.held_out.values()
@@ -91,7 +91,7 @@ class TrainExperiment(Experiment):
             "last_loss": f"{sum(record.losses[-5:]) / len(record.losses[-5:]):.2f}",
             "loss": f"{learned.token_loss:.2f}" if learned.token_loss is not None else "–",
         }
-        return Told(amount(learned.accuracy) if settings["ask"] == "amount" else versus(learned, written), values)
+        return Outcome(amount(learned.accuracy) if settings["ask"] == "amount" else versus(learned, written), values)
 
 
 def first_answers(scores: list[Score], most: int = 6) -> Html:

@@ -105,17 +105,17 @@ class LearnPage:
         going = self.going.get(key)
         watching = progress.running == key
         view = experiment.view(part.settings, findings) if findings else View()
-        told = self._told(part, findings) if done else None
+        outcome = self._outcome(part, findings) if done else None
         ready = part.key in progress.bets and progress.running is None
         return {
             self.message: alert(message),
             self.go: gr.update(value="Run again" if done else experiment.button, interactive=ready),
             self.halt: gr.update(interactive=progress.running is not None),
             self.state: self._state(session, part, going.findings if going and watching else None),
-            self.verdict: lesson.verdict(part, progress.bets[part.key], told) if told else "",
+            self.verdict: lesson.verdict(part, progress.bets[part.key], outcome) if outcome else "",
             self.plot: drawn(view.figure) if view.figure else "",
             self.result: view.html,
-            self.why: lesson.reasons(part, told) if told else "",
+            self.why: lesson.reasons(part, outcome) if outcome else "",
             self.kept: progress.to_json(),
             self.contents: lesson.contents(progress),
         }
@@ -151,8 +151,8 @@ class LearnPage:
             return going.findings
         return self.shelf.get(key) if part.key in session.learn.done else None
 
-    def _told(self, part: Part, findings: Findings | None) -> lesson.Told | None:
-        return self.experiments[part.run].told(part.settings, findings) if findings and findings.complete else None
+    def _outcome(self, part: Part, findings: Findings | None) -> lesson.Outcome | None:
+        return self.experiments[part.run].outcome(part.settings, findings) if findings and findings.complete else None
 
     # --- experiments ------------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class LearnPage:
                     break  # stopped or failed; a session that only watched a stopped run starts its own
             findings = self.shelf.get(key)
             if findings and not problem:
-                progress.done[part.key] = self.experiments[part.run].told(part.settings, findings).outcome
+                progress.done[part.key] = self.experiments[part.run].outcome(part.settings, findings).name
         finally:
             if progress.running == key:
                 progress.running = None

@@ -57,10 +57,10 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What an experiment found: the name of an outcome, and what fills the text's {places}."""
+class Outcome:
+    """An experiment's result: its name, and the values that are filled into the text's {places}."""
 
-    outcome: str
+    name: str
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,14 +167,14 @@ def paragraphs(texts: Sequence[Html]) -> Html:
     return join(tag("p", text) for text in texts)
 
 
-def verdict(part: Part, bet: str, told: Told) -> Html:
+def verdict(part: Part, bet: str, outcome: Outcome) -> Html:
     """The prediction, the result, and whether they agree."""
-    mark, word, kind = ("✓", "As you predicted.", "right") if bet == told.outcome else ("✗", "Surprise!", "wrong")
+    mark, word, kind = ("✓", "As you predicted.", "right") if bet == outcome.name else ("✗", "Surprise!", "wrong")
     bold = tag("strong", tag("span", mark, aria_hidden=True), f" {word}")
     return tag(
         "div",
         tag("p", bold, " You predicted: ", tag("q", part.choices[bet])),
-        tag("p", part.outcomes[told.outcome].format_map(told.values), class_="happened"),
+        tag("p", part.outcomes[outcome.name].format_map(outcome.values), class_="happened"),
         class_=f"outcome {kind}",
         role="status",
     )
@@ -186,8 +186,8 @@ def contents(progress: Progress) -> Html:
     for number, lesson in enumerate(lessons()):
         done = [part for part in lesson.parts if part.key in progress.done]
         right = sum(progress.bets.get(part.key) == progress.done[part.key] for part in done)
-        told = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} predicted correctly"
-        words = tag("b", f"{number + 1}. {lesson.title}") + tag("small", told)
+        done_words = f"{lesson.minutes} minutes" if not done else f"{len(done)} of {len(lesson.parts)} done, {right} predicted correctly"
+        words = tag("b", f"{number + 1}. {lesson.title}") + tag("small", done_words)
         here = True if number == progress.at[0] else None
         items.append(tag("li", button(words, class_="lesson", data_cell=number, aria_current=here)))
     return tag("ol", *items, class_="lessons")
@@ -206,10 +206,10 @@ def head(progress: Progress) -> Html:
     return tag("h2", lesson.title, " ", address) + tag("p", lesson.lead, class_="dim") + parts
 
 
-def reasons(part: Part, told: Told) -> Html:
+def reasons(part: Part, outcome: Outcome) -> Html:
     """The explanation that fits this outcome."""
-    because = [part.because[told.outcome]] if told.outcome in part.because else []
-    return tag("h4", "Why") + paragraphs([text.format_map(told.values) for text in (*because, *part.why)])
+    because = [part.because[outcome.name]] if outcome.name in part.because else []
+    return tag("h4", "Why") + paragraphs([text.format_map(outcome.values) for text in (*because, *part.why)])
 
 
 def reading(part: Part) -> Html:

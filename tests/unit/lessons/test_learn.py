@@ -17,7 +17,7 @@ from app.pages.learn import LearnPage
 from app.panels.findings import Findings, Shelf
 from app.sessions.session import Session
 from app.view import lesson, sizes
-from app.view.lesson import LESSONS, ORDER, Progress, Told, lessons, versus
+from app.view.lesson import LESSONS, ORDER, Outcome, Progress, lessons, versus
 from core import events
 from core.models.sizes import Shape
 from core.scoring.measures import wilson
@@ -79,11 +79,11 @@ def test_every_part_runs_on_any_model_and_its_texts_are_filled_in(lab, small, pa
     experiment = next(kind for kind in EXPERIMENTS if kind.name == part.run)(lab, Shelf())
     settings = short(part.settings)
     findings = done(experiment, lab.engine.lm, settings)
-    told = experiment.told(settings, findings)
-    assert told.outcome in part.outcomes
+    outcome = experiment.outcome(settings, findings)
+    assert outcome.name in part.outcomes
     for text in (*part.outcomes.values(), *part.because.values(), *part.why):
-        assert {name for _, name, _, _ in string.Formatter().parse(text) if name} <= set(told.values)
-    assert lesson.verdict(part, next(iter(part.choices)), told)
+        assert {name for _, name, _, _ in string.Formatter().parse(text) if name} <= set(outcome.values)
+    assert lesson.verdict(part, next(iter(part.choices)), outcome)
     view = experiment.view(settings, findings)
     assert view.html or view.figure
     assert experiment.key(settings) != experiment.key(part.settings)
@@ -124,10 +124,10 @@ def test_progress_survives_the_browser_and_nothing_else_does():
 
 def test_a_verdict_says_what_was_said_and_what_happened():
     part = PARTS[0]
-    told = Told("few", {"none": "0 %", "name": "&lt;b&gt;", "instruction": "17 %", "n": "103"})
-    said = lesson.verdict(part, "few", told)
+    outcome = Outcome("few", {"none": "0 %", "name": "&lt;b&gt;", "instruction": "17 %", "n": "103"})
+    said = lesson.verdict(part, "few", outcome)
     assert "As you predicted" in said and "17 %" in said and part.choices["few"] in said
-    assert "Surprise!" in lesson.verdict(part, "most", told)
+    assert "Surprise!" in lesson.verdict(part, "most", outcome)
 
 
 def made_page(lab, monkeypatch, runs):
@@ -145,7 +145,8 @@ def made_page(lab, monkeypatch, runs):
             time.sleep(0.005)
 
     monkeypatch.setattr(experiment, "job", job)
-    monkeypatch.setattr(experiment, "told", lambda settings, findings: Told("few", dict.fromkeys(("none", "name", "instruction", "n"), "")))
+    values = dict.fromkeys(("none", "name", "instruction", "n"), "")
+    monkeypatch.setattr(experiment, "outcome", lambda settings, findings: Outcome("few", values))
     return page, part
 
 
