@@ -71,7 +71,9 @@ def _case(lm: LanguageModel, method: str, batch: int, tokens: int, virtual: int,
     error = (our_grad - their_grad.cpu()).norm() / their_grad.norm().cpu()
     peft_seconds, own_seconds = (statistics.median(seconds[name]) for name in ("peft", "ours"))
     lm.model.zero_grad()
-    _unwrap(lm)
+    lm.model.requires_grad_(False)
+    if hasattr(lm.model, "peft_config"):
+        del lm.model.peft_config
     return {
         "method": method,
         "batch": batch,
@@ -96,12 +98,6 @@ def peft_model(lm: LanguageModel, prefix: Prefix) -> Any:
     with torch.no_grad():
         weight.copy_(torch.from_numpy(prefix.method.to_rows(prefix.snapshot())))
     return model
-
-
-def _unwrap(lm: LanguageModel) -> None:
-    lm.model.requires_grad_(False)
-    if hasattr(lm.model, "peft_config"):
-        del lm.model.peft_config
 
 
 def _now(lm: LanguageModel) -> float:

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
@@ -280,12 +280,20 @@ class LanguageModel:
         finally:
             self.model.set_attn_implementation(before)
 
+    def positions(self, past: int, tokens: int) -> Int[Tensor, " tokens"]:
+        """The positions of `tokens` tokens that run after `past` others."""
+        return torch.arange(past, past + tokens, device=self.device)
+
+    def attention_mask(self, past: int, tokens: int, batch: int) -> Any:
+        """The mask that the model gets for `tokens` tokens after `past` others: nothing is hidden but what causality hides."""
+        return torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
+
     def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
         batch, tokens = next(iter(inputs.values())).shape[:2]
         past = cache.get_seq_length()
         # Positions and the mask are always passed: some models derive them wrongly after a cache filled by hand.
-        positions = torch.arange(past + offset, past + offset + tokens, device=self.device).expand(batch, tokens)
-        mask = torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
+        positions = (self.positions(past, tokens) + offset).expand(batch, tokens)
+        mask = self.attention_mask(past, tokens, batch)
         options = {"output_attentions": True} if attentions else {}
         return self.model(**inputs, past_key_values=cache, position_ids=positions, attention_mask=mask, use_cache=True, **options)
 
@@ -333,25 +341,22 @@ def expand(cache: DynamicCache, rows: int) -> DynamicCache:
 
     Rows that run after it leave `cache` unchanged, and the gradients of all rows add up in `cache`.
     """
-    wide = DynamicCache()
-    for layer in cache.layers:
-        copy = DynamicLayer()
-        copy.lazy_initialization(layer.keys, layer.values)
-        copy.keys = layer.keys.expand(rows, -1, -1, -1)  # (rows, kv_heads, prefix, head_dim)
-        copy.values = layer.values.expand(rows, -1, -1, -1)
-        wide.layers.append(copy)
-    return wide
+    return _changed(cache, lambda tensor: tensor.expand(rows, -1, -1, -1))  # (rows, kv_heads, tokens, head_dim)
 
 
 def pick(cache: DynamicCache, rows: Int[Tensor, " picked"]) -> DynamicCache:
     """A new cache with the rows of `cache` that `rows` lists; a row may be listed several times."""
-    picked = DynamicCache()
+    return _changed(cache, lambda tensor: tensor[rows])  # (picked, kv_heads, tokens, head_dim)
+
+
+def _changed(cache: DynamicCache, change: Callable[[Tensor], Tensor]) -> DynamicCache:
+    changed = DynamicCache()
     for layer in cache.layers:
         copy = DynamicLayer()
         copy.lazy_initialization(layer.keys, layer.values)
-        copy.keys, copy.values = layer.keys[rows], layer.values[rows]  # (picked, kv_heads, tokens, head_dim)
-        picked.layers.append(copy)
-    return picked
+        copy.keys, copy.values = change(layer.keys), change(layer.values)
+        changed.layers.append(copy)
+    return changed
 
 
 def hash_weights(model: nn.Module) -> str:

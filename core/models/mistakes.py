@@ -1,8 +1,7 @@
 """Common mistakes with soft prompts, made on purpose: the same model, run with another attention mask or other positions.
 
 Code that fills a shared cache or collates rows can hide the virtual tokens from the input, hide them from each other, or let
-the input's positions start again at 0. No error is raised; only the loss is worse. `LanguageModel._forward`, the normal path,
-does not depend on this file.
+the input's positions start again at 0. No error is raised; only the loss is worse.
 """
 
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError, shown
 from core.models.language_model import LanguageModel
@@ -18,7 +16,7 @@ from core.models.language_model import LanguageModel
 MISTAKES = {
     "hidden": "the input doesn't see the virtual tokens",
     "apart": "the virtual tokens don't see each other",
-    "restart": "the input's positions start again, as if no virtual tokens stood before it",
+    "restart": "the input's positions start again, as if there were no virtual tokens before it",
 }
 
 
@@ -40,8 +38,8 @@ class Mistaken(LanguageModel):
         self.for_scoring = self if lm.for_scoring is lm else Mistaken(lm.for_scoring, mistake, virtual_tokens, before)
 
     def positions(self, past: int, tokens: int) -> Int[Tensor, " tokens"]:
-        """The positions given to the tokens with index `past`, `past + 1`, ... of the whole row."""
-        places = torch.arange(past, past + tokens, device=self.device)
+        """As in `LanguageModel`, with the mistake."""
+        places = super().positions(past, tokens)
         if self.mistake == "restart":
             places = torch.where(places >= self.end, places - (self.end - self.start), places)
         return places
@@ -58,27 +56,14 @@ class Mistaken(LanguageModel):
             seen = seen & ~(virtual & (query >= self.start) & (query < self.end) & (query != key))
         return seen
 
-    def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
-        batch, tokens = next(iter(inputs.values())).shape[:2]
-        past = cache.get_seq_length()
+    def attention_mask(self, past: int, tokens: int, batch: int) -> Any:
+        """What is added to attention scores: 0 or the lowest float. A mask for each kind of layer if there are two."""
         seen = self.sees(past, tokens)
-        options = {"output_attentions": True} if attentions else {}
-        return self.model(
-            **inputs,
-            past_key_values=cache,
-            position_ids=(self.positions(past, tokens) + offset).expand(batch, tokens),
-            attention_mask=self._masks(seen, past, batch),
-            use_cache=True,
-            **options,
-        )
-
-    def _masks(self, seen: Bool[Tensor, "tokens keys"], past: int, batch: int) -> Any:
-        """The mask that the model adds to attention scores: 0 or the lowest float. A mask for each kind of layer if there are two."""
         config = self.model.config.get_text_config()
         if "sliding_attention" not in (getattr(config, "layer_types", None) or []):
             return self._mask(seen, batch)
-        query = torch.arange(past, past + len(seen), device=self.device)[:, None]
-        near = query - torch.arange(seen.shape[1], device=self.device)[None] < config.sliding_window
+        query = torch.arange(past, past + tokens, device=self.device)[:, None]
+        near = query - torch.arange(past + tokens, device=self.device)[None] < config.sliding_window
         return {"full_attention": self._mask(seen, batch), "sliding_attention": self._mask(seen & near, batch)}
 
     def _mask(self, seen: Bool[Tensor, "tokens keys"], batch: int) -> Tensor:

@@ -1,9 +1,8 @@
-"""Slices of work that another process can do: plain data goes there, plain data comes back.
+"""Slices of work that another process can do: plain data is sent there, and plain data comes back.
 
-Where a GPU is lent for seconds, to a process that is forked for it, this process can't train a step at a time. There a run is
-`n` steps in one go, and a score is all its rows in one go: what crosses the fork is tasks, recipes, bytes and numpy arrays, never
-a tensor, and going backward happens on the other side. A slice depends on nothing but what it holds, so it can be done anywhere,
-and done again where it was lost. `LanguageModel.device_process` does them; without one, everything here happens in this process.
+Where a GPU is lent for seconds to a forked process, a run is trained several steps in one call, and a score is all its rows in
+one call. Tasks, recipes, bytes and numpy arrays cross the fork, never a tensor. A slice depends only on its fields, so a lost one
+can be done again. `LanguageModel.device_process` does slices; without one, the work is done in this process.
 """
 
 import math
@@ -19,19 +18,18 @@ from core.prefix import prefix_of
 from core.recipe import Recipe
 from core.scoring.contender import Contender
 from core.scoring.row_results import BATCH
-from core.scoring.rows import Row
 from core.scoring.score import Score, score
 from core.scoring.score import score_steps as scored_here
 from core.tasks.task import Example, Task
 from core.training.memory import check
-from core.training.training import State, StepEvent, Training
+from core.training.training import State, StepEvent, Training, longest_sequence
 
-MOST_STEPS = 10  # in a slice: a page moves on, scores along the way, and lets others in between
+MOST_STEPS = 10  # in a slice, so that a page is updated and other runs get turns between slices
 WANTED_SECONDS = 5.0  # of a slice
-START_SECONDS = 10.0  # of a worker that is new: the device starts, and the model is moved to it
+START_SECONDS = 10.0  # of a new worker: the device starts, and the model is moved to it
 MOST_SECONDS = 60  # for one request; lenders refuse much longer times
 LAUNCHES = 0.1  # seconds of a pass that don't depend on how many tokens it has: some thousand small kernels
-SPEED = 5e12  # multiplications and additions a second, well below what GPUs of these years do in float32
+SPEED = 5e12  # multiplications and additions a second in float32, well below that of GPUs of 2020 and later
 MOST_KNOWN = 4  # runs that are kept tokenised
 
 _known: list[Training] = []  # in the process that does the slices; the newest last
@@ -80,7 +78,7 @@ def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
     if lm.device_process is None:
         return training.advance(state)
     sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
-    tokens = sequences * _longest(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
+    tokens = sequences * longest_sequence(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
     steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
     events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))
@@ -101,7 +99,7 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     prefix = contender.prefix
     work = ScoringSlice(made, prefix.kind, prefix.snapshot(), tuple(examples), labels, _asked(seconds))
     found: Score = lm.device_process(work)
-    # What crosses is what an MLP makes, not the MLP.
+    # The slice has the MLP's output, not the MLP, so its parameter count differs.
     yield replace(found, parameters=prefix.parameter_count())
 
 
@@ -113,10 +111,6 @@ def _training(lm: LanguageModel, task: Task, recipe: Recipe) -> Training:
     _known.append(Training(lm, task, recipe))
     del _known[:-MOST_KNOWN]
     return _known[-1]
-
-
-def _longest(rows: Sequence[Row]) -> int:
-    return max((len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in rows), default=1)
 
 
 def _pass_seconds(lm: LanguageModel, tokens: int) -> float:

@@ -1,7 +1,7 @@
 """Train a prefix: a state that is plain data, and `advance(state, steps) -> events, state`.
 
-Knows no interface, no thread and no clock. A state with the context that it belongs to is all that is needed to go on, so
-pause, resume, taking turns and a worker in another process are all the same call.
+A state and the `Training` that it belongs to are all that is needed to continue, so pause, resume, taking turns and a worker in
+another process are the same call.
 """
 
 import io
@@ -88,7 +88,7 @@ class Training:
         self.prefix: Prefix = create(lm, task, recipe)
         self.template = template_of(task, recipe.template)
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels)
-        # Rows that are scored later must fit, too: that is better known before training than after it.
+        # Rows that are scored later must fit too: an error is better before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
         self._check_size()
         self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
@@ -99,7 +99,7 @@ class Training:
             )
 
     def _check_size(self) -> None:
-        longest = max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in self.prepared.rows)
+        longest = longest_sequence(self.prepared.rows)
         single = all(len(ids) == 1 for row in self.prepared.rows for ids in row.candidates)
         sequences = self.recipe.batch_size * (len(self.task.labels or ()) if self.recipe.loss == "labels" and not single else 1)
         if sequences * longest > MOST_TOKENS:
@@ -153,7 +153,8 @@ class Training:
 
         loss = self.loss(batch)
         optimiser.zero_grad()
-        (loss if self.pulled_to is None else loss + recipe.pull * self._distance()).backward()
+        pull = 0.0 if self.pulled_to is None else recipe.pull * mean_squared_distance(self.prefix.array(), self.pulled_to)
+        (loss + pull).backward()
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
         rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
         finite = math.isfinite(loss.item()) and math.isfinite(norm)
@@ -190,9 +191,10 @@ class Training:
         cache = self.prepared.fill(self.lm)
         return (label_loss if self.recipe.loss == "labels" else answer_loss)(self.lm, cache, rows)
 
-    def _distance(self) -> Tensor:
-        assert self.pulled_to is not None
-        return mean_squared_distance(self.prefix.array(), self.pulled_to)
+
+def longest_sequence(rows: Sequence[Row]) -> int:
+    """The most tokens of a row's prompt with its answer or a label word."""
+    return max(len(row.prompt) + max([len(row.answer), *map(len, row.candidates)]) for row in rows)
 
 
 def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
