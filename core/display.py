@@ -1,4 +1,4 @@
-"""How things show themselves at a prompt and in a notebook: tables of plain text, and of HTML with every text escaped."""
+"""Tables for a prompt (plain text) and for a notebook (HTML with every text escaped)."""
 
 import html
 from collections.abc import Mapping, Sequence

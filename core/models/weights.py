@@ -70,7 +70,7 @@ def converted(gguf: Path) -> Path:
 
 
 def check_path(name: str) -> None:
-    """LabError where `name` is a path without a model in it. Needs no import of a library, so the error comes at once."""
+    """LabError where `name` is a path without a model in it. Needs no import of a library, so the error comes immediately."""
     path = as_path(Path(name).expanduser())
     if path.is_dir():
         if not (path / "config.json").is_file():

@@ -1,1 +1,1 @@
-"""Experiments on learned prompts that need the model: each an iterator of small pieces, so that the engine can take turns."""
+"""Experiments on learned prompts that need the model: each is an iterator of small pieces of work, between which other jobs run."""

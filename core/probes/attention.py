@@ -1,4 +1,4 @@
-"""Where the token that answers looks, and whether a prefix can change how the others share out their attention."""
+"""Attention of the answer position, and whether a prefix changes the proportions of the other tokens' attention."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -46,8 +46,8 @@ def attention_of(
     """Attention to a contender's prompt, row by row: yields the mean so far after each of at most `most` drawn rows. float32.
 
     The prompt is its virtual tokens; of a handcrafted one the start that all of `examples` share, or the last `count` tokens
-    of it (all, where there are fewer), to hold a learned prompt against as many real tokens. The first position of all is
-    kept apart whatever stands there. Raises LabError where no row is left, or a row can't be used.
+    of it (all, where there are fewer), to compare a learned prompt with as many real tokens. The first position of all is
+    always reported separately. Raises LabError where no row is left, or a row can't be used.
     """
     lm = lm.for_scoring
     counted = [example for example in examples if example.key not in contender.excluded]
@@ -88,7 +88,7 @@ def draw(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def petrov(lm: LanguageModel, prefix: Prefix, ids: Sequence[int]) -> Float[np.ndarray, " layers"]:
-    """`petrov_residual` of each layer for the tokens `ids` after `prefix`, against them at the same positions after nothing.
+    """`petrov_residual` of each layer for the tokens `ids` after `prefix`, compared with them at the same positions without it.
 
     In the first layer it is rounding error for every prefix and model: its tokens' queries and keys are the same in both. The
     layers above get inputs that the prefix has changed; there an untrained prefix's is large too (it becomes the attention sink

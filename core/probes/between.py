@@ -63,7 +63,7 @@ def path_between(
 def written_prefix(lm: LanguageModel, template: str, count: int) -> Float[np.ndarray, "count d_model"]:
     """The embeddings of the words before {input} in a handcrafted prompt, float32, as a start or an end of a line.
 
-    They are cut after `count` tokens, or repeated from the first until there are as many. LabError where no words stand there.
+    They are cut after `count` tokens, or repeated from the first until there are as many. LabError where there are no words.
     """
     check_template(template)
     ids = lm.tokenise(template.split("{input}")[0].rstrip(" "))  # the space belongs to the input's first token
@@ -88,8 +88,8 @@ def transplant(
 
     tasks: those of `a` and of `b`. sets: the vectors that are put in together; by default each one alone, then the first two,
     three, … P. First comes `b` as it is, last all of `a`. Rows of a task are scored in the template of that task's own prompt,
-    and only those that count for both prompts. control: numbers in the shape of `a`'s that have learned nothing (its start,
-    moved at random by the learned lengths); every set is filled from them too: what they do as well, learning didn't.
+    and only those that count for both prompts. control: an untrained array in the shape of `a`'s (its start, moved
+    at random by the learned lengths); every set is filled from it too, and an effect that it shows as well is no effect of learning.
     Yields how many results will come, then them; None between batches.
 
     Raises LabError where the two differ in kind or length, or a set names a vector that isn't there.
@@ -101,7 +101,7 @@ def transplant(
     if not all(0 <= i < count for which in sets for i in which):
         raise LabError(f"There are {count} vectors: number them from 0 to {count - 1}.")
     chosen = list(dict.fromkeys([(), *(tuple(sorted(set(which))) for which in sets), tuple(range(count))]))
-    chosen.sort(key=lambda which: len(which) == count)  # all of `a` last, wherever it was named
+    chosen.sort(key=lambda which: len(which) == count)  # all of `a` last
     fillings = {"learned": source} | ({} if control is None else {"control": control})
     plan = [(which, name) for which in chosen for name in fillings if which or name == "learned"]
     yield Progress(len(plan))

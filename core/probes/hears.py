@@ -21,8 +21,8 @@ from core.scoring.contender import Contender
 from core.scoring.prepared import Prepared
 
 NEUTRAL = "\n"  # what is run after a prompt that runs no tokens itself
-CHUNK = 64  # states read at once, fewer where the vocabulary is large
-MOST_LOGITS = 2**22  # at once: 16 MB
+CHUNK = 64  # states read together, fewer where the vocabulary is large
+MOST_LOGITS = 2**22  # held together: 16 MB
 NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 
 
@@ -90,10 +90,10 @@ def hear(lm: LanguageModel, contender: Contender, k: int = 5) -> Iterator[Lens |
 def said_alone(
     lm: LanguageModel, contender: Contender, most: int = 24, samples: int = 3, temperature: float = 1.0, seed: int = 0
 ) -> Iterator[Continuation]:
-    """Go on from the prompt alone, once greedily and `samples` times by chance: yields the text so far, a token at a time.
+    """Continue from the prompt alone, once greedily and `samples` times sampled: yields the text so far, a token at a time.
 
-    Each sample has a generator of its own on the CPU, so it depends on `seed` alone. Ends before a stop token, or where the
-    model's window does. float32. Raises LabError as `hear` does.
+    Each sample has its own generator on the CPU, so it depends on `seed` alone. Ends before a stop token, or at the end of the
+    model's window. float32. Raises LabError as `hear` does.
     """
     lm = lm.for_scoring
     states, _, _, cache = _run(lm, contender)
@@ -118,9 +118,9 @@ def said_alone(
 
 
 def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Tensor, "states vocab"]:
-    """Logits of hidden states: through the model's last norm, its output head, and whatever it does to logits after that.
+    """Logits of hidden states: through the model's last norm, its output head, and any change to the logits after it.
 
-    The model itself is run on as many tokens of no matter, and the states put in before its last norm.
+    The model itself is run on as many arbitrary tokens, and its inputs to the last norm are replaced by the states.
     """
     _, norm = _layers_and_norm(lm)
     hook = norm.register_forward_pre_hook(lambda _, inputs: (states[None].to(inputs[0].dtype), *inputs[1:]))

@@ -44,7 +44,7 @@ def hidden(lm: LanguageModel, layers: Collection[int], count: int) -> Iterator[N
     """Within: in these layers no token sees the first `count` positions. All else stays, positions included.
 
     Attention is eager meanwhile. It affects every caller of this model, so leave it before other jobs get their turns.
-    Raises LabError for a model whose attention modules can't be told, or take no mask of numbers.
+    Raises LabError for a model whose attention modules aren't found, or take no mask of numbers.
     """
     modules = _attention_modules(lm)
 
@@ -111,7 +111,7 @@ def leave_layers_out(
     whole = yield from finish(book.score(lm, learned, rows, task.labels))
     yield None
     for layer in range(len(values)):
-        # Past the book, which would take it for the prefix as it is: its numbers are the same.
+        # Not scored through the book, which would return the score of the unchanged prefix: the arrays are equal.
         named = replace(learned, name=f"{learned.name}, without layer {layer}")
         blind = partial(hidden, lm, [layer], prefix.virtual_tokens)
         score = yield from finish(_within(blind, score_steps(lm, named, rows, task.labels)))

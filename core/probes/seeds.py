@@ -1,7 +1,6 @@
 """Do seeds meet? One recipe trained again from other starts, and with its rows in other orders: are the same vectors found?
 
-A recipe's seed decides both where a run starts and which rows come when. Here they are told apart by the recipe's
-`order_seed`.
+A recipe's seed decides both the start and the order of rows. The recipe's `order_seed` separates the two.
 """
 
 from collections.abc import Iterator
@@ -88,7 +87,7 @@ def meet(
     method = METHODS[recipe.method]
     mean = lm.vocabulary.mean(dim=0).cpu().numpy() if method.in_embedding_space else None
     ends = {name: contender.prefix.snapshot() for name, contender in learned.items()}
-    # Each with a draw of its own: two starts moved in the same random directions would be alike by that.
+    # A draw for each: two starts moved in the same random directions would be alike because of that.
     moved = {name: array_moved_at_random(begun[name], ends[name], draw) for draw, name in enumerate(planned)}
     for a, b in combinations(planned, 2):
         found = _match(method, ends[a], ends[b], mean)

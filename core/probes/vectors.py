@@ -93,7 +93,7 @@ def _matched(whole: Score, changed: Score) -> list[tuple[RowResult, RowResult]]:
 def fall_p(falls: Sequence[float], seed: int = 0) -> float:
     """The p value of a mean fall above 0 of (rows,) paired losses: one-sided, by flipping signs (Fisher 1935, section 21).
 
-    Were the change of no matter, each row's fall would be as likely with the other sign: p is the share of the sign flips
+    If the change had no effect, each row's fall would be as likely with the other sign: p is the share of the sign flips
     whose mean is at least the one seen. All 2**rows of them up to 13 rows, else 9999 drawn ones and the one seen. A t-test
     would need falls that are nearly normal; those of few rows' losses are skewed, with a row or two that count for most.
 

@@ -2,7 +2,7 @@
 
 Khashabi et al. 2021 ("Prompt waywardness: the curious case of discretized interpretation of continuous prompts"): a prompt
 is trained while its vectors are pulled to a text that need not have to do with the task. Where its nearest tokens read
-exactly that text and it does the task all the same, nearest tokens tell nothing of what a prompt does.
+exactly that text and it still does the task, nearest tokens do not show what a prompt does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from core.tasks.task import Task
 from core.training.start import create
 from core.training.training import StepEvent, mean_squared_distance, text_embeddings
 
-GAMMAS = (0.0, 1.0, 10.0, 100.0)  # from not pulled at all to held fast
+GAMMAS = (0.0, 1.0, 10.0, 100.0)  # from not pulled at all to kept in place
 MOST_TOKENS = 60  # of the sentence
 
 Start = Literal["sentence", "elsewhere", "free"]
@@ -37,7 +37,7 @@ Start = Literal["sentence", "elsewhere", "free"]
 
 @dataclass(frozen=True, eq=False)
 class Wayward(Event):
-    """What became of one run that was pulled to a sentence with weight `gamma`, and what its vectors read as.
+    """The result of one run that was pulled to a sentence with weight `gamma`, and its vectors' nearest tokens.
 
     start: the run began at the sentence's embeddings; elsewhere, at sampled vocabulary; or there and never pulled ("free").
     tokens, text: the nearest real token of each vector by cosine, and all decoded together. kept, by_l2: vectors whose
@@ -89,8 +89,7 @@ def sweep(
             else:
                 contender = event.contender
         assert contender is not None  # `repeat` ends with it
-        steered = contender.for_validation()
-        score = yield from finish(book.score(lm, steered, task.validation, task.labels))
+        score = yield from finish(book.score(lm, contender.for_validation(), task.validation, task.labels))
         runs.append(look(lm, contender, ids, changed.pull, start, score, step))
         yield runs[-1]
     *pulled, free = runs
@@ -129,7 +128,7 @@ def _name(start: Start, gamma: float) -> str:
 
 
 def look(lm: LanguageModel, contender: Contender, ids: Sequence[int], gamma: float, start: Start, score: Score, step: int) -> Wayward:
-    """Hold a soft prompt against the tokens `ids` of a sentence, one for each of its vectors. The rest is passed on."""
+    """Compare a soft prompt with the tokens `ids` of a sentence, one for each of its vectors. The other arguments are kept."""
     vectors: Float[Tensor, "vectors d_model"] = contender.prefix.array().detach().to(lm.device)
     found = nearest(vectors, lm.vocabulary, k=1)
     said: list[int] = found.ids[:, 0].tolist()

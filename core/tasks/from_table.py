@@ -66,7 +66,7 @@ def task_from_table(table: Table, columns: Columns | None = None, template: str 
     """A task from a table, split by a split column, or else by the rows' content alone.
 
     columns: None has them guessed. template: the text around an input. words: the word that the model must produce for a
-    label of the table; labels without one stand for themselves.
+    label of the table; a label without one is its own word.
     Raises LabError, naming the row.
     """
     columns = columns or guess_columns(table)

@@ -39,7 +39,7 @@ def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str
     sizes = Counter(groups.values())
     if max(sizes.values()) > len(examples) / 4:
         return {}, [
-            f"{max(sizes.values()):,} rows nearly repeat each other, as if written from one template, so such rows may stand on "
+            f"{max(sizes.values()):,} rows nearly repeat each other, as if written from one template, so such rows may be on "
             f"both sides of the split."
         ]
     notes = []

@@ -91,7 +91,7 @@ def read_table(data: bytes, name: str, pasted: bool = False) -> Table:
     """
     check_size(data, name, LARGEST_FILE)
     text = text_of(data, name)
-    # JSON begins with a list or an object. Typed lines may begin with a bracket too, so there JSON must go on as JSON.
+    # JSON begins with a list or an object. Typed lines may begin with a bracket too, so there the next character must be JSON's as well.
     if re.match(r'\s*(\[\s*[\[{"\]]|\{\s*["}])' if pasted else r'\s*(\[\s*[\[{"\]]|\{)', text):
         return _from_json(text, name)
     if pasted:

@@ -68,8 +68,8 @@ def task_data(data: bytes, name: str) -> dict[str, Any] | None:
 def task_of(data: Mapping[str, Any], name: str, distinct: bool = False) -> Task:
     """The task of a JSON object as `task_to_json` writes it. Only `train` and `held_out` must be there.
 
-    Everything in it is checked: a LabError names the file `name` and what is wrong. Rows whose input stands on an earlier
-    side are left out, which the task's notes say. Without `validation`, some rows of `train` are parted off.
+    Everything in it is checked: a LabError names the file `name` and what is wrong. Rows whose input is in an earlier
+    part are left out, with a note. Without `validation`, some rows of `train` become validation rows.
     distinct: no two rows nearly repeat each other, so they need not be compared.
     """
     file = shown(name)

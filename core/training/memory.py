@@ -1,4 +1,4 @@
-"""What a training run will need of the device's memory, and whether that much is free: asked before its first step."""
+"""The memory that a training run needs on its device, and whether that much is free, checked before its first step."""
 
 import contextlib
 import ctypes
@@ -76,7 +76,7 @@ def estimate(
     method = METHODS[recipe.method]
     once = method.positions_run(recipe.virtual_tokens) + shared_tokens  # positions that run through the model, batch 1
     tokens = once + sum(many * length for many, length, _ in passes)
-    # Norms work in float32 whatever the model's dtype.
+    # Norms work in float32 for every dtype of the model.
     activations = tokens * lm.layers * (4 * lm.d_model * FLOAT + (4 * inner + 3 * width) * item)
     keys = sum(many * (before + past + length) for many, length, past in passes)
     cached = keys * lm.layers * 2 * (kv_width + width) * item + before * lm.layers * 4 * kv_width * item
