@@ -63,7 +63,7 @@ def variants(
     only: vector i alone.
     scale: the whole prompt times 0, 0.25, … 2. Keys and values of 0 still draw attention, so that is not "no prompt".
     swap: two vectors change places: `chosen` with each other one; without it all pairs of up to 6 vectors, else vector 0's.
-    Attention has no order of its own and a K/V prefix keeps its rotations, so there a swap changes nothing but rounding, except in
+    Attention ignores the order of keys and a K/V prefix keeps its rotations, so there a swap changes nothing but rounding, except in
     layers with a sliding window.
 
     ValueError for a kind that this prompt doesn't have (see `available`), or without the arrays that it needs.
@@ -88,7 +88,7 @@ def variants(
     made = []
     for i in range(count):
         changed = values.copy()
-        _at(changed, axis)[i] = _at(instead, axis)[i]
+        np.moveaxis(changed, axis, 0)[i] = np.moveaxis(instead, axis, 0)[i]  # views with the virtual tokens first
         made.append(Variant(what, (i,), 1.0, changed))
     return made
 
@@ -105,11 +105,6 @@ def _instead(
     if given.shape[-1] != values.shape[-1] or (what != "mean" and given.shape != values.shape):
         raise ValueError(f"An array of shape {given.shape} can't stand in for vectors of shape {values.shape}: give one row for each.")
     return np.broadcast_to(given, values.shape)
-
-
-def _at(values: np.ndarray, axis: int) -> np.ndarray:
-    """A view with the virtual tokens first."""
-    return np.moveaxis(values, axis, 0)
 
 
 def _swapped(values: np.ndarray, axis: int, pair: Sequence[int]) -> np.ndarray:
