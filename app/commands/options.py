@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.errors import as_path
 from core.recipe import Recipe
+from core.runs.adapter_files import CONFIG, LARGEST_JSON, check_config, in_folder
 from core.runs.prompt_names import repository
 
 if TYPE_CHECKING:
@@ -69,8 +71,10 @@ def load_quietly(name: str, device: str, dtype: str) -> "LanguageModel":
 
 
 def check_prompt(name: str) -> None:
-    """LabError where `name` is neither a file or folder here nor a name of the Hub: told before the model is loaded."""
-    repository(name)
+    """LabError, before the model is loaded, for a name that means nothing and for a folder without an adapter that can be loaded."""
+    if repository(name) is None and as_path(name).is_dir():
+        folder = as_path(name)
+        check_config(in_folder(folder, {CONFIG: LARGEST_JSON}).get(CONFIG), folder.name)
 
 
 def tell_warnings(name: str, learned: "Learned") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.commands.options import PROMPTS, Outcome, add_model, check_prompt, load, tell_warnings
 from core.errors import LabError, as_path, shown
+from core.runs.adapter_files import RUN
 from core.tasks.built_in import slugs
 from core.tasks.load import load_task
 from core.tasks.task import Task
@@ -33,7 +34,8 @@ def run(options: argparse.Namespace) -> Outcome:
     out = as_path(options.out or f"{path.name.removesuffix('.zip') or 'prompt'}-report.html")
     if out.is_dir():
         raise LabError(f"{shown(out)} is a folder: name a file with --out.")
-    check_prompt(options.prompt)
+    if not (path / RUN).is_file():  # a recorded run is reported without its adapter
+        check_prompt(options.prompt)
     from app.view.report import report
     from core.runs.run_file import saved_run
 

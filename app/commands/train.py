@@ -9,6 +9,7 @@ from app.commands.options import Outcome, add_model, contender_row, load, table,
 from app.commands.rows import TASKS, add_rows, load_task
 from core.methods import METHODS
 from core.recipe import SETTINGS, Recipe, Setting
+from core.runs.adapter_files import check_target
 
 HELP = "train a prompt and compare it with handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt
@@ -53,14 +54,14 @@ def run(options: argparse.Namespace) -> Outcome:
         SETTINGS[name].check(value)
     task = load_task(options)  # before the model: a bad file is told at once
     recipe = Recipe.from_dict({**task.recipe, **given})
+    if options.out:
+        check_target(options.out)
     lm = load(options)
-    from core.runs import adapter_files
     from core.runs import saved_adapter as storage
     from core.runs.trained_run import train
 
     if options.out:
         storage.check_savable(lm, recipe.placement)
-        adapter_files.check_target(options.out)
     tell(*(f"note: {note}" for note in task.notes))
     stop = threading.Event()
 

@@ -24,6 +24,10 @@ ERRORS = {
     "bad columns": "evaluate --task capitals --columns one",
     "unknown dtype": "evaluate --task capitals --dtype int3",
     "missing model": "evaluate --task capitals --model ./nowhere",
+    "folder to save in that holds other files": "train --task capitals --out docs",
+    "folder without a prompt": "evaluate --task capitals --learned docs",
+    "folder without a prompt to read": "nearest docs",
+    "folder without a prompt to report": "report docs",
     "missing prompt": "evaluate --task capitals --learned nowhere",
     "missing prompt to read": "nearest nowhere",
     "missing prompt to report": "report nowhere",
@@ -50,6 +54,12 @@ def test_help_and_lists_import_nothing_slow(arguments):
 @pytest.mark.parametrize("arguments", ERRORS.values(), ids=ERRORS)
 def test_an_error_that_needs_no_model_imports_nothing_slow(arguments):
     assert run(arguments) == (2, set())
+
+
+@pytest.mark.parametrize("command", ["evaluate --task capitals --learned", "nearest", "report"])
+def test_an_adapter_of_another_method_is_refused_before_anything_slow_is_imported(command, tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "task_type": "CAUSAL_LM"}')
+    assert run(f"{command} {tmp_path}") == (2, set())
 
 
 def test_names_of_core_are_imported_when_first_used():
