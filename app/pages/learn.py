@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -252,8 +253,8 @@ class LearnPage:
         keep(self.bet.input(self.predict, [session, self.bet], self.live, **QUIET))
         keep(self.go.click(self.run, [session, self.bet], self.outputs, **QUIET))
         self.halt.click(self.stop, [session], None, **QUIET)
-        keep(self.back.click(lambda s: self.move(s, s.lessons.part.number - 1), [session], self.outputs, **QUIET))
-        keep(self.next.click(lambda s: self.move(s, s.lessons.part.number + 1), [session], self.outputs, **QUIET))
+        for button, by in ((self.back, -1), (self.next, 1)):
+            keep(button.click(partial(self.move_by, by), [session], self.outputs, **QUIET))
         self.calculator.wire()
 
     def open_after(self, event: Any, session: gr.State) -> Any:
@@ -279,6 +280,9 @@ class LearnPage:
     def predict(self, session: Session, bet: Any) -> Changes:
         self.take_bet(session, bet)
         return self.paint_live(session)
+
+    def move_by(self, by: int, session: Session) -> Changes:
+        return self.move(session, session.learn.part.number + by)
 
     def move(self, session: Session, part: int) -> Changes:
         """To another part of the open lesson, where there is one."""

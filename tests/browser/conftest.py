@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,3 +56,12 @@ def visit(chromium: Browser) -> Iterator[object]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visitor], tiny_app: str) -> Iterator[Visitor]:
+    """The page over a tiny random model, which is loaded. At the end: no error in the console, no request to another server."""
+    visitor = visit(tiny_app)
+    visitor.ready()
+    yield visitor
+    assert visitor.errors == [] and visitor.elsewhere == []

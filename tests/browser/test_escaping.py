@@ -4,7 +4,7 @@ import json
 import zipfile
 
 import pytest
-from test_inspect import choose, press, unfold
+from test_inspect import press, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -90,12 +90,8 @@ def hostile_task() -> bytes:
     }).encode()  # fmt: skip
 
 
-def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tiny_app, tmp_path):
-    visitor = visit(tiny_app)
-    visitor.ready()
+def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visitor, tmp_path):
     page = visitor.page
-    idle = "#stop-scoring[disabled]"
-
     visitor.bring("hostile.task.json", hostile_task(), tmp_path)
     visitor.settle("#task-preview", "training rows as tokens")
     assert_shown(visitor, "#task-preview", [SHOWN[0], *SHOWN])
@@ -114,11 +110,9 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     visitor.tab("Compare")
     page.fill("#own-prompt textarea", f"{' '.join(TEXTS)} {{input}}")
     page.click("#score-prompt")
-    visitor.settle("#contenders", "mine 1")
-    page.wait_for_selector(idle)
+    visitor.scored("mine 1")
     page.click("#score-all:not([disabled])")
-    visitor.settle("#contenders", "always")
-    page.wait_for_selector(idle)
+    visitor.scored("always")
     assert_shown(visitor, "#contenders", SHOWN)
     page.click("#written summary")
     assert_shown(visitor, "#written", [f"{text} {{input}} is" for text in SHOWN])
@@ -126,13 +120,13 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     page.fill("#ask-text textarea, #ask-text input", " ".join(TEXTS))
     page.click("#ask")
     visitor.settle("#answers", TEXTS[0])
-    page.wait_for_selector(idle)
+    visitor.scored()
     visitor.tab("Rows")
     visitor.settle("#grid", TEXTS[0])
     assert_shown(visitor, "#grid", [*SHOWN, *LABELS])
     page.click("#grid .cell >> nth=0")
     visitor.settle("#cell", "most likely next tokens")
-    page.wait_for_selector(idle)
+    visitor.scored()
     page.click("#grid-label input")
     page.wait_for_selector("ul[role=listbox] li")
     assert_clean(page)
@@ -154,10 +148,7 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     assert_clean(page)
     page.keyboard.press("Escape")
     page.hover("#intervals .plot-host")
-    with page.expect_download() as download:
-        page.click("#intervals .modebar-btn[data-title='Download as HTML']")
-    figure = tmp_path / "figure.html"
-    download.value.save_as(figure)
+    figure = visitor.download("#intervals .modebar-btn[data-title='Download as HTML']", tmp_path / "figure.html")
     saved = page.context.new_page()
     saved.goto(figure.as_uri())
     saved.wait_for_selector("#plot .main-svg")
@@ -192,11 +183,7 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     hover_all(visitor, "#wayward-plot-1")
 
     # The prompt as a file, with the payloads in all that it tells of itself.
-    page.click("#save")
-    page.wait_for_selector("#download:visible")
-    with page.expect_download() as download:
-        page.click("#download")
-    with zipfile.ZipFile(download.value.path()) as files:
+    with zipfile.ZipFile(visitor.prepare("#save", tmp_path / "prompt.zip")) as files:
         parts = {name: files.read(name) for name in files.namelist()}
     record = json.loads(parts["recipe.json"])
     record["base"] |= {"name": TEXTS[1], "weights": TEXTS[2], "device": TEXTS[3]}
@@ -207,31 +194,25 @@ def test_texts_of_a_task_a_prompt_and_a_file_stay_texts_on_every_page(visit, tin
     with zipfile.ZipFile(path, "w") as files:
         for name, data in (parts | {"recipe.json": json.dumps(record).encode()}).items():
             files.writestr(name, data)
-    page.wait_for_function("!document.querySelector('#load-prompt').disabled")
-    load = "#load-prompt input[type=file], input[type=file] >> nth=-1"
-    page.set_input_files(load, str(path))
-    page.wait_for_function("document.querySelector('#inspect-run input').value.startsWith('loaded 1')")
+    visitor.load(path)
+    visitor.loaded(1)
     visitor.settle("#inspect-message", TEXTS[5])
     page.wait_for_selector("#go-vectors:not([disabled])")
-    choose(visitor, "inspect-beside", "run 1")
+    visitor.choose("inspect-beside", "run 1")
     page.wait_for_selector("#nearest-text-2 table.tokens", state="visible")
     assert "img" in visitor.text("#nearest-text-1 .slot-name")
     press(visitor, "vectors")
     assert_clean(page)
     (tmp_path / f"{TEXTS[2]}.zip").write_bytes(b"no zip")
-    page.wait_for_function("!document.querySelector('#load-prompt').disabled")
-    page.set_input_files(load, str(tmp_path / f"{TEXTS[2]}.zip"))
+    visitor.load(tmp_path / f"{TEXTS[2]}.zip")
     visitor.settle("#inspect-message", "not a readable zip")
     for name in ("Train", "Compare", "Your task", "Inspect"):
         visitor.tab(name)
         page.wait_for_timeout(300)
         assert_clean(page)
-    assert visitor.errors == [] and visitor.elsewhere == []
 
 
-def test_columns_names_of_files_and_pasted_rows_stay_texts(visit, tiny_app, tmp_path):
-    visitor = visit(tiny_app)
-    visitor.ready()
+def test_columns_names_of_files_and_pasted_rows_stay_texts(visitor, tmp_path):
     page = visitor.page
 
     def quoted(*cells: str) -> str:
@@ -257,18 +238,8 @@ def test_columns_names_of_files_and_pasted_rows_stay_texts(visit, tiny_app, tmp_
         assert_clean(page)
 
     # Tokens: markup, line breaks, halves of an emoji, a sign that turns the line; each of them alone in the preview.
-    odd = [
-        "<b>",
-        "<script>",
-        "a\nb",
-        "\U0001f469\u200d\U0001f467",
-        "\u202ex",
-        "\ud83d".encode("utf-8", "replace").decode(),
-        "&lt;",
-        '"',
-        "'",
-        "${1}",
-    ]
+    half = "\ud83d".encode("utf-8", "replace").decode()
+    odd = ["<b>", "<script>", "a\nb", "\U0001f469\u200d\U0001f467", "\u202ex", half, "&lt;", '"', "'", "${1}"]
     visitor.bring("tokens.csv", ("input,output\n" + "".join(quoted(f"{text} {i}", text) for i, text in enumerate(odd))).encode(), tmp_path)
     visitor.settle("#task-preview", "training rows as tokens")
     tokens = page.evaluate("[...document.querySelectorAll('#task-preview .tok')].map((one) => one.textContent)")
@@ -290,9 +261,7 @@ def test_columns_names_of_files_and_pasted_rows_stay_texts(visit, tiny_app, tmp_
     visitor.train(3)
     visitor.tab("Compare")
     page.click("#score-all:not([disabled])")
-    visitor.settle("#contenders", "always")
-    page.wait_for_selector("#stop-scoring[disabled]")
+    visitor.scored("always")
     visitor.tab("Rows")
     visitor.settle("#grid", "click a cell")
     assert_clean(page)
-    assert visitor.errors == [] and visitor.elsewhere == []

@@ -20,7 +20,7 @@ def test_ten_vectors_learn_the_past_tense_on_the_page(visit, real_app):
     assert set(range(1, 61)) <= set(page.evaluate("window.painted"))  # every step came to the page
     learned = page.locator("#bars tr.strong .num strong").first.inner_text()
     assert int(learned.split()[0]) >= 75
-    assert "vectors are still nearest to the token" in visitor.text("#chips")
+    assert "vectors are still nearest to the same token as at the start" in visitor.text("#chips")
     visitor.tab("Compare")
     page.wait_for_selector("#verdict tbody tr")
     page.fill("#ask-text textarea, #ask-text input", "swim")

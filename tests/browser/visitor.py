@@ -74,6 +74,43 @@ class Visitor:
     def set(self, name: str, value: str) -> None:
         self.page.fill(f"#set-{name} input", value)
 
+    def choose(self, dropdown: str, option: str) -> None:
+        """Pick an option of the dropdown with this id."""
+        self.page.click(f"#{dropdown} input")
+        self.page.click(f"ul[role=listbox] li:has-text('{option}')")
+
+    def choose_prefix(self) -> None:
+        """Choose the K/V prefix as the method, which brings its own learning rate."""
+        self.choose("set-method", "K/V prefix")
+        self.value("#set-learning_rate input", "0.01")
+
+    def scored(self, wanted: str = "") -> None:
+        """Wait until `wanted` is among the contenders and nothing is scored any more."""
+        self.settle("#contenders", wanted)
+        self.page.wait_for_selector("#stop-scoring[disabled]")
+
+    def download(self, selector: str, path: Path) -> Path:
+        """Click, and save the file that the click brings."""
+        with self.page.expect_download() as download:
+            self.page.click(selector)
+        download.value.save_as(path)
+        return path
+
+    def prepare(self, button: str, path: Path) -> Path:
+        """Press a button of the Inspect page that prepares a file, and save it."""
+        self.page.click(button)
+        self.page.wait_for_selector("#download:visible")
+        return self.download("#download", path)
+
+    def load(self, path: Path) -> None:
+        """Load a file as a prompt on the Inspect page."""
+        self.page.wait_for_function("!document.querySelector('#load-prompt').disabled")
+        self.page.set_input_files("#load-prompt input[type=file], input[type=file] >> nth=-1", str(path))
+
+    def loaded(self, number: int) -> None:
+        """Wait until the loaded prompt of this number is the one that the Inspect page shows."""
+        self.page.wait_for_function(f"document.querySelector('#inspect-run input').value.startsWith('loaded {number}')")
+
     def bring(self, name: str, data: bytes, folder: Path) -> None:
         """Choose a file on the Your task page."""
         path = folder / name

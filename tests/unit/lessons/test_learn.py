@@ -170,6 +170,8 @@ def test_a_class_that_presses_at_once_is_served_by_one_run(lab, monkeypatch):
     assert len(runs) == 1 and "computed earlier" in painted[page.state]
     asyncio.run(finish(page, late))  # run again
     assert len(runs) == 2 and not page.going
+    for by, number in ((1, 1), (-1, 0), (-1, 0)):
+        assert page.reading in page.move_by(by, late) and late.learn.part.number == number
 
 
 def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, monkeypatch):
