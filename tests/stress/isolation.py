@@ -15,16 +15,16 @@ METHODS = ("prompt", "prefix")
 
 async def classroom(address: str, clients: int, steps: int) -> list[str]:
     async with visitors(address) as (http, page):
-        everybody = [Client(http, page) for _ in range(clients)]
-        await asyncio.gather(*(client.open() for client in everybody))
+        all_clients = [Client(http, page) for _ in range(clients)]
+        await asyncio.gather(*(client.open() for client in all_clients))
         presses = (
             client.press("train", set__steps=steps, set__virtual_tokens=4, set__seed=number, set__method=METHODS[number % 2])
-            for number, client in enumerate(everybody)
+            for number, client in enumerate(all_clients)
         )
         await asyncio.gather(*presses)
-        for client in everybody:
+        for client in all_clients:
             await client.vanish()
-        return [why for client in everybody for why in [*client.failed, *client.said]]
+        return [why for client in all_clients for why in [*client.failed, *client.said]]
 
 
 def differences(one: Any, other: Any) -> list[str]:

@@ -38,8 +38,8 @@ async def light(http: httpx.AsyncClient, page: Page, stop: asyncio.Event) -> tup
 
 async def classroom(address: str, clients: int, steps: int, within: float, most: float) -> dict[str, Any]:
     async with visitors(address) as (http, page):
-        everybody = [Client(http, page) for _ in range(clients)]
-        for client in everybody:
+        all_clients = [Client(http, page) for _ in range(clients)]
+        for client in all_clients:
             await client.open()
         stop, spreads, shown = asyncio.Event(), [], []
 
@@ -56,28 +56,28 @@ async def classroom(address: str, clients: int, steps: int, within: float, most:
 
         async def watch() -> None:
             while not stop.is_set():
-                now = [client.step for client in everybody]
+                now = [client.step for client in all_clients]
                 if min(now) > 0 and not shown:
                     spreads.append(max(now) - min(now))
                 await asyncio.sleep(0.1)
 
         lighter, watching = asyncio.create_task(light(http, page, stop)), asyncio.create_task(watch())
         began = time.monotonic()
-        await asyncio.gather(*(visit(client, number) for number, client in enumerate(everybody)))
+        await asyncio.gather(*(visit(client, number) for number, client in enumerate(all_clients)))
         seconds = time.monotonic() - began
         stop.set()
         events, wholes, pages = await lighter
         await watching
         health = (await http.get("/healthz")).json()
-    firsts = sorted(client.first for client in everybody if client.first is not None)
+    firsts = sorted(client.first for client in all_clients if client.first is not None)
     return {
         "clients": clients,
         "steps each": steps,
         "seconds": round(seconds, 1),
         "fewest and most steps shown": [min(shown), max(shown)],
         "load average": [round(value, 1) for value in os.getloadavg()],
-        "refused": counted([said for client in everybody for said in client.said]),
-        "failed": counted([why for client in everybody for why in client.failed]),
+        "refused": counted([said for client in all_clients for said in client.said]),
+        "failed": counted([why for client in all_clients for why in client.failed]),
         "first progress, median s": round(statistics.median(firsts), 1) if firsts else None,
         "first progress, worst s": round(firsts[-1], 1) if firsts else None,
         "most steps apart": max(spreads, default=None),
@@ -86,7 +86,7 @@ async def classroom(address: str, clients: int, steps: int, within: float, most:
         "light event p95 s": round(p95(events), 2),
         "with all that follows, p95 s": round(p95(wholes), 2),
         "page p95 s": round(p95(pages), 2),
-        "megabytes sent to a client": round(statistics.fmean(client.bytes for client in everybody) / 1e6, 1),
+        "megabytes sent to a client": round(statistics.fmean(client.bytes for client in all_clients) / 1e6, 1),
         "piece s": health["piece_seconds"],
     }
 

@@ -49,7 +49,7 @@ def plane(
     shares = [100 * share for share in record.explained]
     note = (
         f"PCA of the {'vocabulary' if record.method.in_embedding_space else 'real values'}. Hollow: the start; filled: step {step}. "
-        f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so vectors that look close need not be."
+        f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so points that look close may be far apart."
     )
     return figure(_moved(record, step), note, traces, **_layout(shares, flat))
 
