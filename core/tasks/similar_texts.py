@@ -7,7 +7,7 @@ from scipy.sparse import block_diag, csr_array, vstack
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from core.tasks.split import Example
+from core.tasks.task import Example
 
 # Cosines above which two texts nearly repeat each other. Tuned in test_split.py: pairs with one word or comma changed have 0.81
 # or more if they are 60 characters long; questions that differ in one word are shorter and have up to 0.89.
