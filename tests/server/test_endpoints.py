@@ -174,7 +174,7 @@ def test_the_same_as_mcp_tools(mcp_app):
         tools, tasks, trained, wrong = other.submit(lambda: asyncio.run(talk())).result()
     assert {"/" + tool.name for tool in tools} == NAMES
     train = next(tool for tool in tools if tool.name == "train")
-    assert "how many batches to train on" in train.inputSchema["properties"]["steps"]["description"]
+    assert "number of batches to train on" in train.inputSchema["properties"]["steps"]["description"]
     assert "past-tense" in tasks.content[0].text
     assert not trained.isError
     assert "'step': 3" in trained.content[0].text
