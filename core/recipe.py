@@ -45,6 +45,11 @@ class Setting:
         """The option of the command line."""
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def own_defaults(self) -> dict[str, Any]:
+        """The default of each method that has one of its own, by the method's name."""
+        return {name: method.defaults[self.name] for name, method in METHODS.items() if self.name in method.defaults}
+
     def default_for(self, method: str) -> Any:
         """The default, where a method has its own: that one. An unknown method has none of its own."""
         return METHODS[method].defaults.get(self.name, self.default) if method in METHODS else self.default

@@ -7,7 +7,6 @@ from typing import Any
 
 from app.commands.options import Outcome, add_model, contender_row, load, table, tell, tell_skipped
 from app.commands.rows import TASKS, add_rows, load_task
-from core.methods import METHODS
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
 
@@ -31,8 +30,8 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def _add_setting(made: argparse.ArgumentParser, setting: Setting) -> None:
-    own = {method.defaults[setting.name]: method.name for method in METHODS.values() if setting.name in method.defaults}
-    default = ", ".join(f"{value} for {method}" for value, method in own.items()) if len(own) > 1 else str(next(iter(own), setting.default))
+    own = setting.own_defaults
+    default = ", ".join(f"{value} for {method}" for method, value in own.items()) if own else str(setting.default)
     default = f" (default {default})" if default else ""
     required = setting.place == "task"
     extra: dict[str, Any] = (

@@ -8,7 +8,6 @@ import gradio as gr
 
 from app.view.links import ON_PAGE
 from core import LabError
-from core.methods import METHODS
 
 
 def told(endpoint: Any) -> Any:
@@ -53,8 +52,8 @@ def describe_train(train: Any) -> None:
     ]
     for name, setting in ON_PAGE.items():
         kind = Literal[setting.choices] if setting.choices else setting.kind
-        own = {method.defaults[name]: method.name for method in METHODS.values() if name in method.defaults}
-        default = " or ".join(f"{value} ({method})" for value, method in own.items()) if own else repr(setting.default)
+        own = setting.own_defaults
+        default = " or ".join(f"{value} ({method})" for method, value in own.items()) if own else repr(setting.default)
         lines.append(f"{name}: {setting.help}; left out: the task's own, or {default}")
         parameters.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
     train.__func__.__signature__ = inspect.Signature(

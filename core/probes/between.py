@@ -71,7 +71,7 @@ def written_prefix(lm: LanguageModel, template: str, count: int) -> Float[np.nda
         raise LabError(f"No words come before {{input}} in {shown(template)}: choose a prompt that begins with some.")
     repeated = [ids[i % len(ids)] for i in range(count)]
     with torch.no_grad():
-        embeddings: np.ndarray = lm.for_scoring.embed(torch.tensor(repeated, device=lm.device)).float().cpu().numpy()
+        embeddings: np.ndarray = lm.for_scoring.embed_ids(repeated).cpu().numpy()
     return embeddings
 
 

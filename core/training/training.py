@@ -157,14 +157,15 @@ class Training:
         (loss + pull).backward()
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
         rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
-        finite = math.isfinite(loss.item()) and math.isfinite(norm)
+        value = loss.item()  # once: it waits for the device
+        finite = math.isfinite(value) and math.isfinite(norm)
         if finite:
             optimiser.step()
 
-        after = self._after(state, loss.item(), finite, before, optimiser)
+        after = self._after(state, value, finite, before, optimiser)
         if after.stopped:
             self.show(after, best=True)
-        return StepEvent(after.step, loss.item(), norm, rate, self.prefix.snapshot(), after.stopped), after
+        return StepEvent(after.step, value, norm, rate, self.prefix.snapshot(), after.stopped), after
 
     def _parameters(self) -> dict[str, Tensor]:
         """A copy of the trained parameters on the CPU."""
@@ -199,7 +200,7 @@ def longest_sequence(rows: Sequence[Row]) -> int:
 
 def text_embeddings(lm: LanguageModel, text: str) -> Float[Tensor, "tokens d_model"]:
     """The embeddings of a text's tokens, without special ones, float32: a soft prompt made of these *is* the text."""
-    return lm.for_scoring.embed(torch.tensor(lm.tokenise(text), dtype=torch.long, device=lm.device)).detach().float()
+    return lm.for_scoring.embed_ids(lm.tokenise(text)).detach()
 
 
 def mean_squared_distance(a: Float[Tensor, "vectors d_model"], b: Float[Tensor, "vectors d_model"]) -> Float[Tensor, ""]:
