@@ -25,10 +25,12 @@ def unfold(visitor, name):
     visitor.page.wait_for_selector(f"#panel-{name} .panel-controls", state="visible")
 
 
+# A quick experiment switches its button off and on within one repaint of the browser, so what it writes counts as well.
 WATCH = """(name) => {
-  window.wasOff = false;
-  const watcher = new MutationObserver(() => { window.wasOff = true; watcher.disconnect(); });
-  watcher.observe(document.querySelector(`#go-${name}`), {attributes: true, attributeFilter: ['disabled']});
+  window.changed = false;
+  const watcher = new MutationObserver(() => { window.changed = true; watcher.disconnect(); });
+  const what = {subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ['disabled']};
+  watcher.observe(document.querySelector(`#panel-${name}`), what);
 }"""
 
 
@@ -38,7 +40,7 @@ def press(visitor, name):
     visitor.page.wait_for_selector(f"#go-{name}:not([disabled])")
     visitor.page.evaluate(WATCH, name)
     visitor.page.click(f"#go-{name}")
-    visitor.page.wait_for_function("window.wasOff")  # else what an earlier press brought would be taken for this one's
+    visitor.page.wait_for_function("window.changed")  # else what an earlier press brought would be taken for this one's
     visitor.page.wait_for_function(
         """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
                      || document.querySelector(`#${name}-plot-1 .plot-title`).textContent""",
