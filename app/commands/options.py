@@ -56,7 +56,9 @@ def load(options: argparse.Namespace) -> "LanguageModel":
 
     weights.check_path(options.model or weights.DEFAULT_MODEL)
     tell("loading the model …")
-    return load_quietly(options.model, options.device, options.dtype)
+    lm = load_quietly(options.model, options.device, options.dtype)
+    tell(*(f"note: {note}" for note in lm.notes))
+    return lm
 
 
 def load_quietly(name: str, device: str, dtype: str) -> "LanguageModel":

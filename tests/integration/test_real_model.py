@@ -7,7 +7,7 @@ from plain import peft_loss, plain_loss, relative_error
 from transformers import PreTrainedModel
 
 from core.bench import peft_model
-from core.models import weights
+from core.models import reading, weights
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.runs import adapter_files
@@ -37,7 +37,7 @@ def task():
 @pytest.fixture(scope="module")
 def base() -> PreTrainedModel:
     """The same weights once more, for PEFT to wrap."""
-    model, _ = weights.read(weights.DEFAULT_MODEL)
+    model = reading.read(weights.DEFAULT_MODEL).model
     return model.eval()
 
 
