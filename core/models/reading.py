@@ -150,7 +150,7 @@ def _notes(source: str, raw: dict[str, Any]) -> Iterator[str]:
         yield "the model brings Python code of its own, which is not run: the architecture is the one that transformers has"
     beside = Path(source) / ADAPTER
     if Path(source).is_dir() and beside.is_file():
-        yield f"an adapter ({adapter_kind(beside)}) lies in the model's folder: it is not applied; merge it into the weights if it should be"
+        yield f"an adapter ({adapter_kind(beside)}) lies in the model's folder: it is not applied (merge it into the weights to use it)"
 
 
 def _told(error: BaseException, source: str, name: str) -> LabError:
@@ -199,7 +199,7 @@ def _without_config(repo: str) -> LabError:
 
 def _custom_code(name: str) -> LabError:
     return LabError(
-        f"The model {shown(name)} needs Python code of its own, which is never run here: choose a model whose architecture transformers has."
+        f"The model {shown(name)} needs Python code of its own, which is never run here: choose one whose architecture transformers has."
     )
 
 
