@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache
 
 from core.methods import NO_PROMPT
 from core.methods.contract import Method, Parameters
 from core.models.language_model import LanguageModel
+from core.models.past import Past
 
 
 class Prefix(nn.Module):
@@ -41,8 +41,8 @@ class Prefix(nn.Module):
         """What is stored, with its graph, in the shape that `Method.shape` says."""
         return self.method.array({**dict(self.named_parameters()), **dict(self.named_buffers())})
 
-    def fill(self, lm: LanguageModel, before: Sequence[int] = (), after: Sequence[int] = ()) -> DynamicCache:
-        """A cache of batch 1 that holds the tokens `before`, this prefix and the tokens `after`, in this order."""
+    def fill(self, lm: LanguageModel, before: Sequence[int] = (), after: Sequence[int] = ()) -> Past:
+        """The past of batch 1 that holds the tokens `before`, this prefix and the tokens `after`, in this order."""
         return self.method.fill(lm, self.array(), before, after)
 
     def snapshot(self) -> np.ndarray:

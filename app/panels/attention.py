@@ -41,7 +41,7 @@ class AttentionPanel(Panel):
         lm = self.lab.engine.lm
         if lm is None:
             return {}
-        heads = lm.model.config.get_text_config().num_attention_heads
+        heads = lm.shape.heads
         return {
             "layer": gr.update(choices=[("all", -1), *((str(i), i) for i in range(lm.layers))]),
             "head": gr.update(choices=[("all", -1), *((str(i), i) for i in range(heads))]),

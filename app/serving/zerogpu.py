@@ -24,7 +24,8 @@ from gradio.context import LocalContext
 
 from app.view.html import Html
 from core.errors import LabError
-from core.models.language_model import LanguageModel, pick_device
+from core.models.devices import pick_device
+from core.models.language_model import LanguageModel
 
 log = logging.getLogger("soft_prompt_lab")
 

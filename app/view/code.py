@@ -8,7 +8,7 @@ from typing import Any
 from app.view.html import Html, button, join, note, tag
 from app.view.links import ON_PAGE
 from core import Recipe
-from core.models.language_model import pick_device
+from core.models.devices import pick_device
 from core.models.weights import DEFAULT_MODEL
 from core.runs.record import RunRecord
 from core.tasks.built_in import slugs

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
-    from transformers import DynamicCache
 
     from core.models.language_model import LanguageModel
+    from core.models.past import Past
     from core.models.sizes import Shape
 
 Tensors = Mapping[str, "Tensor"]
@@ -88,8 +88,8 @@ class Method(ABC):
         """Parameters whose array is `array`: of a prompt that was trained before."""
 
     @abstractmethod
-    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> DynamicCache:
-        """A cache of batch 1 that holds the tokens `before`, the prefix and the tokens `after`, in this order."""
+    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
+        """The past of batch 1 that holds the tokens `before`, the prefix and the tokens `after`, in this order."""
 
     # --- sizes ------------------------------------------------------------------------------------------------------
 

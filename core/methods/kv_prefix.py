@@ -15,9 +15,9 @@ from core.methods.contract import Method, Parameters, Start, Tensors
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
-    from transformers import DynamicCache
 
     from core.models.language_model import LanguageModel
+    from core.models.past import Past
     from core.models.sizes import Shape
 
 SAMPLE = (8, 64)  # real tokens, at least and at most, whose keys and values say how large random ones should be
@@ -76,10 +76,10 @@ class KVPrefix(Method):
     def from_array(self, array: Tensor) -> Parameters:
         return Parameters({"values": array})
 
-    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> DynamicCache:
+    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
         if before:
             raise LabError("A K/V prefix comes before every token, BOS included: set the placement to 'before BOS'.")
-        return lm.prefill(lm.embed_ids(after), lm.cache_of(array))
+        return lm.prefill(after, past=lm.cache_of(array))
 
     def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
         return (model.layers, 2, virtual_tokens, model.kv_heads, model.head_dim)

@@ -9,9 +9,9 @@ from core.methods.contract import Method, Parameters, Start, Tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import DynamicCache
 
     from core.models.language_model import LanguageModel
+    from core.models.past import Past
     from core.models.sizes import Shape
 
 
@@ -41,8 +41,8 @@ class NoPrompt(Method):
     def from_array(self, array: Tensor) -> Parameters:
         return Parameters({})
 
-    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> DynamicCache:
-        return lm.prefill(lm.embed_ids([*before, *after]))
+    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
+        return lm.prefill([*before, *after])
 
     def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
         return (0, 0)

@@ -12,9 +12,9 @@ from core.methods.contract import Method, Parameters, Start, Tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import DynamicCache
 
     from core.models.language_model import LanguageModel
+    from core.models.past import Past
     from core.models.sizes import Shape
 
 
@@ -47,10 +47,8 @@ class SoftPrompt(Method):
     def from_array(self, array: Tensor) -> Parameters:
         return Parameters({"vectors": array})
 
-    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> DynamicCache:
-        import torch
-
-        return lm.prefill(torch.cat([lm.embed_ids(before), array.to(lm.device), lm.embed_ids(after)]))
+    def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
+        return lm.prefill(before, array, after)
 
     def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
         return (virtual_tokens, model.d_model)

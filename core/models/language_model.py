@@ -1,8 +1,8 @@
-"""A frozen causal language model: run rows after a cache, read logits where they are needed, generate."""
+"""A frozen causal language model: run rows after a past, read logits where they are needed, generate."""
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
@@ -10,62 +10,32 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
 from core.display import described
 from core.errors import LabError, shown
 from core.models import reading, weights
+from core.models.devices import pick_device, pick_dtype
+from core.models.past import NO_TOKEN, Past, Vectors
+from core.models.probe import ROUGH, Way, check_attention, check_finite, far, probe, sample_ids
 from core.models.sizes import Shape
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def pick_device(device: str | None = None) -> torch.device:
-    """The device that is named, or the first available of cuda, mps and cpu. LabError if it is not available."""
-    if not device or device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        picked = torch.device(device)
-        torch.empty(1, device=picked)
-    except Exception as error:
-        raise LabError(f"The device {shown(device)} is not available here: try cpu, or leave it out.") from error
-    return picked
-
-
-def pick_dtype(dtype: str | None, device: torch.device, parameters: int) -> torch.dtype:
-    """The dtype that is named. auto: float32, or bfloat16 where float32 would take more than a quarter of a GPU's memory.
-
-    fast: as auto, but bfloat16 on a CPU that multiplies it in hardware (a step takes about half the time there).
-    """
-    if dtype == "fast" and device.type == "cpu":
-        return torch.bfloat16 if has_bfloat16(device) else torch.float32
-    if dtype and dtype not in ("auto", "fast"):
-        if dtype not in DTYPES:
-            raise LabError(f"The dtype {shown(dtype)} is unknown: choose one of auto, fast, {', '.join(DTYPES)}.")
-        return DTYPES[dtype]
-    if device.type == "cuda" and 4 * parameters > torch.cuda.get_device_properties(device).total_memory / 4:
-        return torch.bfloat16
-    return torch.float32
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether this is a CPU that multiplies bfloat16 in hardware."""
-    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+Part = Sequence[int] | Tensor  # token ids, or vectors
+WINDOWS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")  # names for it in configurations
 
 
 def load_model(name: str | None = None, device: str | None = None, dtype: str | None = None) -> "LanguageModel":
     """Load and freeze a causal language model.
 
     name: the default model, a Hub id or a local folder. device, dtype: "auto" or None chooses (see pick_device, pick_dtype).
-    Raises LabError if the model can't be loaded, or its cache can't be filled by hand.
+    Raises LabError if the model can't be loaded or used.
     """
     name = name or weights.DEFAULT_MODEL
     where = pick_device(device)
     base = reading.read(name)
     chosen = pick_dtype(dtype, where, base.model.num_parameters())
     made = LanguageModel(base.model, base.tokenizer, name).to(where, chosen)
-    made.notes = base.notes
+    made.notes += base.notes
     return made
 
 
@@ -81,32 +51,44 @@ class DeviceProcess(Protocol):
 class LanguageModel:
     """A frozen causal LM with its tokenizer. Everything that runs the network is here; nothing here is trained.
 
-    d_model, layers, kv_heads, head_dim: the model's sizes, read from a cache that it computed.
-    window: the largest number of positions. lead: the special tokens (BOS) that its tokenizer puts first, often none.
+    way: how it is run, with its sizes. window: the largest number of positions. lead: the special tokens (BOS) that its tokenizer
+    puts first, often none.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, name: str):
-        """model: a transformers `PreTrainedModel`; tokenizer: its tokenizer. Their classes are not named: importing them takes seconds."""
+    way: Way
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, way: Way | None = None):
+        """model: a transformers `PreTrainedModel`; tokenizer: its tokenizer. Their classes are not named: importing them takes seconds.
+
+        way: of the same model in another number format; None tries it out. Raises LabError for a model that can't be used.
+        """
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
-        self.window = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1_000_000)
+        self.window, rule = window_of(model.config.get_text_config())
         self.lead = _lead_tokens(tokenizer)
         self.for_scoring = self  # the same weights in float32, in which scores are published; another model where this one is smaller
-        self.notes: tuple[str, ...] = ()  # what a person should know of how it was read, in sentences
+        self.notes: tuple[str, ...] = (rule,) if rule else ()  # what a person should know of it, in sentences
+        self._checked: set[str] = set()  # what was tried out at its first use
         self.device_process: DeviceProcess | None = None  # trains and scores instead of this process
-        self._probe()
+        self.way = way or probe(self)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
         """This model on `device`; where `dtype` isn't float32, a copy in it whose `for_scoring` is this one."""
         self.model.to(device)
         if dtype == torch.float32:
             return self
-        made = copy.deepcopy(self.model).to(dtype)
-        if device.type == "cpu":  # there PyTorch's fused attention is slower than eager attention going backward
-            made.set_attn_implementation("eager")
-        small = LanguageModel(made, self.tokenizer, self.name)
-        small.for_scoring = self
+        small = LanguageModel(copy.deepcopy(self.model).to(dtype), self.tokenizer, self.name, self.way)
+        small.for_scoring, small.notes = self, self.notes
+        ids = sample_ids(small)[None]
+        with torch.inference_mode():
+            usual = small.model(input_ids=ids, use_cache=False).logits.float()
+            check_finite(usual, small)
+            if device.type == "cpu":  # there PyTorch's fused attention is slower than eager attention going backward
+                with_fused = small.model.config._attn_implementation
+                small.model.set_attn_implementation("eager")
+                if far(small.model(input_ids=ids, use_cache=False).logits.float(), usual, ROUGH):  # it can't switch
+                    small.model.set_attn_implementation(with_fused)
         return small
 
     @property
@@ -125,15 +107,32 @@ class LanguageModel:
     @property
     def shape(self) -> Shape:
         """The sizes of the model, as it really computes."""
-        heads = int(self.model.config.get_text_config().num_attention_heads)
-        return Shape(self.d_model, self.layers, heads, self.kv_heads, self.head_dim, self.model.num_parameters())
+        way = self.way
+        return Shape(way.d_model, way.layers, way.heads, way.kv_heads, way.head_dim, self.model.num_parameters())
+
+    @property
+    def d_model(self) -> int:
+        return self.way.d_model
+
+    @property
+    def layers(self) -> int:
+        return self.way.layers
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values; 0 where layers differ or have none. So is head_dim."""
+        return self.way.kv_heads
+
+    @property
+    def head_dim(self) -> int:
+        return self.way.head_dim
 
     def __repr__(self) -> str:
         return f"LanguageModel({self.name!r}, {self.layers} layers, d_model {self.d_model}, {self.device_name}, {self.dtype_name})"
 
     def _repr_html_(self) -> str:
         numbers = f"{self.model.num_parameters():,}"
-        heads = f"{self.kv_heads} K/V heads of {self.head_dim}"
+        heads = f"{self.kv_heads} K/V heads of {self.head_dim}" if self.kv_heads else "soft prompts only"
         sizes = f"{self.layers} layers, d_model {self.d_model}, {heads}, vocabulary {self.vocab_size:,}"
         where = f"{self.device.type}, {self.dtype_name}"
         return described(self.name, {"frozen numbers": numbers, "sizes": sizes, "window": f"{self.window:,} positions", "on": where})
@@ -141,33 +140,6 @@ class LanguageModel:
     @property
     def dtype_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
-
-    def _probe(self) -> None:
-        """Read the cache's shapes, and check that a cache filled by hand gives the model's own logits."""
-        ids = torch.arange(6, device=self.device).remainder(self.model.get_input_embeddings().num_embeddings)[None]  # (1, 6)
-        try:
-            with torch.inference_mode():
-                plain = self.model(input_ids=ids, use_cache=False).logits[0, 3:]  # (3, vocab)
-                cache = self.prefill(self.embed(ids[0, :3]))
-                keys = [layer.keys for layer in cache.layers]
-                here = torch.arange(3, device=self.device)
-                after = self.logits_at(expand(cache, 1), ids[:, 3:], torch.zeros_like(here), here)
-                shapes = {tuple(key.shape) for key in keys}
-        except Exception as error:
-            raise LabError(
-                f"The model {shown(self.name)} keeps its past in a form that can't be filled by hand "
-                f"({type(error).__name__}): choose one with a standard key/value cache."
-            ) from error
-        tolerance = 1e-3 if self.dtype == torch.float32 else 0.1
-        off = ((plain - after).norm() / plain.norm().clamp_min(1e-12)).item()
-        if not off < tolerance or len(shapes) != 1:
-            raise LabError(
-                f"The model {shown(self.name)} answers differently after a cache filled by hand: "
-                "choose one with a standard key/value cache."
-            )
-        self.layers = len(keys)
-        _, self.kv_heads, _, self.head_dim = keys[0].shape
-        self.d_model = self.embed(ids[0, :1]).shape[-1]
 
     # --- embeddings -------------------------------------------------------------------------------------------------
 
@@ -215,22 +187,48 @@ class LanguageModel:
 
     # --- running ----------------------------------------------------------------------------------------------------
 
-    def prefill(self, rows: Float[Tensor, "tokens d_model"], cache: DynamicCache | None = None) -> DynamicCache:
-        """Run one row of embeddings (after `cache`, if given) and return the cache of batch 1 that it fills.
+    def nothing(self) -> Past:
+        """An empty past of batch 1, in this model's way."""
+        if self.way.caches:
+            return DynamicCache()  # without a config it keeps positions outside a sliding window, so positions stay right
+        ids = torch.empty(1, 0, dtype=torch.long, device=self.device)
+        return Vectors(self.embed(ids), ids)
 
-        Every layer of the cache is a full one, also in models with sliding windows: the mask limits what is attended to, so
-        a window may be shorter than the prefix.
+    def prefill(self, *parts: Part, past: Past | None = None) -> Past:
+        """The past of batch 1 that `parts` leave: token ids, or vectors (tokens, d_model), one after the other, after `past` if given.
+
+        Every layer of a cache is a full one, also in models with sliding windows: the mask limits what is attended to, so
+        a window may be shorter than the prefix. `past` grows. LabError where there are more positions than the model has.
         """
-        # A plain DynamicCache (no config) keeps positions outside a sliding window, so positions stay right.
-        cache = DynamicCache() if cache is None else cache
-        if len(rows):
+        past = self.nothing() if past is None else past
+        tensors = [torch.as_tensor(part, device=self.device) for part in parts if len(part)]
+        needed = past.get_seq_length() + sum(map(len, tensors))
+        if needed > self.window:
+            raise LabError(f"The prompt needs {needed} positions, the model has {self.window}: use fewer virtual tokens or a shorter text.")
+        if isinstance(past, Vectors):
+            for tensor in tensors:
+                if tensor.is_floating_point():
+                    past.append(tensor[None], torch.full((1, len(tensor)), NO_TOKEN, device=self.device))
+                else:
+                    past.append(self.embed(tensor)[None], tensor[None])
+        elif tensors:
             nowhere = torch.empty(0, dtype=torch.long, device=self.device)
-            with self._head_only_at(nowhere, nowhere):
-                self._forward(cache, inputs_embeds=rows.to(self.dtype)[None])
-        return cache
+            if any(tensor.is_floating_point() for tensor in tensors):
+                vectors = [tensor if tensor.is_floating_point() else self.embed(tensor) for tensor in tensors]
+                inputs = {"inputs_embeds": torch.cat([rows.to(self.dtype) for rows in vectors])[None]}
+            else:
+                inputs = {"input_ids": torch.cat(tensors)[None]}
+            self._forward(past, inputs, nowhere, nowhere)
+        return past
+
+    def run_past(self, past: Past) -> None:
+        """Run the positions of `past` where they haven't been run: for hooks that look at their states."""
+        if isinstance(past, Vectors):
+            self._forward(past, {}, *torch.empty(2, 0, dtype=torch.long, device=self.device))
 
     def cache_of(self, array: Float[Tensor, "layers 2 tokens kv_heads head_dim"]) -> DynamicCache:
-        """A cache of batch 1 that holds these keys (index 0) and values (index 1)."""
+        """A cache of batch 1 that holds these keys (index 0) and values (index 1). LabError for a model that can have none."""
+        self._check_prefix()
         cache = DynamicCache()
         for index, layer in enumerate(array.to(self.device, self.dtype)):
             keys, values = layer.transpose(1, 2)[:, None]  # each (1, kv_heads, tokens, head_dim)
@@ -238,37 +236,47 @@ class LanguageModel:
         return cache
 
     def keys_values(self, ids: Sequence[int]) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
-        """The keys and values that real tokens leave in the cache: a prefix made of them is that text."""
+        """The keys and values that real tokens leave in the cache: a prefix made of them is that text. LabError as in `cache_of`."""
+        self._check_prefix()
         with torch.no_grad():
-            cache = self.prefill(self.embed_ids(ids))
+            cache: Any = self.prefill(ids)
         return torch.stack([torch.cat([layer.keys, layer.values]) for layer in cache.layers]).transpose(2, 3).float()
+
+    def _check_prefix(self) -> None:
+        if self.way.no_prefix:
+            raise LabError(f"A K/V prefix can't be made for {shown(self.name)} ({self.way.no_prefix}): train a soft prompt.")
 
     def logits_at(
         self,
-        cache: DynamicCache,
+        past: Past,
         ids: Int[Tensor, "batch tokens"],
         rows: Int[Tensor, " answers"],
         columns: Int[Tensor, " answers"],
     ) -> Float[Tensor, "answers vocab"]:
-        """Logits at the places (rows, columns) of `ids` run after `cache`, float32. Rows may be padded on the right.
+        """Logits at the places (rows, columns) of `ids` run after `past`, float32. Rows may be padded on the right.
 
-        `cache` has the batch size of `ids` (see `expand`) and grows by it.
+        `past` has the batch size of `ids` (see `expand`) and grows by it.
         """
-        with self._head_only_at(rows, columns):
-            return self._forward(cache, input_ids=ids).logits[0].float()
+        return self._forward(past, {"input_ids": ids}, rows, columns)[0][0].float()
 
-    def attentions(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
-        """Attention weights of the tokens of `ids`, run after `cache`, over the cache's positions and their own.
+    def attentions(self, past: Past, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
+        """Attention weights of the tokens of `ids`, run after `past`, over its positions and their own.
 
-        float32, after the softmax; 0 for positions that are masked. `cache` is of batch 1 and grows by `ids`. offset: added to
-        the positions of `ids`. LabError for a model that returns no attention weights.
+        float32, after the softmax; 0 for positions that are masked. `past` is of batch 1 and grows by `ids`. offset: added to
+        the positions of `ids`. LabError for a model that gives none (see also `check_attention`).
         """
         nowhere = torch.empty(0, dtype=torch.long, device=self.device)
-        with self.eager(), self._head_only_at(nowhere, nowhere):
-            found = self._forward(cache, offset, True, input_ids=ids[None]).attentions
-        if not found or any(layer is None for layer in found):
+        with self.eager():
+            found = self._forward(past, {"input_ids": ids[None]}, nowhere, nowhere, offset, True)[1]
+        if not found or any(layer is None for layer in found) or len({layer.shape for layer in found}) > 1:
             raise LabError(f"The model {shown(self.name)} gives no attention weights: choose another to look at its attention.")
-        return torch.cat(found).float()
+        return torch.cat(found)[:, :, -len(ids) :].float()
+
+    def check_attention(self) -> None:
+        """LabError where this model's attention weights can't be relied on; tried out once, outside of any change to the model."""
+        if "attention" not in self._checked:
+            check_attention(self)
+            self._checked.add("attention")
 
     @contextmanager
     def eager(self) -> Iterator[None]:
@@ -291,41 +299,73 @@ class LanguageModel:
         """The mask that the model gets for `tokens` tokens after `past` others: nothing is hidden but what causality hides."""
         return torch.ones(batch, past + tokens, dtype=torch.long, device=self.device)
 
-    def _forward(self, cache: DynamicCache, offset: int = 0, attentions: bool = False, **inputs: Tensor) -> Any:
-        batch, tokens = next(iter(inputs.values())).shape[:2]
-        past = cache.get_seq_length()
-        # Positions and the mask are always passed: some models derive them wrongly after a cache filled by hand.
-        positions = (self.positions(past, tokens) + offset).expand(batch, tokens)
-        mask = self.attention_mask(past, tokens, batch)
-        options = {"output_attentions": True} if attentions else {}
-        return self.model(**inputs, past_key_values=cache, position_ids=positions, attention_mask=mask, use_cache=True, **options)
+    def per_layer_inputs(self, ids: Int[Tensor, "batch tokens"]) -> dict[str, Tensor]:
+        """What models whose every layer reads the token ids, too, take with vectors. Positions without a token get the padding token's,
+        as these models do for images. An error of any type for other models."""
+        reader = next(module.get_per_layer_inputs for module in self.model.modules() if hasattr(module, "get_per_layer_inputs"))
+        padding = self.model.config.get_text_config().pad_token_id or 0
+        return {"per_layer_inputs": reader(ids.masked_fill(ids == NO_TOKEN, padding), None)}
+
+    def _forward(
+        self, past: Past, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor, offset: int = 0, attentions: bool = False
+    ) -> tuple[Tensor, Any]:
+        """Logits at (rows, columns) as (1, answers, vocab), and attention weights if wanted, of `inputs` run after `past`, which grows."""
+        options: dict[str, Any] = {"output_attentions": True} if attentions else {}
+        before = past.get_seq_length()
+        if isinstance(past, Vectors):
+            if "input_ids" in inputs:
+                past.append(self.embed(inputs["input_ids"]), inputs["input_ids"])
+            inputs = {"input_ids": past.ids} if past.are_tokens else {"inputs_embeds": past.rows}
+            if self.way.per_layer and not past.are_tokens:
+                inputs |= self.per_layer_inputs(past.ids)
+            if offset:
+                inputs["position_ids"] = (self.positions(0, past.get_seq_length()) + offset).expand(past.ids.shape)
+            options["use_cache"], columns = False, columns + before
+        else:
+            batch, tokens = next(iter(inputs.values())).shape[:2]
+            # Positions and the mask are always passed: some models derive them wrongly after a cache filled by hand.
+            positions = (self.positions(before, tokens) + offset).expand(batch, tokens)
+            extra = {"position_ids": positions, "attention_mask": self.attention_mask(before, tokens, batch)}
+            options |= {name: extra[name] for name in self.way.extras}
+            options |= {"past_key_values": past, "use_cache": True}
+        with self._head_only_at(rows, columns) as used:
+            out = self.model(**inputs, **options)
+        return out.logits if used else out.logits[rows, columns][None], getattr(out, "attentions", None)
 
     @contextmanager
-    def _head_only_at(self, rows: Tensor, columns: Tensor) -> Iterator[None]:
+    def _head_only_at(self, rows: Tensor, columns: Tensor) -> Iterator[list[bool]]:
         """Within: the output head sees only the hidden states at (rows, columns); logits come out as [1, answers, vocab].
 
-        A hook on the head, so that later changes to the logits (soft-capping, scaling) still happen.
+        A hook on the head, so that later changes to the logits (soft-capping, scaling) still happen. The list is empty
+        where the model has no head of its own: then all logits come out.
         """
+        used: list[bool] = []
+
+        def only(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            used.append(True)
+            return (inputs[0][rows, columns][None], *inputs[1:])
+
         head = self.model.get_output_embeddings()
-        hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][rows, columns][None],))
+        hook = head.register_forward_pre_hook(only) if head is not None else None
         try:
-            yield
+            yield used
         finally:
-            hook.remove()
+            if hook:
+                hook.remove()
 
-    def generate(self, cache: DynamicCache, ids: Int[Tensor, " tokens"], most: int) -> Iterator[int]:
-        """Greedy continuation of `ids` after a cache of batch 1: yields up to `most` token ids, ends before a stop token.
+    def generate(self, past: Past, ids: Int[Tensor, " tokens"], most: int) -> Iterator[int]:
+        """Greedy continuation of `ids` after a past of batch 1: yields up to `most` token ids, ends before a stop token.
 
-        The cache is changed: pass a copy of it (`expand(cache, 1)`).
+        The past is changed: pass a copy of it (`expand(past, 1)`).
         """
         stops = self.stop_tokens
         row = ids[None].to(self.device)  # (1, tokens)
         zero = torch.zeros(1, dtype=torch.long, device=self.device)
         for _ in range(most):
-            if cache.get_seq_length() + row.shape[1] > self.window:
+            if past.get_seq_length() + row.shape[1] > self.window:
                 return
             with torch.inference_mode():
-                token = int(self.logits_at(cache, row, zero, zero + row.shape[1] - 1)[0].argmax())
+                token = int(self.logits_at(past, row, zero, zero + row.shape[1] - 1)[0].argmax())
             if token in stops:
                 return
             yield token
@@ -337,29 +377,6 @@ class LanguageModel:
         ends = getattr(self.model.generation_config, "eos_token_id", None)
         ends = ends if isinstance(ends, list) else [ends]
         return {int(end) for end in [*ends, self.tokenizer.eos_token_id] if end is not None}
-
-
-def expand(cache: DynamicCache, rows: int) -> DynamicCache:
-    """A cache of batch `rows` whose layers are views of the one row of `cache`: nothing is copied.
-
-    Rows that run after it leave `cache` unchanged, and the gradients of all rows add up in `cache`.
-    """
-    return _changed(cache, lambda tensor: tensor.expand(rows, -1, -1, -1))  # (rows, kv_heads, tokens, head_dim)
-
-
-def pick(cache: DynamicCache, rows: Int[Tensor, " picked"]) -> DynamicCache:
-    """A new cache with the rows of `cache` that `rows` lists; a row may be listed several times."""
-    return _changed(cache, lambda tensor: tensor[rows])  # (picked, kv_heads, tokens, head_dim)
-
-
-def _changed(cache: DynamicCache, change: Callable[[Tensor], Tensor]) -> DynamicCache:
-    changed = DynamicCache()
-    for layer in cache.layers:
-        copy = DynamicLayer()
-        copy.lazy_initialization(layer.keys, layer.values)
-        copy.keys, copy.values = change(layer.keys), change(layer.values)
-        changed.layers.append(copy)
-    return changed
 
 
 def hash_weights(model: nn.Module) -> str:
@@ -378,3 +395,15 @@ def _lead_tokens(tokenizer: Any) -> list[int]:
         if full[start : start + len(plain)] == plain:
             return list(full[:start])
     return []
+
+
+def window_of(config: Any) -> tuple[int, str]:
+    """The largest number of positions by a (text) configuration, a million where it sets none; and a note where more would change all."""
+    window = next((int(size) for name in WINDOWS if (size := getattr(config, name, None))), 1_000_000)
+    rules = getattr(config, "rope_parameters", None) or {}
+    for rule in (rules, *(part for part in rules.values() if isinstance(part, dict))):
+        original = rule.get("original_max_position_embeddings")
+        if rule.get("rope_type") == "longrope" and original and original < window:
+            note = f"positions are limited to {original:,}: a longer row would rotate all of its positions by other factors (longrope)"
+            return int(original), note
+    return window, ""

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError
 from core.events import Event
 from core.inspection.attention import Shares, mean, petrov_residual, shares
-from core.models.language_model import LanguageModel, expand
+from core.models.language_model import LanguageModel
+from core.models.past import expand
 from core.prefix import Prefix
 from core.scoring.contender import Contender
 from core.scoring.prepared import Prepared, prepare
@@ -53,6 +53,7 @@ def attention_of(
     counted = [example for example in examples if example.key not in contender.excluded]
     if not counted:
         raise LabError(f"No rows are left to look at {contender.name!r} on: all are in its prompt or its training rows.")
+    lm.check_attention()
     prepared = prepare(lm, contender, counted, labels)  # of all rows: few of them may share more than the template
     first, tokens = _prompt(lm, prepared, count)
     with torch.inference_mode():
@@ -61,7 +62,7 @@ def attention_of(
     for row in draw(prepared.rows, most):
         ids = torch.tensor(row.prompt, device=lm.device)
         with torch.inference_mode():  # the last token alone has its weights read: no map of all tokens to all is made
-            before = lm.prefill(lm.embed(ids[:-1]), expand(cache, 1))
+            before = lm.prefill(ids[:-1], past=expand(cache, 1))
             weights = lm.attentions(before, ids[-1:])[:, :, 0]  # (layers, heads, keys)
         found.append(shares(weights.cpu().numpy(), first, len(tokens)))
         yield Attention(contender.name, mean(found), tokens, len(found))
@@ -101,8 +102,9 @@ def petrov(lm: LanguageModel, prefix: Prefix, ids: Sequence[int]) -> Float[np.nd
         raise LabError("There are no tokens to run after the prefix: give a text.")
     if count + len(ids) > lm.window:
         raise LabError(f"The text and the prefix need {count + len(ids)} positions, the model has {lm.window}: use a shorter text.")
+    lm.check_attention()
     tokens = torch.tensor(list(ids), device=lm.device)
     with torch.inference_mode():
         after = lm.attentions(prefix.fill(lm), tokens)  # (layers, heads, T, count + T)
-        alone = lm.attentions(DynamicCache(), tokens, offset=count)  # (layers, heads, T, T)
+        alone = lm.attentions(lm.nothing(), tokens, offset=count)  # (layers, heads, T, T)
     return petrov_residual(after.cpu().numpy(), alone.cpu().numpy(), count)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError, shown
 from core.events import Event
-from core.models.language_model import LanguageModel, expand
+from core.models.language_model import LanguageModel
+from core.models.past import Past, expand
 from core.scoring.contender import Contender
 from core.scoring.prepared import Prepared
 
@@ -126,12 +126,12 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
     hook = norm.register_forward_pre_hook(lambda _, inputs: (states[None].to(inputs[0].dtype), *inputs[1:]))
     count = torch.arange(len(states), device=lm.device)
     try:
-        return lm.logits_at(DynamicCache(), torch.zeros_like(count)[None], torch.zeros_like(count), count)
+        return lm.logits_at(lm.nothing(), torch.zeros_like(count)[None], torch.zeros_like(count), count)
     finally:
         hook.remove()
 
 
-def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, DynamicCache]:
+def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, Past]:
     """The states before every layer and after the last, the positions' names, which are learned, and the filled cache of batch 1."""
     words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))
     soft = contender.prefix.method.in_embedding_space
@@ -143,6 +143,7 @@ def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers
         raise LabError(f"The prompt alone is longer than the model's {lm.window} positions: use a shorter one.")
     with torch.inference_mode(), _caught(lm) as states:
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lead)).fill(lm)
+        lm.run_past(cache)
     virtual = [str(i + 1) for i in range(contender.prefix.virtual_tokens)] if soft else []
     texts = [lm.token_text(token) for token in shared]
     if neutral:

@@ -100,6 +100,7 @@ def leave_layers_out(
     Raises LabError for a contender that is no K/V prefix, a start of another shape, or where no row is left.
     """
     lm = lm.for_scoring
+    lm.check_attention()
     prefix = learned.prefix
     if prefix.method.in_embedding_space or not prefix.virtual_tokens:
         raise LabError(f"{shown(learned.name)} has no keys and values of each layer: choose a K/V prefix.")

@@ -16,7 +16,8 @@ from core.inspection.control import array_moved_at_random, moved_at_random
 from core.inspection.nearest import Nearest, Neighbours, nearest, neighbours
 from core.inspection.plane import Plane, fit
 from core.methods.contract import Method
-from core.models.language_model import LanguageModel, has_bfloat16
+from core.models.devices import has_bfloat16
+from core.models.language_model import LanguageModel
 from core.scoring.derived_contenders import like_vocabulary
 
 CLOUD = 300  # tokens drawn around the vectors

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
+from core.models.past import Past
 from core.scoring.contender import Contender
 from core.scoring.likelihood import candidate_scores
 from core.scoring.prepared import Prepared
@@ -44,7 +44,7 @@ def next_tokens(lm: LanguageModel, contender: Contender, text: str, k: int = 6) 
     return [(lm.token_text(token), share) for token, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
 
-def _ready(lm: LanguageModel, contender: Contender, text: str, most: int) -> tuple[DynamicCache, Int[Tensor, " tokens"]]:
+def _ready(lm: LanguageModel, contender: Contender, text: str, most: int) -> tuple[Past, Int[Tensor, " tokens"]]:
     """A cache of one row with everything before `text`, and the tokens still to be run."""
     if not text.strip():
         raise LabError("There is no text to answer: type one.")

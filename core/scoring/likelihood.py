@@ -5,27 +5,27 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
-from core.models.language_model import LanguageModel, expand, pick
+from core.models.language_model import LanguageModel
+from core.models.past import Past, expand, pick
 from core.scoring.rows import Row, collate
 
 
-def answer_loss(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> Float[Tensor, ""]:
+def answer_loss(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> Float[Tensor, ""]:
     """Mean negative log-probability of the answer tokens of `rows`, over the whole vocabulary, in nats per token."""
     batch = collate([(row.prompt, row.answer) for row in rows], lm.device)
     logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)  # (answers, vocab)
     return torch.nn.functional.cross_entropy(logits, batch.targets)
 
 
-def label_loss(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> Float[Tensor, ""]:
+def label_loss(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> Float[Tensor, ""]:
     """Mean negative log-probability of the right label among the label words only, in nats."""
     scores = candidate_scores(lm, cache, rows)[0]
     return torch.nn.functional.cross_entropy(scores, torch.tensor([row.label for row in rows], device=lm.device))
 
 
 def candidate_scores(
-    lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]
+    lm: LanguageModel, cache: Past, rows: Sequence[Row]
 ) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
     """For every row and label: its natural-log probability, and 1 where each of its tokens is the first choice of all.
 
@@ -40,9 +40,7 @@ def candidate_scores(
     return torch.cat([part[0] for part in parts])[places], torch.cat([part[1] for part in parts])[places]
 
 
-def _batch_scores(
-    lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]
-) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
+def _batch_scores(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> tuple[Float[Tensor, "rows labels"], Float[Tensor, "rows labels"]]:
     """As `candidate_scores`, for rows whose prompts have one length, or whose labels have one token each."""
     labels = len(rows[0].candidates)
     prompts = collate([(row.prompt, row.candidates[0][:1]) for row in rows], lm.device)

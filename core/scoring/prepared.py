@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers.cache_utils import DynamicCache
-
 from core.errors import LabError
 from core.models.language_model import LanguageModel
+from core.models.past import Past
 from core.prefix import Prefix
 from core.scoring.contender import Contender
 from core.scoring.rows import Row, check_window, encode, share_start
@@ -31,7 +30,7 @@ class Prepared:
     rows: tuple[Row, ...]
     lead: int
 
-    def fill(self, lm: LanguageModel) -> DynamicCache:
+    def fill(self, lm: LanguageModel) -> Past:
         """The cache of batch 1 that every row runs after."""
         if self.placement == "after":
             if len(self.shared) < self.lead:  # a one-token row keeps its BOS, so there is nothing to stand behind

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers.cache_utils import DynamicCache
 
-from core.models.language_model import LanguageModel, expand
+from core.models.language_model import LanguageModel
+from core.models.past import Past, expand
 from core.scoring.likelihood import candidate_scores
 from core.scoring.prepared import Prepared
 from core.scoring.rows import Row, collate
@@ -60,7 +60,7 @@ def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()
         yield list(zip(numbers, scored, strict=True))
 
 
-def _answer_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row]) -> list[RowResult]:
+def _answer_results(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> list[RowResult]:
     # The last answer token is run too (the target after it counts for nothing): what the model would do then is `stops`.
     batch = collate([(row.prompt, (*row.answer, row.answer[-1])) for row in rows], lm.device)
     logits = lm.logits_at(expand(cache, len(rows)), batch.ids, batch.rows, batch.columns)
@@ -101,7 +101,7 @@ def ends_answer(lm: LanguageModel, token: int) -> bool:
     return token in lm.stop_tokens or lm.token_text(token).lstrip(" ").startswith("\n")
 
 
-def _label_results(lm: LanguageModel, cache: DynamicCache, rows: Sequence[Row], offsets: Sequence[float]) -> list[RowResult]:
+def _label_results(lm: LanguageModel, cache: Past, rows: Sequence[Row], offsets: Sequence[float]) -> list[RowResult]:
     scores, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
     if offsets:
         scores = torch.log_softmax(scores - torch.tensor(offsets), dim=1)

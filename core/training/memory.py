@@ -51,14 +51,14 @@ def estimate(
     | logits          | answer positions x vocabulary x 4 float32 copies                                                   |
     | snapshots       | the vectors after each step, at most 64 MB                                                         |
 
-    With label words of several tokens, the pass over the prompts and the pass over rows x labels are both kept.
+    In a model without such a cache all that stands before a row runs with each row. With label words of several tokens, the pass over the prompts and the pass over rows x labels are both kept.
 
     On SmolLM2-135M in float32 on a CPU this is 1.10 to 1.25 times what a step really adds to the process (0.41 GB for 16 rows of
     20 tokens after 10 vectors, 8.0 GB for 64 rows of 100 tokens after 50); on GPT-NeoX, whose layers keep less, about twice.
     """
     config = lm.model.config.get_text_config()
     item = lm.dtype.itemsize
-    heads = int(config.num_attention_heads)
+    heads = lm.way.heads
     width, kv_width = heads * lm.head_dim, lm.kv_heads * lm.head_dim
     inner = int(getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * lm.d_model)
     eager = config._attn_implementation == "eager"
@@ -74,8 +74,11 @@ def estimate(
 
     before = recipe.virtual_tokens + shared_tokens
     method = METHODS[recipe.method]
-    once = method.positions_run(recipe.virtual_tokens) + shared_tokens  # positions that run through the model, batch 1
-    tokens = once + sum(many * length for many, length, _ in passes)
+    if lm.way.caches:
+        once = method.positions_run(recipe.virtual_tokens) + shared_tokens  # positions that run through the model, batch 1
+        tokens = once + sum(many * length for many, length, _ in passes)
+    else:
+        tokens = sum(many * (before + past + length) for many, length, past in passes)
     # Norms work in float32 for every dtype of the model.
     activations = tokens * lm.layers * (4 * lm.d_model * FLOAT + (4 * inner + 3 * width) * item)
     keys = sum(many * (before + past + length) for many, length, past in passes)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_models import kv_prefix
 
-from core.models.language_model import expand
+from core.models.past import expand
 from core.probes.attention import attention_of, petrov
 from core.probes.layers import hidden
 from core.recipe import Recipe

@@ -6,7 +6,7 @@ import torch
 from plain import plain_loss, relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, make, random_prefix
 
-from core.models.language_model import pick_device, pick_dtype
+from core.models.devices import pick_device, pick_dtype
 from core.recipe import Recipe
 from core.scoring.contender import Contender
 from core.scoring.likelihood import answer_loss

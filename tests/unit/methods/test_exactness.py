@@ -6,7 +6,7 @@ from plain import peft_loss, plain_logits, plain_loss, relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, kv_prefix, label_task, make, random_prefix
 
 from core.bench import peft_model
-from core.models.language_model import expand
+from core.models.past import expand
 from core.prefix import no_prefix
 from core.scoring.contender import Contender
 from core.scoring.likelihood import answer_loss, candidate_scores, label_loss

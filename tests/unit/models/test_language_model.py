@@ -3,12 +3,18 @@
 import pytest
 import torch
 from tiny_models import ARCHITECTURES, make, save_tiny, tokenizer
-from transformers import AutoModelForCausalLM, MambaConfig, T5Config
+from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel, GPT2Config, MambaConfig, MptConfig, Phi3Config, T5Config
 
 from core.errors import LabError
-from core.models.language_model import LanguageModel, expand, load_model, pick_device, pick_dtype
+from core.methods import METHODS
+from core.methods.contract import Start
+from core.models.devices import pick_device, pick_dtype
+from core.models.language_model import LanguageModel, load_model, window_of
+from core.models.past import expand
 
 CPU = torch.device("cpu")
+FACTORS = [1.0] * 48
+LONG = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": FACTORS, "long_factor": FACTORS}
 
 
 @pytest.fixture
@@ -40,10 +46,12 @@ def test_a_folder_gives_the_model_that_was_saved_there(saved):
     assert small.weights_hash == lm.weights_hash
 
 
-def test_a_model_without_a_key_value_cache_is_refused_by_name():
-    model = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=352, hidden_size=32, num_hidden_layers=2, state_size=4))
-    with pytest.raises(LabError, match=r"'tiny-mamba' .*standard key/value cache"):
-        LanguageModel(model, tokenizer(), "tiny-mamba")
+def test_a_model_without_keys_and_values_takes_soft_prompts_and_refuses_prefixes_by_name():
+    config = MambaConfig(vocab_size=352, hidden_size=32, num_hidden_layers=2, state_size=4)
+    lm = LanguageModel(AutoModelForCausalLM.from_config(config), tokenizer(), "tiny-mamba")
+    assert not lm.way.caches and (lm.layers, lm.kv_heads) == (2, 0)
+    with pytest.raises(LabError, match=r"prefix can't be made for 'tiny-mamba' .*: train a soft prompt"):
+        METHODS["prefix"].start(lm, Start(3, None, 1.0, 0, torch.Generator()))
 
 
 def test_a_folder_with_another_kind_of_model_or_none_is_refused(tmp_path):
@@ -55,18 +63,52 @@ def test_a_folder_with_another_kind_of_model_or_none_is_refused(tmp_path):
         load_model(str(tmp_path), "cpu")
 
 
-def test_a_model_that_answers_otherwise_after_a_cache_is_refused(monkeypatch):
+def test_a_cache_after_which_a_model_answers_otherwise_is_not_used(monkeypatch):
     forward = LanguageModel._forward
 
-    def forgetful(self, cache, **inputs):  # as a model would that takes its positions from elsewhere
-        out = forward(self, cache, **inputs)
-        for layer in cache.layers:
+    def forgetful(self, past, *args, **inputs):  # as a model would that takes its positions from elsewhere
+        out = forward(self, past, *args, **inputs)
+        for layer in getattr(past, "layers", []):
             layer.keys = layer.keys * 0
         return out
 
     monkeypatch.setattr(LanguageModel, "_forward", forgetful)
-    with pytest.raises(LabError, match="answers differently after a cache filled by hand"):
-        make("llama")
+    assert not make("llama").way.caches
+
+
+@pytest.mark.parametrize("number", [float("nan"), 1e5])
+def test_outputs_that_are_no_numbers_are_told(number):
+    lm = make("llama")
+    lm.model.lm_head.weight.data[3] = number
+    sentence = "are no numbers: its weights are damaged" if number != number else "In float16 .* overflow: choose bfloat16 or float32"
+    with pytest.raises(LabError, match=sentence):
+        LanguageModel(lm.model, lm.tokenizer, "x").to(CPU, torch.float16)
+
+
+def test_an_encoder_that_looks_ahead_is_refused_as_such():
+    config = BertConfig(vocab_size=352, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48)
+    with pytest.raises(LabError, match="'tiny-bert' sees the tokens after it"):
+        LanguageModel(BertLMHeadModel(config), tokenizer(), "tiny-bert")
+
+
+def test_more_positions_than_the_model_has_are_refused_before_it_runs(tiny):
+    lm = tiny("gpt2")
+    with pytest.raises(LabError, match="The prompt needs 161 positions, the model has 160"):
+        METHODS["prefix"].start(lm, Start(161, [5] * 161, 1.0, 0, torch.Generator()))
+
+
+@pytest.mark.parametrize(
+    "config, window",
+    [
+        (MptConfig(max_seq_len=64), 64),
+        (GPT2Config(n_positions=32), 32),
+        (MambaConfig(), 1_000_000),
+        (Phi3Config(original_max_position_embeddings=40, max_position_embeddings=90, rope_parameters=LONG), 40),
+    ],
+)
+def test_the_window_is_found_under_its_names_and_ends_where_rotation_changes(config, window):
+    found, note = window_of(config)
+    assert found == window and bool(note) == (window == 40)
 
 
 @pytest.mark.parametrize("broken", ["config.json", "model.safetensors", "tokenizer.json", "weights gone", "tokenizer gone"])
@@ -112,7 +154,7 @@ def test_devices_and_dtypes_that_are_not_there_are_refused():
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_an_expanded_cache_is_a_view_not_a_copy(tiny, arch):
     lm = tiny(arch)
-    cache = lm.prefill(lm.embed(torch.tensor(lm.tokenise("the quick brown fox"))))
+    cache = lm.prefill(lm.tokenise("the quick brown fox"))
     wide = expand(cache, 64)
     for layer, copy in zip(cache.layers, wide.layers, strict=True):
         assert copy.keys.shape[0] == 64 and copy.keys.data_ptr() == layer.keys.data_ptr()

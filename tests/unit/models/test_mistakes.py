@@ -6,8 +6,8 @@ from plain import relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix
 
 from core import LabError
-from core.models.language_model import expand
 from core.models.mistakes import MISTAKES, Mistaken
+from core.models.past import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs.race import Entry, Lap, Placed, race

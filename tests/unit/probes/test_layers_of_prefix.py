@@ -8,7 +8,8 @@ from tiny_models import ARCHITECTURES, answer_task, kv_prefix, label_task, make,
 from transformers import DynamicCache
 
 from core.errors import LabError
-from core.models.language_model import LanguageModel, expand
+from core.models.language_model import LanguageModel
+from core.models.past import expand
 from core.probes.layers import LayerEffect, hidden, leave_layers_out
 from core.recipe import Recipe
 from core.runs.scorebook import Scorebook
@@ -174,6 +175,6 @@ def test_what_cannot_be_left_out_is_refused(monkeypatch):
     monkeypatch.setattr(LanguageModel, "eager", lambda _: torch.inference_mode())  # fused attention's mask is of truth values
     with pytest.raises(LabError, match="no mask that can be changed"):
         blind(lm, random_prefix(lm, "prefix", COUNT), [0])
-    lm.layers = 3
+    lm.way = replace(lm.way, layers=3)
     with pytest.raises(LabError, match="can't be told"), hidden(lm, [0], COUNT):
         pass

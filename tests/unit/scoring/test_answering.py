@@ -5,7 +5,7 @@ import torch
 from tiny_models import ARCHITECTURES, EXAMPLES, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.models.language_model import expand
+from core.models.past import expand
 from core.prefix import no_prefix
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import Contender

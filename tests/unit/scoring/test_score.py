@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from tiny_models import ARCHITECTURES, EXAMPLES, Counting, answer_task, label_task, make, random_prefix
 
 from core.errors import LabError
-from core.models.language_model import expand
+from core.models.past import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.scoring.contender import Contender, bare, handcrafted
