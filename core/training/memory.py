@@ -51,7 +51,8 @@ def estimate(
     | logits          | answer positions x vocabulary x 4 float32 copies                                                   |
     | snapshots       | the vectors after each step, at most 64 MB                                                         |
 
-    In a model without such a cache all that stands before a row runs with each row. With label words of several tokens, the pass over the prompts and the pass over rows x labels are both kept.
+    In a model without such a cache all that stands before a row runs with each row. With label words of several tokens, the pass over
+    the prompts and the pass over rows x labels are both kept.
 
     On SmolLM2-135M in float32 on a CPU this is 1.10 to 1.25 times what a step really adds to the process (0.41 GB for 16 rows of
     20 tokens after 10 vectors, 8.0 GB for 64 rows of 100 tokens after 50); on GPT-NeoX, whose layers keep less, about twice.
