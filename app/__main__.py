@@ -16,6 +16,7 @@ EPILOG = """examples:
   python -m app                                                 open the page at http://127.0.0.1:7860
   python -m app --port 7861 --model Qwen/Qwen2.5-0.5B           another port, another model
   python -m app tasks                                           what there is to learn
+  python -m app read rows.csv                                   how a file of your own is read
   python -m app train --task past-tense --out my-prompt         train ten vectors, score them, save them
   python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
   python -m app nearest my-prompt                               which words its vectors are near

@@ -4,10 +4,11 @@ HELP says what a command does and EXAMPLES how, `add` gives it its options, and 
 (torch, transformers, scipy, gradio, plotly) are imported in `run`, after the options have been checked.
 """
 
-from app.commands import bench, evaluate, nearest, push, record, report, tasks, train
+from app.commands import bench, evaluate, nearest, push, read, record, report, tasks, train
 
 COMMANDS = {
     "tasks": tasks,
+    "read": read,
     "train": train,
     "evaluate": evaluate,
     "nearest": nearest,

@@ -17,7 +17,7 @@ from app.commands.options import (
     tell_skipped,
     tell_warnings,
 )
-from app.commands.rows import TASKS, add_rows, load_task
+from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.errors import LabError
 from core.recipe import check_template
 from core.tasks.task import Handcrafted
@@ -43,9 +43,11 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    for prompt in [*options.prompt, *([options.template] if options.template else [])]:
+    for prompt in [*options.prompt, *([options.template] if options.template and not names_columns(options.template) else [])]:
         check_template(prompt)
     task = load_task(options)
+    if names_columns(options.template):  # it has become the task's
+        options.template = task.template
     for name in options.learned:
         check_prompt(name)
     lm = load(options)

@@ -2,65 +2,108 @@
 
 import argparse
 import csv
-from pathlib import Path
 
 from app.commands.options import tell
 from core.errors import LabError, as_path, shown
-from core.tasks.from_table import Columns, fill_columns, task_from_table, with_test
-from core.tasks.load import load_task as load_local
-from core.tasks.table import read_bytes
+from core.tasks.columns import Columns
+from core.tasks.load import Reading, reading_of, tested
+from core.tasks.load import load_reading as load_local
+from core.tasks.reader import read_bytes, read_table
+from core.tasks.table import Format
 from core.tasks.task import Task
+from core.tasks.template import PLACE
 
-TASKS = "a built-in task; a CSV, TSV or JSON Lines file; a task file (JSON); or hub:owner/name[:config]"
+TASKS = "a built-in task; a table (CSV, TSV, .xlsx, JSON, Markdown, a -> b); a task file (JSON); or hub:owner/name[:config]"
 
 
 def add_rows(made: argparse.ArgumentParser) -> None:
     """How rows of one's own are to be read."""
-    rows = made.add_argument_group("rows of your own", "for tables and datasets; what is left out is guessed from the column names")
-    rows.add_argument("--columns", metavar="INPUT,OUTPUT", help="the columns that hold what goes in and what should come out")
+    rows = made.add_argument_group("rows of your own", "for tables and datasets; what is left out is decided from the rows")
+    rows.add_argument(
+        "--columns", metavar="INPUT,…,OUTPUT", help="the columns that go in (one or more), and last the one that should come out"
+    )
     rows.add_argument("--kind", help="answers (free text) or labels (one of a few words)")
-    rows.add_argument("--words", metavar="LABEL=WORD,…", help='words for labels, as in "0=negative,1=positive"')
-    rows.add_argument("--split-column", metavar="NAME", help="the column that says train, validation or test")
+    rows.add_argument("--words", metavar="LABEL=WORD,…", help='words for labels, as in "0=negative,1=positive" or "1,2=bad,3,4,5=good"')
+    rows.add_argument("--merge-labels", action="store_true", help="labels that differ only in case and spaces are one label")
+    rows.add_argument("--split-column", metavar="NAME", help="the column that says train, validation or test; none: no column does")
+    rows.add_argument("--header", choices=("yes", "no"), default="", help="whether the first row names the columns")
+    rows.add_argument("--separator", default="", metavar="SIGN", help="the sign between cells, as ; or tab")
+    rows.add_argument("--encoding", default="", help="as in utf-8, cp1252, gb18030")
+    rows.add_argument("--sheet", default="", help="of an .xlsx workbook")
 
 
 def load_task(options: argparse.Namespace) -> Task:
     """The task that `--task` names, with the rows of `--test`, read as the other options say."""
-    words = read_words(options.words)
-    columns = None
-    if options.columns is not None or options.kind is not None or options.split_column is not None:
-        names = _cells("--columns", options.columns) if options.columns is not None else ["", ""]
-        if len(names) != 2 or (options.columns is not None and not all(names)):
-            raise LabError(f"--columns is {shown(options.columns)}: name two columns, as in --columns question,answer.")
-        if options.kind not in (None, "answers", "labels"):
-            raise LabError(f"--kind is {shown(options.kind)}: choose answers or labels.")
-        if options.split_column == "":
-            raise LabError("--split-column is empty: name a column, or leave it out.")
-        columns = Columns(names[0], names[1], options.kind or "", options.split_column or "")
+    return load_reading(options).task
+
+
+def load_reading(options: argparse.Namespace) -> Reading:
+    """The same with how it was read. `options.template` is taken for that of a table where it has {column} places."""
+    columns, chosen = _columns(options), _format(options)
     if not options.task.startswith("hub:"):
-        return load_local(options.task, options.test, columns, words)
+        return load_local(options.task, options.test, columns, chosen)
     from core.tasks.hub_rows import load_hub_table
 
     tell("reading the dataset …")
-    table = load_hub_table(options.task.removeprefix("hub:"), token=None)
-    filled = fill_columns(table, columns)
-    made = task_from_table(table, filled, words=words)
+    made = reading_of(load_hub_table(options.task.removeprefix("hub:"), token=None), columns)
     if options.test is None:
         return made
-    return with_test(made, read_bytes(as_path(options.test)), Path(options.test).name, not filled.split, columns, words)
+    return tested(made, read_table(read_bytes(as_path(options.test)), as_path(options.test).name, chosen), columns)
+
+
+def _columns(options: argparse.Namespace) -> Columns | None:
+    """What the options say of columns, or None where they say nothing."""
+    names = _cells("--columns", options.columns) if options.columns is not None else []
+    if options.columns is not None and (len(names) < 2 or not all(names)):
+        raise LabError(f"--columns is {shown(options.columns)}: name two columns or more, as in --columns question,answer.")
+    if options.kind not in (None, "answers", "labels"):
+        raise LabError(f"--kind is {shown(options.kind)}: choose answers or labels.")
+    if options.split_column == "":
+        raise LabError("--split-column is empty: name a column, or leave it out.")
+    split = "" if options.split_column == "none" else options.split_column
+    template = getattr(options, "template", None) or ""
+    if options.command != "read" and not names_columns(template):
+        template = ""  # that of the recipe or of a saved prompt, not of the table
+    columns = Columns(
+        tuple(names[:-1]), names[-1] if names else "", options.kind or "", split, template, read_words(options.words), options.merge_labels
+    )
+    return None if columns == Columns() else columns
+
+
+def names_columns(template: str) -> bool:
+    """Whether a template has places besides {input}."""
+    return any(place != "input" for place in PLACE.findall(template))
+
+
+def _format(options: argparse.Namespace) -> Format:
+    separator = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(options.separator, options.separator)
+    if separator not in ("", "\t", ",", ";", "|", "->", "→", "=>") and (len(separator) != 1 or separator in '"\r\n'):
+        raise LabError(f"--separator is {shown(options.separator)}: give one sign, or the word tab.")
+    return Format(options.encoding, separator, options.header, options.sheet)
 
 
 def read_words(text: str | None) -> dict[str, str]:
-    """Labels and their words from `label=word,label=word` (quotes as in CSV where one holds a comma). LabError for other text.
+    """Labels and their words from `label=word,label=word` (quotes as in CSV where one holds a comma). Several labels may share a word.
+
+    Raises LabError for other text.
 
     >>> read_words('0=negative,"1, or more=positive"')
     {'0': 'negative', '1, or more': 'positive'}
+    >>> read_words("1,2=bad,3=good")
+    {'1': 'bad', '2': 'bad', '3': 'good'}
     """
     words: dict[str, str] = {}
+    waiting: list[str] = []
     for cell in _cells("--words", text) or [""] if text is not None else []:
         label, sign, word = cell.rpartition("=")
-        if not sign or not label.strip() or label.strip() in words:
+        waiting.append(label.strip() if sign else cell.strip())
+        if not all(waiting) or any(name in words for name in waiting) or len(set(waiting)) < len(waiting):
             raise LabError(f"--words is {shown(text)}: name each label once, as in --words 0=negative,1=positive.")
-        words[label.strip()] = word.strip()
+        if sign:
+            words.update(dict.fromkeys(waiting, word.strip()))
+            waiting = []
+    if waiting:
+        raise LabError(f"--words is {shown(text)}: name each label once, as in --words 0=negative,1=positive.")
     return words
 
 

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from app.commands.options import Outcome, add_model, contender_row, load, table, tell, tell_skipped
-from app.commands.rows import TASKS, add_rows, load_task
+from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
 
@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> Outcome:
     for name, value in given.items():
         SETTINGS[name].check(value)
     task = load_task(options)  # before the model: a bad file is told at once
+    if names_columns(given.get("template", "")):  # it has become the task's
+        given["template"] = task.template
     recipe = Recipe.from_dict({**task.recipe, **given})
     if options.out:
         check_target(options.out)

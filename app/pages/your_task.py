@@ -17,10 +17,12 @@ from app.view.text import cut
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.scoring.rows import encode
-from core.tasks.from_table import Columns, guess_columns, task_from_table
+from core.tasks.columns import Columns, decide
+from core.tasks.from_table import task_from_table
 from core.tasks.hub_rows import load_hub_table
 from core.tasks.load import table_or_task
-from core.tasks.table import Table, read_bytes, read_table
+from core.tasks.reader import read_bytes, read_table
+from core.tasks.table import Table
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
@@ -47,14 +49,14 @@ class TaskPage:
                 )
                 self.read = gr.Button("Read these rows", elem_id="read-rows", min_width=120)
                 self.upload = gr.File(
-                    label="or a file: CSV, TSV, JSON Lines, or a task saved here; up to 2 MB", height=120, elem_id="upload-task"
+                    label="or a file: CSV, TSV, Excel, JSON, or a task saved here; up to 20 MB", height=120, elem_id="upload-task"
                 )
                 self.hub = gr.Textbox(
                     label="or a dataset of the Hub", info="owner/name or owner/name:config", visible=allow_hub, elem_id="hub"
                 )
                 self.fetch = gr.Button("Read it", visible=allow_hub, elem_id="read-hub", min_width=120)
                 with gr.Row(elem_classes="settings"):
-                    self.input = gr.Dropdown(label="input column", choices=[], elem_id="input-column", min_width=120)
+                    self.input = gr.Dropdown(label="input columns", choices=[], multiselect=True, elem_id="input-column", min_width=120)
                     self.output = gr.Dropdown(label="output column", choices=[], elem_id="output-column", min_width=120)
                 with gr.Row(elem_classes="settings"):
                     self.kind = gr.Radio(
@@ -113,7 +115,7 @@ class TaskPage:
 
     def _paste(self, session: Session, text: Any) -> Changes:
         data = str(text or "").encode("utf-8", "replace")
-        return self._read(session, lambda: read_table(data, "your rows", pasted=True))
+        return self._read(session, lambda: read_table(data, "your rows"))
 
     def _file(self, session: Session, path: Any) -> Changes:
         def read() -> Table | Task:
@@ -146,10 +148,10 @@ class TaskPage:
         state.table, state.draft, state.filled_in = brought, None, {""}
         names = list(brought.columns)
         try:
-            guess = guess_columns(brought)
+            guess = decide(brought)
         except LabError as error:
             return {
-                **self._choices(names, Columns("", "", "answers")),
+                **self._choices(names, Columns()),
                 self.message: alert(f"{error} Or choose the columns here."),
                 self.preview: _table(brought),
                 self.use: gr.update(interactive=False),
@@ -157,15 +159,15 @@ class TaskPage:
             }
         return {
             **self._choices(names, guess),
-            **self._change(session, guess.input, guess.output, guess.kind, guess.split, "", None),
+            **self._change(session, list(guess.inputs), guess.output, guess.kind, guess.split, "", None),
         }
 
     def _choices(self, names: list[str], chosen: Columns) -> Changes:
         """Changes of the columns: their names to choose from, and an empty template."""
         return {
-            self.input: gr.update(choices=names, value=chosen.input or None),
+            self.input: gr.update(choices=names, value=list(chosen.inputs)),
             self.output: gr.update(choices=names, value=chosen.output or None),
-            self.kind: chosen.kind,
+            self.kind: chosen.kind or "answers",
             self.split: gr.update(choices=[NONE, *names], value=chosen.split or NONE),
             self.template: "",
         }
@@ -180,9 +182,16 @@ class TaskPage:
         try:
             if not input or not output:
                 raise LabError("Choose the input column and the output column.")
-            columns = Columns(str(input), str(output), "labels" if labelled else "answers", "" if split in (NONE, None, "") else str(split))
-            given = read_words(words) if labelled and words else {}
-            task = state.draft = task_from_table(state.table, columns, str(template or "").strip("\n"), given)
+            names = tuple(str(name) for name in input) if isinstance(input, list) else (str(input),)
+            columns = Columns(
+                names,
+                str(output),
+                "labels" if labelled else "answers",
+                "" if split in (NONE, None, "") else str(split),
+                str(template or "").strip("\n"),
+                read_words(words) if labelled and words else {},
+            )
+            task = state.draft = task_from_table(state.table, columns)
         except LabError as error:
             return {
                 self.message: alert(str(error)),

@@ -290,7 +290,7 @@ def _task(name: Any, rows: Any) -> Task:
     if rows.strip():
         if len(rows) > MOST_ROWS_TEXT:
             raise LabError(f"rows has {len(rows):,} characters, more than {MOST_ROWS_TEXT:,}: give fewer rows.")
-        return read_task(rows.encode("utf-8", "replace"), "your rows", pasted=True)
+        return read_task(rows.encode("utf-8", "replace"), "your rows")
     if name not in slugs():
         raise LabError(f"There is no task {shown(name)}: choose one of {', '.join(slugs())}, or give rows of your own.")
     return load_task(name)

@@ -1,217 +1,273 @@
-"""Tasks made of tables: which columns hold what, label words, and the split into training, validation and held-out rows."""
+"""Tasks made of tables: rows rendered as inputs, label words, rows that can't be used, and the split into three parts."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from core.errors import LabError, shown
-from core.recipe import check_template
+from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, unused
 from core.tasks.split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
-from core.tasks.table import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, Table, read_table
+from core.tasks.table import Table, counted, fitting, listed
 from core.tasks.task import Example, Task, marked, stem_of
-from core.tasks.task_file import LONGEST_TEXT, MOST_LABELS
+from core.tasks.template import compiled, usual_template
 
-PART_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "held_out", "held-out", "heldout", "eval"), "held_out"),
-}
-RowsByPart = dict[str, dict[str, Example]]
 Parts = tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The columns of a table that a task uses. kind: answers or labels. split: a column of train, validation or test."""
+class Row:
+    """A row of a table that can be used. part: train, validation or held_out; number: in the file."""
 
-    input: str
-    output: str
-    kind: str
-    split: str = ""
+    part: str
+    number: int
+    example: Example
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Its part and its input without differences of spacing: two rows of one text must agree."""
+        return self.part, " ".join(self.example.input.split())
 
 
-def guess_columns(table: Table) -> Columns:
-    """The columns whose names are known (`input` and `output`, `text` and `label`, or others like them).
+def task_from_table(table: Table, columns: Columns | None = None) -> Task:
+    """A task from a table, split by a split column, or else by the rows' content alone. What `columns` leaves open is decided.
 
-    Raises LabError where fewer than two are.
+    Rows that can't be used are left out and listed in the task's notes, up to half of them. Raises LabError.
     """
-    names = {column.casefold(): column for column in table.columns}
-    split = names.get("split", "")
-    for first, second, kind in (("input", "output", "answers"), ("text", "label", "labels")):
-        if first in names and second in names:
-            return Columns(names[first], names[second], kind, split)
-    first = next((name for name in INPUT_NAMES if name in names), "")
-    second = next((name for name in (*LABEL_NAMES, *ANSWER_NAMES) if name in names), "")
-    if not first or not second:
-        raise LabError(
-            f"{shown(table.name)} has the columns {shown(', '.join(table.columns))}: it needs input and output, or text and label, "
-            "or the names of the two columns to use."
-        )
-    return Columns(names[first], names[second], "labels" if second in LABEL_NAMES else "answers", split)
-
-
-def fill_columns(table: Table, columns: Columns | None = None) -> Columns:
-    """`columns` with its empty fields guessed from the table's column names. LabError where that can't be done."""
-    if columns is None or not (columns.input and columns.output):
-        guessed = guess_columns(table)
-    else:
-        split = next((column for column in table.columns if column.casefold() == "split"), "")
-        guessed = Columns("", "", "labels" if columns.output.casefold() in LABEL_NAMES else "answers", split)
-    if columns is None:
-        return guessed
-    return Columns(*(getattr(columns, name) or getattr(guessed, name) for name in ("input", "output", "kind", "split")))
-
-
-def task_from_table(table: Table, columns: Columns | None = None, template: str = "", words: Mapping[str, str] | None = None) -> Task:
-    """A task from a table, split by a split column, or else by the rows' content alone.
-
-    columns: None has them guessed. template: the text around an input. words: the word that the model must produce for a
-    label of the table; a label without one is its own word.
-    Raises LabError, naming the row.
-    """
-    columns = columns or guess_columns(table)
+    columns = decide(table, columns)
     labelled = columns.kind == "labels"
-    parts, notes = _rows_by_part(table, columns, words)
-    rows = [example for part in parts.values() for example in part.values()]
-    different = len({example.key for example in rows})
-    if different < 4:
-        raise LabError(f"{shown(table.name)} has {different} different rows: at least 4 are needed (training, validation, held-out).")
-    labels = _labels_of(rows, table.name, bool(columns.split)) if labelled else None
-    if len({example.output for example in rows}) == 1:
+    template = compiled(columns.template or usual_template(columns.inputs, labelled), columns.inputs, table.columns)
+    rows, notes = _usable(table, columns, template.render)
+    rows, more = _sampled(rows)
+    notes += more
+    if labelled:
+        rows, more = _with_labels(rows, table.name, bool(columns.split))
+        notes += more
+    if len(rows) < 4 or len({row.example.key for row in rows}) < 3:
+        raise LabError(f"{shown(table.name)} has {len(rows)} different rows: at least 4 are needed (training, validation, held-out).")
+    outputs = sorted({row.example.output for row in rows})
+    if len(outputs) == 1:
         raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
-    template = template or ("{input}\nLabel:" if labelled else "{input}")
-    check_template(template)
-    if len(template) > LONGEST_TEXT:
-        raise LabError(f"The template has {len(template):,} characters, more than {LONGEST_TEXT:,}: shorten it.")
-    split, more = _split_by_column(parts, table.name, columns.split, labelled) if columns.split else _split_by_content(rows, labelled)
+    split, more = _split_by_column(rows, table.name, columns.split, labelled) if columns.split else _split_by_content(rows, labelled)
+    if not split[0] or not split[2]:
+        raise LabError(f"{shown(table.name)} has too few different rows for three parts (training, validation, held-out): add rows.")
     stem = stem_of(table.name)
-    task = Task("", stem, template, *split, labels=labels, notes=(*table.notes, *notes, *more))
+    labels = tuple(outputs) if labelled else None
+    task = Task("", stem, template.around, *split, labels=labels, notes=(*table.notes, *_about(table, columns, labels), *notes, *more))
     return marked(stem, task)
 
 
-def with_test(
-    task: Task, data: bytes, name: str, reuse_held_out: bool, columns: Columns | None = None, words: Mapping[str, str] | None = None
-) -> Task:
-    """`task` with another table as its held-out rows, without those that repeat (or nearly repeat) a training row.
+def with_test(task: Task, table: Table, reuse_held_out: bool, columns: Columns | None = None) -> Task:
+    """`task` with the rows of another table as its held-out rows, without those that repeat (or nearly repeat) a training row.
 
     reuse_held_out: train on the rows that `task` held out so far: right for rows that `split_off` chose, wrong for rows that
-    a person marked as test rows. columns, words: as in `load_task`; a split column is ignored.
+    a person marked as test rows. columns: how the task's own table was read; names that this one lacks are found anew.
     """
-    table = read_table(data, name)
-    filled = replace(fill_columns(table, columns), split="")
-    present = {row[_column_index(table, filled.output)] for row in table.rows}
-    parts, notes = _rows_by_part(table, filled, {label: word for label, word in (words or {}).items() if label.strip() in present})
-    examples = tuple(parts["train"].values())
-    labelled = filled.kind == "labels"
-    if labelled != (task.labels is not None):
-        other = "input and output" if labelled else "text and label"
-        raise LabError(f"{shown(name)} has the columns {filled.input} and {filled.output}, the task {other}: give both the same.")
-    unknown = sorted({example.output for example in examples} - set(task.labels or ())) if task.labels else []
-    if unknown:
-        raise LabError(f"{shown(name)} has the label {shown(unknown[0])}, which no training row has: use the same labels in both.")
+    labelled = task.labels is not None
+    chosen = replace(columns or Columns(), split="", kind="labels" if labelled else "answers")
+    if any(name not in table.columns for name in (*chosen.inputs, chosen.output) if name):
+        chosen = replace(chosen, inputs=(), output="")
+    filled = decide(table, replace(chosen, words={}, merge=False))
+    present = set(table.column(filled.output))
+    words = {label: word for label, word in chosen.words.items() if label in present}
+    template = compiled(filled.template or usual_template(filled.inputs, labelled), filled.inputs, table.columns)
+    rows, notes = _usable(table, replace(filled, words=words, merge=chosen.merge and labelled), template.render)
+    examples = [row.example for row in rows]
+    if labelled:
+        known_labels = [example for example in examples if example.output in (task.labels or ())]
+        if 2 * len(known_labels) < len(examples):
+            unknown = next(example.output for example in examples if example.output not in (task.labels or ()))
+            raise LabError(f"{shown(table.name)} has the label {shown(unknown)}, which no training row has: use the same labels in both.")
+        if len(known_labels) < len(examples):
+            notes.append(f"{counted(len(examples) - len(known_labels))} left out: no training row has their label.")
+        examples = known_labels
     train, validation = task.train, task.validation
     known = (*train, *validation, *(task.held_out if reuse_held_out else ()))
     groups, why = keep_together((*known, *examples), False)
     held_out, more = unseen(examples, known, groups)
     if not held_out:
-        raise LabError(f"Every row of {shown(name)} is among the training rows: nothing is left to test on.")
+        raise LabError(f"Every row of {shown(table.name)} is among the training rows: nothing is left to test on.")
     if reuse_held_out:
         train, validation = split_off(known, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
     notes = [*table.notes, *notes, *([] if groups else why), *more]
     return replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, *notes))
 
 
-def _split_by_content(rows: Sequence[Example], labelled: bool) -> tuple[Parts, list[str]]:
-    groups, notes = keep_together(rows, labelled)
-    train, held_out = split_off(rows, HELD_OUT_SHARE, labelled, groups=groups)
-    train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
-    return (train, validation, held_out), notes
+def _about(table: Table, columns: Columns, labels: Sequence[str] | None) -> list[str]:
+    """Notes on columns that are not used, and on labels that look like one."""
+    notes = []
+    left = unused(table, columns)
+    if left:
+        notes.append(f"Not used: {', '.join(f'{name} ({table.nested[name]})' if name in table.nested else name for name in left)}.")
+    variants = [names for names in same_but_for_case(labels or ()) if len(names) > 1]
+    if variants:
+        notes.append(f"These labels differ only in case or spaces and can be merged: {'; '.join(', '.join(names) for names in variants)}.")
+    return notes
 
 
-def _split_by_column(parts: RowsByPart, name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
-    train, validation, held_out = (tuple(parts[part].values()) for part in ("train", "validation", "held_out"))
-    for rows, word in ((train, "train"), (held_out, "test")):
-        if not rows:
-            raise LabError(f"The column {shown(column)} of {shown(name)} marks no row as {word}: mark some, or rename the column.")
-    groups, notes = keep_together((*train, *validation, *held_out), False)
-    validation, left_out = unseen(validation, train, groups, "validation")
-    held_out, more = unseen(held_out, (*train, *validation), groups)
-    if not held_out:
-        raise LabError(f"Every test row of {shown(name)} is among the training rows: nothing is left to test on.")
-    foreign = sorted({example.output for example in (*validation, *held_out)} - {example.output for example in train})
-    if labelled and foreign:
-        raise LabError(f"{shown(name)} has the label {shown(foreign[0])}, which no training row has: use the same labels in both.")
-    if not validation:
-        train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
-    return (train, validation, held_out), [*([] if groups else notes), *left_out, *more]
+def same_but_for_case(labels: Iterable[str]) -> list[list[str]]:
+    """Labels in groups whose members differ only in case, spaces and width.
+
+    >>> same_but_for_case(["Bug", "bug ", "idea"])
+    [['Bug', 'bug '], ['idea']]
+    """
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(" ".join(unicodedata.normalize("NFKC", label).casefold().split()), []).append(label)
+    return list(groups.values())
 
 
-def _rows_by_part(table: Table, columns: Columns, words: Mapping[str, str] | None) -> tuple[RowsByPart, list[str]]:
-    """The different rows of each part, by key and in the file's order (without a split column all are `train`), and notes."""
-    if columns.kind not in ("answers", "labels"):
-        raise LabError(f"The kind is {shown(columns.kind)}: choose answers or labels.")
-    input_at, output_at = _column_index(table, columns.input), _column_index(table, columns.output)
-    split_at = _column_index(table, columns.split) if columns.split else None
-    if len({input_at, output_at, split_at}) < 3:
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class LeftOut:
+    """Numbers of rows that can't be used, by the reason."""
+
+    by_reason: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, number: int, reason: str) -> None:
+        self.by_reason.setdefault(reason, []).append(number)
+
+    def notes(self, name: str, rows: int) -> list[str]:
+        """A note for each reason. LabError where more than half of the rows are left out."""
+        if 2 * sum(map(len, self.by_reason.values())) > rows:
+            reason, numbers = max(self.by_reason.items(), key=lambda item: len(item[1]))
+            raise LabError(
+                f"{len(numbers):,} of {rows:,} rows of {shown(name)} can't be used: {reason} ({listed(numbers)}): "
+                f"correct them, or choose other columns."
+            )
+        return [f"{counted(len(numbers))} left out: {reason} ({listed(numbers)})." for reason, numbers in self.by_reason.items()]
+
+
+def _usable(table: Table, columns: Columns, render: Callable[[Mapping[str, str]], str]) -> tuple[list[Row], list[str]]:
+    """The different rows that can be used, in the file's order (without a split column all are `train`), and notes on the others."""
+    labelled = columns.kind == "labels"
+    places = {name: place for place, name in enumerate(table.columns)}
+    words = _checked_words(table, columns)
+    left_out, rows = LeftOut(), []
+    what = "label" if labelled else "answer"
+    for number, cells in zip(table.numbers, table.rows, strict=True):
+        output = cells[places[columns.output]]
+        part = PART_NAMES.get(cells[places[columns.split]].casefold(), "") if columns.split else "train"
+        if not output:
+            left_out.add(number, f"no {what} in the column {shown(columns.output)}")
+        elif not any(cells[places[name]] for name in columns.inputs):
+            left_out.add(number, f"nothing in the column {shown(columns.inputs[0])}")
+        elif not part:
+            left_out.add(number, f"neither train, validation nor test in the column {shown(columns.split)}")
+        else:
+            given = {name: cells[place] for name, place in places.items()}
+            rows.append(Row(part, number, Example(render(given), words.get(output, output))))
+    if labelled:
+        outputs: dict[tuple[str, str], set[str]] = {}
+        for row in rows:
+            outputs.setdefault(row.text, set()).add(row.example.output)
+        for row in rows:
+            if len(outputs[row.text]) > 1:
+                left_out.add(row.number, "the same text has another label in another row")
+        rows = [row for row in rows if len(outputs[row.text]) == 1]
+    notes = left_out.notes(table.name, len(table.rows))
+    kept = _without_repeats(rows)
+    if len(kept) < len(rows):
+        dropped = len(rows) - len(kept)
+        notes.append(f"{counted(dropped)} dropped: {'it repeats' if dropped == 1 else 'they repeat'} an earlier input.")
+    return kept, notes
+
+
+def _without_repeats(rows: Sequence[Row]) -> list[Row]:
+    """Rows of one text, and rows of nearly one text (in case, or signs at its ends) with the same output, are kept once."""
+    texts: set[tuple[str, str]] = set()
+    near: set[tuple[str, str, str]] = set()
+    kept = []
+    for row in rows:
+        mark = (row.part, row.example.key, row.example.output)
+        if row.text not in texts and mark not in near:
+            kept.append(row)
+        texts.add(row.text)
+        near.add(mark)
+    return kept
+
+
+def _sampled(rows: list[Row]) -> tuple[list[Row], list[str]]:
+    sizes = [len((row.example.input + row.example.output).encode("utf-8", "replace")) for row in rows]
+    kept = fitting(sizes)
+    if len(kept) == len(rows):
+        return rows, []
+    return [rows[at] for at in kept], [f"{len(rows):,} rows, of which {len(kept):,}, spread evenly, were kept."]
+
+
+def _with_labels(rows: list[Row], name: str, has_split: bool) -> tuple[list[Row], list[str]]:
+    """The rows whose label has two rows or more: one to train on and one to test on."""
+    counts = Counter(row.example.output for row in rows)
+    if len(counts) == 1:
         raise LabError(
-            f"The column {shown(columns.input if input_at == output_at else columns.split)} is asked for twice: choose another one."
+            f"{shown(name)} has one label only ({shown(next(iter(counts)))}): there is nothing to tell apart; add rows of another."
         )
-    words = _checked_words(table, output_at, columns.kind, words)
-    parts: RowsByPart = {"train": {}, "validation": {}, "held_out": {}}
-    repeated = 0
-    for number, row in zip(table.numbers, table.rows, strict=True):
-        where = f"Row {number} of {shown(table.name)}"
-        for index in (input_at, output_at):
-            if not row[index]:
-                raise LabError(f"{where} has no {table.columns[index].lower()}: fill it in, or delete the row.")
-        part = "train" if split_at is None else PART_NAMES.get(row[split_at].casefold(), "")
-        if split_at is not None and not part:
-            raise LabError(f"{where} has {shown(row[split_at])} in the column {shown(columns.split)}: write train, validation or test.")
-        example = Example(row[input_at], words.get(row[output_at], row[output_at]))
-        earlier = parts[part].setdefault(example.key, example)
-        if earlier is not example:
-            if columns.kind == "labels" and earlier.output != example.output:
-                raise LabError(f"{where} repeats an earlier {table.columns[input_at].lower()} with another label: keep one of them.")
-            repeated += 1
-    return parts, [f"{repeated} rows that repeat an earlier input were dropped."] if repeated else []
+    if len(counts) > MOST_LABELS:
+        raise LabError(f"{shown(name)} has {len(counts)} different labels, more than {MOST_LABELS}: read them as free answers.")
+    rare = [] if has_split else [row for row in rows if counts[row.example.output] < 2]
+    if 2 * len(rare) > len(rows):
+        raise LabError(f"{len(rare)} of {len(counts)} labels of {shown(name)} have one row each: read them as free answers, or add rows.")
+    if not rare:
+        return rows, []
+    labels = ", ".join(shown(row.example.output, 30) for row in rare[:5]) + (" …" if len(rare) > 5 else "")
+    note = f"{counted(len(rare))} left out: a label of one row can't be both trained on and tested on ({labels})."
+    return [row for row in rows if counts[row.example.output] > 1], [note]
 
 
-def _column_index(table: Table, column: str) -> int:
-    for wanted, found in ((column, table.columns), (column.casefold(), tuple(name.casefold() for name in table.columns))):
-        if wanted in found:
-            return found.index(wanted)
-    raise LabError(f"{shown(table.name)} has no column {shown(column)}: its columns are {shown(', '.join(table.columns), 200)}.")
-
-
-def _checked_words(table: Table, place: int, kind: str, words: Mapping[str, str] | None) -> Mapping[str, str]:
-    if not words:
+def _checked_words(table: Table, columns: Columns) -> Mapping[str, str]:
+    """The output that each label of the table becomes, where that is another one."""
+    if columns.kind != "labels":
         return {}
-    if kind != "labels":
-        raise LabError("Words can only replace labels: set the kind to labels, or leave the words out.")
-    labels = dict.fromkeys(row[place] for row in table.rows)
-    made = {label.strip(): word.strip() for label, word in words.items()}
+    labels = Counter(cell for cell in table.column(columns.output) if cell)
+    made = {label.strip(): word.strip() for label, word in columns.words.items()}
     unknown = next((label for label in made if label not in labels), None)
     if unknown is not None:
         raise LabError(f"{shown(table.name)} has no label {shown(unknown)}: its labels are {shown(', '.join(labels), 120)}.")
     empty = next((label for label, word in made.items() if not word), None)
     if empty is not None:
         raise LabError(f"The label {shown(empty)} of {shown(table.name)} is given no word: write one.")
-    twice = next((word for word, count in Counter(made.get(label, label) for label in labels).items() if count > 1), None)
-    if twice is not None:
-        raise LabError(f"Two labels of {shown(table.name)} become the word {shown(twice)}: give each its own.")
+    if columns.merge:
+        for names in same_but_for_case(labels):
+            usual = max(names, key=lambda name: labels[name])
+            made = {**{name: made.get(usual, usual) for name in names}, **made}
     return made
 
 
-def _labels_of(examples: Sequence[Example], name: str, has_split: bool) -> tuple[str, ...]:
-    counts = Counter(example.output for example in examples)
-    labels = tuple(sorted(counts))
-    if len(labels) == 1:
-        raise LabError(f"{shown(name)} has one label only ({shown(labels[0])}): there is nothing to tell apart; add rows of another.")
-    if len(labels) > MOST_LABELS:
-        raise LabError(
-            f"{shown(name)} has {len(labels)} different labels, more than {MOST_LABELS}: call the columns input and output instead."
-        )
-    rare = next((label for label in labels if counts[label] < 2), None)
-    if rare is not None and not has_split:
-        raise LabError(f"The label {shown(rare)} of {shown(name)} has one row: each label needs at least 2, to train on and to test on.")
-    return labels
+# --- the split --------------------------------------------------------------------------------------------------------
+
+
+def _split_by_content(rows: Sequence[Row], labelled: bool) -> tuple[Parts, list[str]]:
+    examples = [row.example for row in rows]
+    groups, notes = keep_together(examples, labelled)
+    train, held_out = split_off(examples, HELD_OUT_SHARE, labelled, groups=groups)
+    train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    return (train, validation, held_out), notes
+
+
+def _split_by_column(rows: Sequence[Row], name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
+    train, validation, held_out = (tuple(row.example for row in rows if row.part == part) for part in ("train", "validation", "held_out"))
+    for part, word in ((train, "train"), (held_out, "test")):
+        if not part:
+            raise LabError(f"The column {shown(column)} of {shown(name)} marks no row as {word}: mark some, or choose no split column.")
+    left_out = []
+    if labelled:  # a label that training does not have can't be tested on
+        taught = {example.output for example in train}
+        foreign = [example for example in (*validation, *held_out) if example.output not in taught]
+        if 2 * len(foreign) > len(validation) + len(held_out):
+            raise LabError(
+                f"{shown(name)} has the label {shown(foreign[0].output)}, which no training row has: use the same labels in both."
+            )
+        if foreign:
+            left_out.append(f"{counted(len(foreign))} left out: no training row has their label.")
+        validation, held_out = (tuple(example for example in part if example.output in taught) for part in (validation, held_out))
+    groups, notes = keep_together((*train, *validation, *held_out), False)
+    validation, more = unseen(validation, train, groups, "validation")
+    left_out += more
+    held_out, more = unseen(held_out, (*train, *validation), groups)
+    if not held_out:
+        raise LabError(f"Every test row of {shown(name)} is among the training rows: nothing is left to test on.")
+    if not validation:
+        train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
+    return (train, validation, held_out), [*([] if groups else notes), *left_out, *more]

@@ -4,12 +4,13 @@ import datetime
 import re
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import LabError, shown
-from core.tasks.from_table import Columns
-from core.tasks.table import LARGEST_FILE, MOST_ROWS, Table, make_table, spread
+from core.tasks.columns import Columns
+from core.tasks.table import LARGEST_FILE, MOST_ROWS, Table, fitting, make_table
 
 SECONDS = 30.0
 # Many datasets are sorted by label, so rows are taken evenly from more than are kept.
@@ -78,7 +79,7 @@ def read_dataset(name: str, path: str, config: str, columns: Columns | None, spl
 
 def _table_of(stream: Any, name: str, columns: Columns | None, split: str, rows: int) -> Table:
     features = stream.features or {}  # unknown for files that have no schema
-    asked = [column for column in (columns.input, columns.output, columns.split) if column] if columns else []
+    asked = [column for column in (*columns.inputs, columns.output, columns.split) if column] if columns else []
     if features:
         plain = [column for column, feature in features.items() if _is_plain(feature)]
         _check_asked(asked, plain, name)
@@ -91,13 +92,13 @@ def _table_of(stream: Any, name: str, columns: Columns | None, split: str, rows:
         raise _no_rows(split, name)
     header = list(dict.fromkeys(column for row in read for column in row))
     _check_asked(asked, header, name)
-    kept = _fitting(read, rows)
+    kept = fitting([_size(cells) for cells in read], rows)
     table = make_table(name, header, [(number + 1, [read[number].get(column, "") for column in header]) for number in kept])
     if whole and len(kept) == len(read):
         return table
     first = "" if whole else "The first "
     note = f"{first}{len(read):,} rows, of which {len(kept):,}, spread evenly, were kept."
-    return Table(table.name, table.columns, table.rows, table.numbers, (note, *table.notes))
+    return replace(table, notes=(note, *table.notes))
 
 
 def _no_rows(split: str, name: str) -> LabError:
@@ -147,12 +148,3 @@ def _text(value: Any, name_of: Any) -> str:
 
 def _size(cells: dict[str, str]) -> int:
     return sum(len(cell.encode("utf-8", "replace")) for cell in cells.values())
-
-
-def _fitting(read: list[dict[str, str]], rows: int) -> list[int]:
-    """Numbers of the rows to keep, spread evenly: at most `rows`, and at most 2 MB of text."""
-    sizes = [_size(cells) for cells in read]
-    kept = spread(len(read), rows)
-    while (size := sum(sizes[i] for i in kept)) > LARGEST_FILE and len(kept) > 1:
-        kept = spread(len(read), min(len(kept) - 1, len(kept) * LARGEST_FILE // size))
-    return kept

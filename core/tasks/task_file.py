@@ -7,16 +7,16 @@ from typing import Any
 
 from core.errors import LabError, shown
 from core.recipe import SETTINGS, Recipe, check_template
+from core.tasks.columns import MOST_LABELS
 from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
-from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text, text_of
+from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text
 from core.tasks.task import Example, Handcrafted, Task, stem_of
+from core.tasks.template import LONGEST_TEXT
 
-MOST_LABELS = 50
 MOST_PROMPTS = 20
 TAKEN = ("learned", "no prompt", "always ", "mine ", "run ", "loaded ", "control", "snapped", "the start")  # of a contender
 MOST_NOTES = 100
 LONGEST_NAME = 200
-LONGEST_TEXT = 4000  # of a template, a handcrafted prompt, a description
 FIELDS = {
     *("slug", "name", "kind", "template", "labels", "teaches", "recipe", "handcrafted", "train", "validation", "held_out", "notes"),
 }
@@ -51,18 +51,21 @@ def _dumped(value: Any) -> str:
 
 
 def task_data(data: bytes, name: str) -> dict[str, Any] | None:
-    """The JSON object that a task file holds, or None where `data` is something else (a table). LabError for bytes that are no text."""
-    text = text_of(data, name)
-    if not text.lstrip().startswith("{"):
-        return None
+    """The JSON object that a task file holds, or None where `data` is something else: the reader of tables says what."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):  # JSON Lines or no JSON: the table reader reports it
+        text = data.decode("utf-8-sig")
+        found = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):  # another encoding, JSON Lines or no JSON
         return None
-    if not isinstance(found, dict) or "train" not in found:
+    if not isinstance(found, dict) or "train" not in found or _holds_objects(found["train"]):
         return None
     check_size(data, name, LARGEST_TASK)
     return found
+
+
+def _holds_objects(rows: Any) -> bool:
+    """Whether rows are objects, as in a table with its parts in one file; those of a task are pairs."""
+    return isinstance(rows, list) and len(rows) > 0 and all(isinstance(row, dict) for row in rows)
 
 
 def task_of(data: Mapping[str, Any], name: str, distinct: bool = False) -> Task:

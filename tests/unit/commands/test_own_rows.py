@@ -10,7 +10,7 @@ from command_line import SHORT, call, error
 import core.models.language_model
 from app.__main__ import main
 from core.tasks.load import load_task
-from core.tasks.table import read_table
+from core.tasks.reader import read_table
 from core.tasks.task_file import task_to_json
 
 
@@ -37,7 +37,7 @@ def test_what_is_left_out_is_guessed(capsys, tmp_path):
     path.write_text(
         "\n".join(json.dumps({"question": f"pet {i}", "answer": i % 3, "split": "dev" if i < 9 else "eval"}) for i in range(18))
     )
-    assert "marks no row as train" in error(capsys, "evaluate", "--task", path)
+    assert "marks no row as train" in error(capsys, "evaluate", "--task", path, "--split-column", "split")
     path.write_text(path.read_text().replace("dev", "train"))
     assert {row["n"] for row in call(capsys, "evaluate", "--task", path)["contenders"]} == {9}
     found = call(capsys, "evaluate", "--task", path, "--kind", "labels", "--words", "0=zero,1=one,2=two")
@@ -80,8 +80,7 @@ def test_a_dataset_of_the_hub_is_a_task(capsys, pets, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--columns", "animal"], "--columns is 'animal': name two columns"),
-        (["--columns", "animal,mark,side"], "name two columns"),
+        (["--columns", "animal"], "--columns is 'animal': name two columns or more"),
         (["--columns", "animal,"], "name two columns"),
         (["--columns", ""], "name two columns"),
         (["--columns", 'animal,"mark'], "--columns is .*: check its quotes"),
@@ -90,14 +89,16 @@ def test_a_dataset_of_the_hub_is_a_task(capsys, pets, tmp_path, monkeypatch):
         (["--columns", "animal,mark", "--split-column", "fold"], "no column 'fold'"),
         (["--columns", "animal,mark", "--split-column", ""], "--split-column is empty"),
         (["--columns", "animal,mark", "--split-column", "mark"], "asked for twice"),
-        (["--columns", "animal,mark", "--words", "0=bad"], "Words can only replace labels"),
+        (["--columns", "animal,mark", "--kind", "answers", "--words", "0=bad"], "Words can only replace labels"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "bad"], "--words is 'bad': name each label once"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", ""], "--words is ''"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "0=a,0=b"], "name each label once"),
-        (["--columns", "animal,mark", "--kind", "labels", "--words", "0=a,1=a"], "Two labels of 'pets.tsv' become the word 'a'"),
+        (["--columns", "animal,mark", "--kind", "labels", "--words", "0=a,1=a"], "'pets.tsv' has one label only .'a'."),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "0="], "label '0' of 'pets.tsv' is given no word"),
         (["--columns", "animal,mark", "--kind", "labels", "--words", "2=x"], "has no label '2'"),
-        (["--kind", "labels"], "or the names of the two columns to use"),
+        (["--columns", "animal,mark", "--kind", "labels", "--words", "0,1"], "--words is '0,1'"),
+        (["--separator", "ab"], "--separator is 'ab': give one sign"),
+        (["--separator", ";"], "'pets.tsv' has one column of plain text"),
         (["--task", "sentiment", "--kind", "labels"], "sentiment is a built-in task"),
         (["--task", "sentiment", "--words", "positive=good"], "sentiment is a built-in task"),
         (["--task", "hub:nobody/nothing"], "The dataset 'nobody/nothing' can't be read"),

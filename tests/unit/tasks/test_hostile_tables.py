@@ -13,9 +13,11 @@ from tiny_models import make
 from app.pages.your_task import read_words
 from core.errors import LabError
 from core.scoring.rows import encode
-from core.tasks.from_table import Columns, task_from_table
+from core.tasks.columns import Columns
+from core.tasks.from_table import task_from_table
 from core.tasks.load import read_task, task_from_json
-from core.tasks.table import LARGEST_FILE, MOST_COLUMNS, Table, read_table
+from core.tasks.reader import read_table
+from core.tasks.table import LARGEST_FILE, MOST_COLUMNS, Table
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
@@ -39,10 +41,10 @@ def assert_sound(task: Task, own_validation: bool = False) -> None:
         assert_one_sentence(error)
 
 
-def brought(data: bytes, name: str = "rows.csv", pasted: bool = False, own_validation: bool = False) -> Task | None:
+def brought(data: bytes, name: str = "rows.csv", own_validation: bool = False) -> Task | None:
     """The sound task that a page makes of a file, or None after a sentence."""
     try:
-        task = read_task(data, name, pasted=pasted)
+        task = read_task(data, name)
     except LabError as error:
         assert_one_sentence(error)
         return None
@@ -87,8 +89,8 @@ def test_a_files_name_is_a_name_and_nothing_else(name):
 def test_a_message_never_carries_a_columns_line_breaks():
     table = read_table(b'"in\nput ",output\na,b\nc,d\n ,e\n', "x.csv")
     assert table.columns == ("in put", "output")
-    with refused("has no in put"):
-        task_from_table(table, Columns("in put", "output", "answers"))
+    with refused("has no column 'in\\\\nput'"):
+        task_from_table(table, Columns(("in\nput",), "output"))
 
 
 often = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -111,10 +113,9 @@ headers = st.just(["input", "output"]) | st.lists(names, min_size=1, max_size=5)
 @given(
     st.binary(max_size=300) | st.lists(PIECES, max_size=14).map(lambda pieces: "".join(pieces).encode()),
     st.sampled_from([b"", HEAD, ROWS]),
-    st.booleans(),
 )
-def test_any_bytes_are_a_task_or_refused(data, before, pasted):
-    brought(before + data, pasted=pasted)
+def test_any_bytes_are_a_task_or_refused(data, before):
+    brought(before + data)
 
 
 @often
@@ -143,7 +144,7 @@ def test_any_rows_of_any_texts_are_a_task_or_refused(header, rows, delimiter, en
 def test_any_table_with_any_choices_is_a_task_or_refused(rows, kind, template, words):
     table = Table("x", ("input", "output"), tuple((a.strip(), b.strip()) for a, b in rows), tuple(range(2, 2 + len(rows))))
     try:
-        task = task_from_table(table, Columns("input", "output", kind), template, words)
+        task = task_from_table(table, Columns(("input",), "output", kind, template=template, words=words))
     except LabError as error:
         assert_one_sentence(error)
         return
@@ -166,10 +167,10 @@ def test_any_task_file_is_a_task_or_refused(changes, whole):
 
 
 @often
-@given(st.lists(st.dictionaries(names, anything, max_size=4) | anything, max_size=8), st.sampled_from(["lines", "list"]), st.booleans())
-def test_any_json_is_a_task_or_refused(items, form, pasted):
+@given(st.lists(st.dictionaries(names, anything, max_size=4) | anything, max_size=8), st.sampled_from(["lines", "list"]))
+def test_any_json_is_a_task_or_refused(items, form):
     texts = [json.dumps(item) for item in items]
-    brought(("\n".join(texts) if form == "lines" else f"[{', '.join(texts)}]").encode(), "x", pasted)
+    brought(("\n".join(texts) if form == "lines" else f"[{', '.join(texts)}]").encode(), "x")
 
 
 @settings(max_examples=60)

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from core.errors import LabError
-from core.tasks.from_table import Columns, task_from_table
+from core.tasks.columns import Columns
+from core.tasks.from_table import task_from_table
 from core.tasks.hub_rows import _within, load_hub_table, read_dataset
 from core.tasks.table import LARGEST_FILE
 
@@ -60,7 +61,7 @@ def test_json_lines_are_read_without_their_lists(tmp_path):
     table = read(tmp_path)
     assert table.columns == ("question", "answer") and table.rows[4] == ("q4", "4")
     with pytest.raises(LabError, match=r"no column 'more' of plain values: its columns are 'question, answer'\."):
-        read(tmp_path, Columns("question", "more", "answers"))
+        read(tmp_path, Columns(("question",), "more"))
 
 
 def test_class_numbers_become_their_names_and_what_is_no_text_is_left_out(typed):
@@ -70,10 +71,10 @@ def test_class_numbers_become_their_names_and_what_is_no_text_is_left_out(typed)
 
 
 def test_only_the_columns_that_are_asked_for_are_read(typed):
-    assert read(typed, Columns("text", "label", "labels")).columns == ("text", "label")
+    assert read(typed, Columns(("text",), "label")).columns == ("text", "label")
     for column in ("tags", "nothing"):
         with pytest.raises(LabError, match=f"no column '{column}' of plain values"):
-            read(typed, Columns("text", column, "labels"))
+            read(typed, Columns(("text",), column))
 
 
 def test_rows_are_spread_over_more_than_are_kept_and_the_notes_say_so(tmp_path):

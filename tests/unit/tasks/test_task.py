@@ -1,48 +1,41 @@
 """Tasks: a bad file is refused in one sentence that names the row; what is trained on is never what is reported on."""
 
+import re
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from people_files import cases
 from task_files import ANSWERS, LABELS, NEAR, PARTS, WORDS, as_csv, everything, messy_rows, refused
 
 from core.errors import LabError
 from core.tasks.built_in import slugs
-from core.tasks.from_table import Columns, fill_columns, guess_columns, with_test
-from core.tasks.load import load_task, read_task
-from core.tasks.table import read_table
+from core.tasks.columns import Columns, decide
+from core.tasks.from_table import with_test
+from core.tasks.load import load_task, read, read_task
+from core.tasks.reader import read_table
 from core.tasks.task import Example
 from core.tasks.task_file import task_to_json
 
 BAD = {
-    "unknown columns": (
-        b"one,eins\ntwo,zwei\n",
-        "has the columns 'one, eins': it needs input and output, or text and label, or the names of the two columns",
+    "one column": (b"input\na\nb\nc\nd\n", "has no two cells in a row"),
+    "a column of lists": (b'{"text": "a", "labels": ["x", "y"]}\n' * 5, "The column 'labels' holds lists .several labels"),
+    "no input in most rows": (
+        as_csv([("a", "x"), ("", "y"), ("", "z")]),
+        r"2 of 3 rows of 'rows.csv' can't be used: nothing in the column 'input'",
     ),
-    "one column": (b"input\na\nb\nc\nd\n", "has the columns 'input': it needs input and output"),
-    "a web page": (b"<!doctype html>\n<html><body>no</body></html>\n", "has the columns '<!doctype html>'"),
-    "half a header": (b"input,eins\none,eins\n", "has the columns 'input, eins'"),
-    "no input": (b"input,output\none,eins\n ,zwei\n", "Row 3 of 'rows.csv' has no input"),
-    "no output": (b"input,output\none,\n", "Row 2 of 'rows.csv' has no output"),
-    "no label": (b"text,label\none,\n", "Row 2 of 'rows.csv' has no label"),
-    "no text": (b"text,label\n,yes\n", "Row 2 of 'rows.csv' has no text"),
-    "no answer, in other words": (b"question;answer\nwhy?;\n", "Row 2 of 'rows.csv' has no answer"),
-    "a null": (b'{"text": "a", "label": "x"}\n{"text": "b", "label": null}\n', "Row 2 of 'rows.csv' has no label"),
-    "a text with two labels": (b"text,label\na,yes\nb,no\nA .,no\n", "Row 4 of 'rows.csv' repeats an earlier text with another label"),
+    "no label in most rows": (as_csv([("a", "x"), ("b", ""), ("c", "")], ("text", "label")), "no answer in the column 'label' .rows 3, 4."),
+    "texts with two labels each": (
+        as_csv([(f"text {i // 2}", "xy"[i % 2]) for i in range(12)], ("text", "label")),
+        "12 of 12 rows of 'rows.csv' can't be used: the same text has another label in another row",
+    ),
     "three rows": (as_csv([("a", "x"), ("b", "y"), ("c", "z")]), "has 3 different rows: at least 4"),
     "one row four times": (as_csv([("a", "x"), ("A", "x"), (" a. ", "x"), ("a", "y")]), "has 1 different rows"),
     "one output": (as_csv([(str(i), "x") for i in range(6)]), "same output"),
-    "one label": (as_csv([(str(i), "x") for i in range(6)], ("text", "label")), r"one label only \('x'\)"),
-    "a rare label": (as_csv([(str(i), "xy"[i == 5]) for i in range(6)], ("text", "label")), "label 'y' .* has one row"),
-    "51 labels": (as_csv([(str(i), str(i % 51)) for i in range(204)], ("text", "label")), "51 different labels"),
-    "a side that is none": (
-        as_csv([("a", "x", "train"), ("b", "y", "Test"), ("c", "y", "later")], ("input", "output", "split")),
-        "Row 4 of 'rows.csv' has 'later' in the column 'split': write train, validation or test",
-    ),
-    "a side left empty": (as_csv([("a", "x", ""), ("b", "y", "test")], ("input", "output", "split")), "Row 2 of 'rows.csv' has ''"),
-    "no test rows": (as_csv([(i, i, "train") for i in range(6)], ("input", "output", "split")), "marks no row as test"),
-    "no training rows": (as_csv([(i, i, "dev" if i < 3 else "eval") for i in range(6)], ("input", "output", "split")), "no row as train"),
+    "one label": (as_csv([(f"a{i}", "x") for i in range(6)], ("text", "label")), "same output"),
+    "no test rows": (as_csv([(i, i, "train") for i in range(6)], ("input", "output", "part")), "marks no row as test"),
+    "no training rows": (as_csv([(i, i, "dev" if i < 3 else "eval") for i in range(6)], ("input", "output", "part")), "no row as train"),
     "test rows that training has": (
         as_csv([*((i, i, "train") for i in range(6)), (1, 1, "test"), (" 2.", 2, "test")], ("input", "output", "split")),
         "Every test row of 'rows.csv' is among the training rows",
@@ -57,7 +50,7 @@ BAD = {
 @pytest.mark.parametrize("data, sentence", BAD.values(), ids=BAD)
 def test_a_bad_table_is_refused_in_a_sentence_that_says_where(data, sentence):
     with refused(sentence):
-        read_task(data, "rows.csv")
+        read_task(data, "rows.csv", Columns(split="part") if b"part" in data else None)
 
 
 def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
@@ -66,9 +59,8 @@ def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
     for place, data, sentence in (
         ("nope", None, r"no task or file 'nope'.*past-tense"),
         (tmp_path, None, "is a folder"),
-        (big, ANSWERS + b"x,y\n" * 2**19, r"'big\.csv' is larger than 2 MB"),
-        (bigger, b"[" + b" " * 2**23, r"'big\.json' is larger than 8 MB"),
-        (bigger, b"[" + b" " * 2**22, r"'big\.json' is larger than 2 MB"),
+        (big, ANSWERS + b"x,y\n" * 2**23, r"'big\.csv' is larger than 20 MB"),
+        (bigger, b"[" + b" " * 2**25, r"'big\.json' is larger than 20 MB"),
     ):
         if data:
             place.write_bytes(data)
@@ -84,49 +76,149 @@ def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
     assert load_task(str(good)).name == "good"
 
 
+@pytest.mark.parametrize("name, data, inputs, output, labels", cases(), ids=[case[0] for case in cases()])
+def test_files_such_as_people_have_are_read_unaided(name, data, inputs, output, labels):
+    made = read(data, name)
+    assert (made.columns.inputs, made.columns.output, len(made.task.labels or ())) == (inputs, output, labels), made.sentence
+    for column in set(made.table.columns) - {*inputs, output, made.columns.split}:
+        assert column in " ".join(made.task.notes)
+    again = read(data, name, made.columns, made.table.format if made.table.format.encoding != "xlsx" else None)
+    assert again.columns == made.columns and set(everything(again.task)) == set(everything(made.task))  # all that was decided, said aloud
+
+
+def test_what_is_decided_is_one_plain_sentence():
+    rows = [[f"tweet number {i}", i, ("yes", "no")[i % 2]] for i in range(20)]
+    made = read(as_csv(rows, ("Tweet text", "ID", "Label")), "x.csv")
+    assert made.sentence == "Read as 2 labels from the column Label; Tweet text goes in; ID is not used."
+    assert made.to_dict() == {
+        **{
+            "kind": "labels",
+            "input_columns": ["Tweet text"],
+            "output_column": "Label",
+            "template": "{input}\nLabel:",
+            "labels": ["no", "yes"],
+        },
+        **{"rows": {part: len(getattr(made.task, part)) for part in PARTS}, "encoding": "utf-8", "notes": list(made.task.notes)},
+    }
+    assert "Not used: ID." in made.task.notes
+    assert read(ANSWERS, "x.csv").sentence == "Read as free answers from the column output; input goes in."
+
+
+def test_what_is_chosen_is_kept_and_the_rest_is_decided():
+    rows = [(f"why {i}", f"because {i}", "ab"[i % 2], "train" if i % 3 else "test") for i in range(24)]
+    table = read_table(as_csv(rows, ("question", "reason", "Label", "split")), "x.csv")
+    assert decide(table) == Columns(("question",), "Label", "labels", "split")
+    assert decide(table, Columns(output="reason")) == Columns(("question",), "reason", "answers", "split")
+    assert decide(table, Columns(("reason",))) == Columns(("reason",), "Label", "labels", "split")
+    assert decide(table, Columns(kind="answers", split="")) == Columns(("question",), "Label", "answers", "")
+    assert decide(table, Columns(template="{reason}, {question}?")).inputs == ("reason", "question")
+    assert decide(table, Columns(words={"a": "x"})).kind == "labels"
+
+
+PAIRS = as_csv([(f"who {i}", f"Bob {i}" if i % 3 else "", "yn"[i % 2]) for i in range(24)], ("question", "sentence", "label"))
+
+
+def test_several_columns_go_in_by_a_template():
+    task = read_task(PAIRS, "x.csv")
+    inputs = {row.input for row in everything(task)}
+    assert task.template == "{input}\nLabel:" and {"question: who 1\nsentence: Bob 1", "question: who 3"} < inputs
+    task = read_task(PAIRS, "x.csv", Columns(template='Q: "{question}" S: {sentence}.\nSo:'))
+    assert task.template == 'Q: "{input}.\nSo:' and 'who 1" S: Bob 1' in {row.input for row in everything(task)}
+    task = read_task(PAIRS, "x.csv", Columns(template="{Sentence} {x}"))
+    assert task.template == "{input} {x}" and "Bob 1" in {row.input for row in everything(task)}
+    assert "8 rows were left out: nothing in the column 'sentence'" in " ".join(task.notes)
+    task = read_task(PAIRS, "x.csv", Columns(("question", "sentence"), template="Read: {input} !"))
+    assert task.template == "Read: {input} !" and "question: who 1\nsentence: Bob 1" in {row.input for row in everything(task)}
+
+
 @pytest.mark.parametrize(
-    "header, found",
+    "template, sentence",
     [
-        ("input,output", ("input", "output", "answers")),
-        ("Text , LABEL", ("Text", "LABEL", "labels")),
-        ("text,label,input,output", ("input", "output", "answers")),
-        ("question,answer", ("question", "answer", "answers")),
-        ("sentence,category", ("sentence", "category", "labels")),
-        ("id,review,stars,sentiment", ("review", "sentiment", "labels")),
-        ("input,label", ("input", "label", "labels")),
-        ("word,Translation", ("word", "Translation", "answers")),
-        ("source,title,topic", ("title", "topic", "labels")),
+        ("{questoin}: {sentence}", "The template has '{questoin}', and no column is named so: its places can be {question}, {sentence}"),
+        ("{other}", "The template has '{other}', and no column is named so"),
+        ("no place", "{input} 0 times"),
+        ("x" * 4001 + "{input}", "4,008 characters"),
     ],
 )
-def test_columns_are_guessed_by_their_names(header, found):
-    table = read_table(f"{header}\n{','.join('abcd'[: header.count(',') + 1])}\n".encode(), "x.csv")
-    assert guess_columns(table) == Columns(*found)
+def test_a_template_that_cannot_be_used_is_refused(template, sentence):
+    with refused(re.escape(sentence)):
+        read_task(PAIRS, "x.csv", Columns(template=template))
 
 
-def test_a_split_column_is_found_and_empty_fields_are_filled():
-    assert guess_columns(read_table(b"SPLIT,input,output\ntrain,a,b\n", "x.csv")).split == "SPLIT"
-    table = read_table(b"front,back,label,text,split\na,b,c,d,train\n", "x.csv")
-    assert fill_columns(table) == Columns("text", "label", "labels", "split")
-    assert fill_columns(table, Columns("front", "back", "")) == Columns("front", "back", "answers", "split")
-    assert fill_columns(table, Columns("", "", "answers")) == Columns("text", "label", "answers", "split")
-    assert fill_columns(table, Columns("front", "LABEL", "", "back")) == Columns("front", "LABEL", "labels", "back")
+def test_rows_that_cannot_be_used_are_left_out_and_listed():
+    rows = [(f"text {i}", "xy"[i % 2]) for i in range(20)]
+    rows += [("", "x"), ("no label", ""), ("both", "x"), ("Both  ", "y"), ("both", "y"), ("both", "x"), ("rare", "z"), ("TEXT 1!", "y")]
+    task = read_task(as_csv(rows, ("text", "label")), "x.csv")
+    assert task.notes == (
+        "1 row was left out: nothing in the column 'text' (row 22).",
+        "1 row was left out: no label in the column 'label' (row 23).",
+        "3 rows were left out: the same text has another label in another row (rows 24, 26, 27).",
+        "1 row was dropped: it repeats an earlier input.",
+        "1 row was left out: a label of one row can't be both trained on and tested on ('z').",
+    )
+    assert len(everything(task)) == 21
+
+
+def test_texts_that_differ_in_case_or_a_sign_and_have_other_outputs_are_different_rows():
+    rows = [("You are here.", "a"), ("You are here?", "b"), ("one", "a"), ("two", "b"), ("three", "a"), ("four", "b")]
+    task = read_task(as_csv(rows, ("text", "label")), "x.csv")
+    assert {(row.input, row.output) for row in everything(task)} == set(rows)
+    rows = [("hello", "x1"), ("HELLO", "x2"), ("one", "x3"), ("two", "x4"), ("three", "x5")]
+    task = read_task(as_csv(rows), "x.csv")
+    assert {(row.input, row.output) for row in everything(task)} == set(rows)
+    assert sum("hello" in {row.input.lower() for row in getattr(task, part)} for part in PARTS) == 1  # on one side of the split
+
+
+def test_a_few_conflicting_rows_among_many_are_dropped():
+    rows = [(f"text number {i}", "xy"[i % 2]) for i in range(600)] + [
+        ("a", "x"),
+        ("a", "y"),
+        ("b", "x"),
+        ("b", "y"),
+        ("c", "x"),
+        ("c", "y"),
+        ("c", "x"),
+    ]
+    task = read_task(as_csv(rows, ("text", "label")), "x.csv")
+    assert len(everything(task)) == 600 and task.notes[0].startswith("7 rows were left out: the same text has another label")
+
+
+def test_labels_that_differ_in_case_can_be_merged_and_share_words():
+    data = as_csv(
+        [(f"text {i}", ("Complaint", "complaint", "COMPLAINT", "Complaint", "Praise")[i % 5]) for i in range(30)], ("text", "label")
+    )
+    task = read_task(data, "x.csv")
+    assert task.labels == ("COMPLAINT", "Complaint", "Praise", "complaint")
+    assert task.notes == ("These labels differ only in case or spaces and can be merged: COMPLAINT, Complaint, complaint.",)
+    assert read_task(data, "x.csv", Columns(merge=True)).labels == ("Complaint", "Praise")
+    assert read_task(data, "x.csv", Columns(merge=True, words={"Complaint": "bad"})).labels == ("Praise", "bad")
+    stars = as_csv([(f"text {i}", i % 5 + 1) for i in range(30)], ("text", "stars"))
+    words = {"1": "bad", "2": "bad", "3": "okay", "4": "good", "5": "good"}
+    assert read_task(stars, "x.csv", Columns(words=words)).labels == ("bad", "good", "okay")
+
+
+def test_there_are_up_to_200_labels():
+    rows = [(f"text {i}", f"label {i % 200}") for i in range(800)]
+    assert len(read_task(as_csv(rows, ("text", "label")), "x.csv").labels) == 200
+    with refused("201 different labels, more than 200"):
+        read_task(as_csv([(f"text {i}", f"label {i % 201}") for i in range(804)], ("text", "label")), "x.csv", Columns(kind="labels"))
 
 
 def test_columns_can_be_named():
     data = as_csv([(f"q{i}", f"a{i}", "xy"[i % 2]) for i in range(8)], ("front", "back", "pile"))
-    assert {e.output for e in everything(read_task(data, "x.csv", Columns("front", "BACK", "answers")))} == {f"a{i}" for i in range(8)}
-    task = read_task(data, "x.csv", Columns("front", "pile", "labels"), template="{input}?")
+    assert {e.output for e in everything(read_task(data, "x.csv", Columns(("front",), "BACK", "answers")))} == {f"a{i}" for i in range(8)}
+    task = read_task(data, "x.csv", Columns(("front",), "pile", template="{input}?"))
     assert task.labels == ("x", "y") and task.template == "{input}?"
 
 
 @pytest.mark.parametrize(
     "columns, sentence",
     [
-        (Columns("text", "mark", "labels"), "'x.csv' has no column 'mark': its columns are 'text, label'"),
-        (Columns("text", "text", "labels"), "The column 'text' is asked for twice"),
-        (Columns("text", "label", "labels", "label"), "The column 'label' is asked for twice"),
-        (Columns("text", "label", "regression"), "The kind is 'regression': choose answers or labels"),
-        (Columns("text", "label", "labels", "fold"), "no column 'fold'"),
+        (Columns(("text",), "mark"), "'x.csv' has no column 'mark': its columns are 'text, label'"),
+        (Columns(("text",), "text"), "The column 'text' is asked for twice"),
+        (Columns(("text",), "label", split="label"), "The column 'label' is asked for twice"),
+        (Columns(("text",), "label", "regression"), "The kind is 'regression': choose answers or labels"),
+        (Columns(("text",), "label", split="fold"), "no column 'fold'"),
     ],
 )
 def test_columns_that_are_not_there_are_refused(columns, sentence):
@@ -134,39 +226,31 @@ def test_columns_that_are_not_there_are_refused(columns, sentence):
         read_task(LABELS, "x.csv", columns)
 
 
-def test_a_template_without_a_place_for_the_input_is_refused():
-    with refused(r"\{input\} 0 times"):
-        read_task(LABELS, "x.csv", template="Sentiment:")
-    with refused("The template has 5,007 characters"):
-        read_task(LABELS, "x.csv", template="{input}" + "x" * 5000)
-
-
 def test_words_stand_for_labels():
     numbers = LABELS.replace(b",yes", b",1").replace(b",no", b",0")
-    task = read_task(numbers, "x.csv", words={"0": "bad", " 1": "good "})
+    task = read_task(numbers, "x.csv", Columns(words={"0": "bad", " 1": "good "}))
     assert task.labels == ("bad", "good")
     assert {e.input: e.output for e in everything(task)}["good film"] == "good"
-    assert read_task(numbers, "x.csv", words={"1": "good"}).labels == ("0", "good")
+    assert read_task(numbers, "x.csv", Columns(words={"1": "good"})).labels == ("0", "good")
 
 
 @pytest.mark.parametrize(
     "data, words, sentence",
     [
-        (LABELS, {"yes": "no"}, "Two labels of 'x.csv' become the word 'no'"),
-        (LABELS, {"yes": "same", "no": "same "}, "Two labels of 'x.csv' become the word 'same'"),
+        (LABELS, {"yes": "no"}, "has one label only .'no'."),
         (LABELS, {"yes": " "}, "label 'yes' of 'x.csv' is given no word"),
         (LABELS, {"maybe": "x"}, "'x.csv' has no label 'maybe': its labels are 'yes, no'"),
-        (ANSWERS, {"eins": "uno"}, "Words can only replace labels"),
+        (ANSWERS, {"eins": "uno"}, "labels of 'x.csv' have one row each"),
     ],
 )
 def test_bad_words_are_refused(data, words, sentence):
     with refused(sentence):
-        read_task(data, "x.csv", words=words)
+        read_task(data, "x.csv", Columns(words=words))
 
 
 def test_the_same_rows_read_in_two_ways_are_two_tasks_and_in_one_way_one():
-    tasks = [read_task(LABELS, "x.csv"), read_task(LABELS, "x.csv", Columns("text", "label", "answers"))]
-    tasks += [read_task(LABELS, "x.csv", words={"yes": "good"}), read_task(LABELS, "x.csv", template="{input}:")]
+    tasks = [read_task(LABELS, "x.csv"), read_task(LABELS, "x.csv", Columns(kind="answers"))]
+    tasks += [read_task(LABELS, "x.csv", Columns(words={"yes": "good"})), read_task(LABELS, "x.csv", Columns(template="{input}:"))]
     assert len({task.slug for task in tasks}) == 4 and all(task.slug.startswith("x-") for task in tasks)
     assert read_task(LABELS.replace(b",", b";"), "x.csv") == tasks[0]
     two = [read_task(as_csv([(f"{letter}{i}", f"b{i}") for i in range(9)]), "capitals.csv") for letter in "ac"]  # of one name
@@ -222,13 +306,13 @@ def test_variants_of_case_spacing_and_end_marks_are_one_row(inputs):
     different = {" ".join(word.strip(' ".?!').casefold().split()) for word in inputs}
     assert len(everything(task)) == len(different) + len(FILL) == len({e.key for e in everything(task)})
     dropped = len(inputs) - len(different)
-    assert task.notes == ((f"{dropped} rows that repeat an earlier input were dropped.",) if dropped else ())
+    assert (f"{dropped} row{'s were' if dropped > 1 else ' was'} dropped" in " ".join(task.notes)) == (dropped > 0)
 
 
 def test_the_first_answer_of_a_repeated_row_is_kept_and_the_notes_hold_what_was_dropped():
-    task = task_of([*FILL, ("one", "first"), ("ONE", "second")], False)
+    task = task_of([*FILL, ("one", "first"), ("one ", "second")], False)
     assert Example("one", "first") in everything(task) and len(everything(task)) == 5
-    task = task_of([(f"row {i}", i % 7) for i in range(6000)], False)
+    task = task_of([(f"row {i}", f"{i % 1700}!") for i in range(6000)], False)
     assert task.notes == ("6,000 rows, of which 5,000, spread evenly, were kept.",)
     assert len(everything(task)) == 5000
 
@@ -277,9 +361,13 @@ def test_no_input_is_on_two_sides_of_any_split(rows, labelled, sides):
         assert len(homes) <= 1
 
 
+def table_of(rows):
+    return read_table(as_csv(rows), "test.csv")
+
+
 def test_test_rows_that_training_has_are_left_out():
     task = read_task(ANSWERS, "rows.csv")
-    tested = with_test(task, as_csv([("TWO", "zwei"), ("ten", "zehn"), ("nine", "neun")]), "test.csv", reuse_held_out=True)
+    tested = with_test(task, table_of([("TWO", "zwei"), ("ten", "zehn"), ("nine", "neun")]), reuse_held_out=True)
     assert [e.input for e in tested.held_out] == ["ten", "nine"]
     assert "1 test rows were left out: training has the same inputs." in tested.notes
     assert {e.key for e in tested.held_out}.isdisjoint(tested.seen)
@@ -290,30 +378,29 @@ def test_test_rows_that_training_has_are_left_out():
     "task, data, sentence",
     [
         (ANSWERS, ANSWERS, "Every row of 'test.csv' is among the training rows"),
-        (ANSWERS, LABELS, "has the columns text and label, the task input and output"),
-        (LABELS, ANSWERS, "has the columns input and output, the task text and label"),
+        (LABELS, ANSWERS, "has the label 'eins', which no training row has"),
         (LABELS, b"text,label\nnew film,maybe\n", "has the label 'maybe', which no training row has"),
         (ANSWERS, b"", "'test.csv' is empty"),
-        (ANSWERS, b"input,output\nten\n", "Row 2 of 'test.csv'"),
+        (ANSWERS, b"input,output\nten,\n", "1 of 1 rows of 'test.csv' can't be used"),
     ],
 )
 def test_a_bad_test_file_is_refused(task, data, sentence):
     with refused(sentence):
-        with_test(read_task(task, "rows.csv"), data, "test.csv", reuse_held_out=True)
+        with_test(read_task(task, "rows.csv"), read_table(data, "test.csv"), reuse_held_out=True)
 
 
 def test_a_test_file_of_other_columns_and_words(tmp_path):
     rows, test = tmp_path / "rows.tsv", tmp_path / "test.jsonl"
     rows.write_bytes(LABELS.replace(b"text,label", b"front,pile").replace(b",", b"\t"))
     test.write_text('{"front": "odd film", "pile": "yes", "split": "train"}\n{"front": "Good film.", "pile": "no", "split": "x"}\n')
-    task = load_task(str(rows), test, Columns("front", "pile", "labels"), {"yes": "good", "no": "bad"})
+    task = load_task(str(rows), test, Columns(("front",), "pile", words={"yes": "good", "no": "bad"}))
     assert task.held_out == (Example("odd film", "good"),) and task.labels == ("bad", "good")
     assert task.notes == ("1 test rows were left out: training has the same inputs.",)
 
 
 def test_test_rows_that_nearly_repeat_training_rows_are_left_out():
     task = read_task(as_csv([*FILL, *((f"text {i}", "x") for i in range(9)), (NEAR[0], "bad")]), "rows.csv")
-    tested = with_test(task, as_csv([(NEAR[1], "bad"), (NEAR[2], "good"), ("new", "good")]), "test.csv", reuse_held_out=True)
+    tested = with_test(task, table_of([(NEAR[1], "bad"), (NEAR[2], "good"), ("new", "good")]), reuse_held_out=True)
     assert [e.input for e in tested.held_out] == [NEAR[2], "new"]  # the second has another output: no repetition
     assert tested.notes == ("1 test rows were left out: they nearly repeat rows of training.",)
 

@@ -1,0 +1,330 @@
+"""Which columns of a table go in, which comes out, and whether outputs are labels: decided from the cells, and open to change."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+
+from core.errors import LabError, shown
+from core.tasks.names import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
+from core.tasks.table import Table, spread
+from core.tasks.template import places
+
+MOST_LABELS = 200
+MOST_INPUTS = 4  # columns that go in, unless a person names more
+LOOKED_AT = 3000  # rows
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "held_out", "held-out", "heldout", "eval"), "held_out"),
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a task is made of a table. `decide` fills in what is empty.
+
+    inputs, output: names of columns. kind: answers or labels. split: a column of train, validation or test ("": none;
+    None: found). template: the text around {input}, or around {column} places; words: the word that the model must produce
+    for a label. merge: labels that differ only in case and spaces are one label.
+    """
+
+    inputs: tuple[str, ...] = ()
+    output: str = ""
+    kind: str = ""
+    split: str | None = None
+    template: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    merge: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the cells of a column are like."""
+
+    name: str
+    cells: tuple[str, ...]
+
+    @cached_property
+    def filled(self) -> tuple[str, ...]:
+        return tuple(cell for cell in self.cells if cell)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(self.filled)
+
+    @cached_property
+    def share_filled(self) -> float:
+        return len(self.filled) / len(self.cells) if self.cells else 0.0
+
+    @cached_property
+    def words(self) -> float:
+        """Words in a cell, on average; a script without spaces has one for every two letters."""
+        sizes = [max(len(cell.split()), len(re.findall("[\u0e00-\u0eff\u3040-\u9fff]", cell)) / 2) for cell in self.filled]
+        return sum(sizes) / len(sizes) if sizes else 0.0
+
+    @cached_property
+    def kind(self) -> str:
+        """empty, constant, number, date, link, code or text."""
+        if not self.filled:
+            return "empty"
+        if len(self.counts) == 1 and len(self.filled) > 1:
+            return "constant"
+        for kind, pattern in KINDS.items():
+            if sum(pattern.fullmatch(cell) is not None for cell in self.filled) >= 0.9 * len(self.filled):
+                return kind
+        distinct = len(self.counts) >= 0.98 * len(self.filled)
+        if distinct and len(self.filled) > 3 and all(CODE.fullmatch(cell) for cell in self.filled):
+            return "code"
+        return "code" if len(self.filled) > 3 and self._from_one_form else "text"
+
+    @cached_property
+    def _from_one_form(self) -> bool:
+        """Whether nearly all cells begin with the same half, as lines of attribution do."""
+        half = sum(map(len, self.filled)) // len(self.filled) // 2
+        return half > 8 and Counter(cell[:half] for cell in self.filled).most_common(1)[0][1] >= 0.9 * len(self.filled)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the cells are sentences or longer, mostly different ones."""
+        return self.kind == "text" and self.words >= 3 and len(self.counts) > 0.3 * len(self.filled)
+
+    def like_labels(self, named: bool = False, strict: bool = False) -> bool:
+        """Whether the cells are labels: few, short, and each repeated. strict: more repetition is needed."""
+        count, different = len(self.filled), len(self.counts)
+        if not 2 <= different <= MOST_LABELS or self.kind in ("date", "link", "empty") or max(map(len, self.counts)) > 80:
+            return False
+        repeated = sum(number for number in self.counts.values() if number > 1)
+        if self.kind == "number" and not named and (different > 20 or count < 10 * different) and different > 2:
+            return False  # numbers that are no label's may repeat by chance
+        if strict:
+            return different <= 20 and count >= 4 * different and min(self.counts.values()) > 1
+        if self.words > 6 or (not named and self.share_filled < 0.9):
+            return False
+        return repeated >= 0.8 * count and count >= (2 if named or count < 50 else 4) * different
+
+
+KINDS = {
+    "number": re.compile(r"[-+]?[$€£]?\s?\d[\d.,' ]*\s?[%€$]?|[-+]?\.?\d+(e[-+]?\d+)?|NaN|inf", re.IGNORECASE),
+    "date": re.compile(
+        r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?( ?[ap]m)?"
+        r"|\w{3,9},? \d{1,2},? .*\d{4}|\w{3},? \w{3} \d{1,2} .*|\d{1,2} \w{3,9} \d{4}.*",
+        re.IGNORECASE,
+    ),
+    "link": re.compile(r"(https?://|www\.)\S+|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE),
+}
+CODE = re.compile(r"(?=.*\d)[\w./:#-]{1,80}")  # one word with a digit in it
+
+
+def profiles(table: Table) -> list[Profile]:
+    """A profile of each column, of up to 3,000 rows."""
+    some = [table.rows[at] for at in spread(len(table.rows), LOOKED_AT)]
+    return [Profile(name, tuple(row[place] for row in some)) for place, name in enumerate(table.columns)]
+
+
+def decide(table: Table, chosen: Columns | None = None) -> Columns:
+    """`chosen` with what is empty in it decided from the table's cells; names of columns break ties.
+
+    Raises LabError for a column that is not there, is asked for twice, or holds lists or objects.
+    """
+    chosen = chosen or Columns()
+    chosen = replace(
+        chosen,
+        inputs=tuple(table.columns[_place(table, name)] for name in chosen.inputs),
+        output=table.columns[_place(table, chosen.output)] if chosen.output else "",
+        split=table.columns[_place(table, chosen.split)] if chosen.split else chosen.split,
+    )
+    if chosen.kind not in ("", "answers", "labels"):
+        raise LabError(f"The kind is {shown(chosen.kind)}: choose answers or labels.")
+    if chosen.kind == "answers" and (chosen.words or chosen.merge):
+        raise LabError("Words can only replace labels: set the kind to labels, or leave the words out.")
+    if chosen.words:
+        chosen = replace(chosen, kind="labels")
+    named = places(chosen.template, table.columns)
+    if named:
+        chosen = replace(chosen, inputs=tuple(named))
+    _check_usable(table, chosen)
+    found = [profile for profile in profiles(table) if profile.name not in table.nested]
+    split = chosen.split
+    if split is None:
+        split = next((one.name for one in found if one.name not in (*chosen.inputs, chosen.output) and _is_split(one)), "")
+    rest = [one for one in found if one.name != split]
+    if len({one.name for one in rest} | {*chosen.inputs, chosen.output} - {""}) < 2:
+        what = next(iter(table.nested.items()), None)
+        why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
+        raise LabError(
+            f"{shown(table.name)} has {'one' if rest else 'no'} column of plain text ({shown(', '.join(one.name for one in rest), 50)}): "
+            f"two are needed, what goes in and what should come out.{why}"
+        )
+    candidates = [one for one in rest if one.name not in chosen.inputs]
+    if not chosen.output and not candidates:
+        raise LabError("Every column goes in: leave one to come out.")
+    output = chosen.output or _output(candidates, rest)
+    kind = chosen.kind or _kind(next(one for one in found if one.name == output))
+    inputs = chosen.inputs or _inputs(rest, output, kind)
+    return replace(chosen, inputs=inputs, output=output, kind=kind, split=split)
+
+
+def _place(table: Table, column: str) -> int:
+    for wanted, found in ((column, table.columns), (column.casefold(), tuple(name.casefold() for name in table.columns))):
+        if wanted in found:
+            return found.index(wanted)
+    raise LabError(f"{shown(table.name)} has no column {shown(column)}: its columns are {shown(', '.join(table.columns), 200)}.")
+
+
+def _check_usable(table: Table, chosen: Columns) -> None:
+    asked = [name for name in (*chosen.inputs, chosen.output, chosen.split) if name]
+    twice = next((name for name, count in Counter(asked).items() if count > 1), None)
+    if twice is not None:
+        raise LabError(f"The column {shown(twice)} is asked for twice: choose another one.")
+    nested = next((name for name in asked if name in table.nested), None)
+    if nested is not None:
+        raise LabError(
+            f"The column {shown(nested)} of {shown(table.name)} holds {table.nested[nested]}: give one text or number in each row."
+        )
+
+
+def _is_split(column: Profile) -> bool:
+    if column.name.casefold() not in ("split", "set", "partition", "fold", "part", "subset") or not column.filled:
+        return False
+    parts = {PART_NAMES.get(cell.casefold(), "") for cell in column.filled}
+    known = sum(cell.casefold() in PART_NAMES for cell in column.filled)
+    return {"train", "held_out"} <= parts and 2 * known > len(column.cells)
+
+
+# --- what comes out ---------------------------------------------------------------------------------------------------
+
+
+def _output(candidates: Sequence[Profile], everything: Sequence[Profile]) -> str:
+    scored = [(_points(one, everything), place, one.name) for place, one in enumerate(candidates)]
+    points, _, best = max(scored)
+    plain = [one for one in candidates if one.kind not in ("empty", "constant") and not (one.kind == "number" and _counts_up(one))]
+    if points < 35 and len(plain) == 2 and (plain[1].name.casefold() not in INPUT_NAMES or plain[0].name.casefold() in INPUT_NAMES):
+        return plain[1].name  # of two columns of which nothing is known, the second comes out
+    return best
+
+
+def _points(column: Profile, everything: Sequence[Profile]) -> float:
+    """How much speaks for a column as the output."""
+    name, labels = column.name.casefold(), column.like_labels(named=True)
+    if column.kind == "empty" or column.share_filled < 0.1:
+        return -100.0
+    if name in LABEL_TEXT_NAMES and labels:
+        return 110.0
+    if name in ("label", "labels", "gold_label") and labels:
+        return 100.0
+    doubtful = name in ("target", "summary") and any(
+        other.name.casefold() in LABEL_NAMES and other.like_labels(named=True) for other in everything if other is not column
+    )
+    if name in ANSWER_NAMES and not doubtful:
+        return 90.0 - ANSWER_NAMES.index(name) - (0 if column.kind != "constant" else 60)
+    if name in LABEL_NAMES and labels:
+        return 80.0 - LABEL_NAMES.index(name) / 10
+    if name in LABEL_NAMES:
+        return 35 - LABEL_NAMES.index(name) / 10 if column.kind != "constant" else 5.0
+    for place, names in ((60.0, LABEL_NAMES), (55.0, LABEL_TEXT_NAMES)):
+        found = has_word_of(column.name, names)
+        if found is not None and labels:
+            # Confidence in a label is a number; so may a label be, but then with few values.
+            return place - found / 10 - (10 if column.kind == "number" else 0) - len(column.counts) / 100
+    if column.like_labels() and name not in INPUT_NAMES:
+        return 50 - len(column.counts) / 10
+    if name in TRANSLATIONS and column.kind == "text":
+        return 20.0
+    if column.kind == "text" and name not in INPUT_NAMES:
+        return 20.0
+    return {"text": 10.0, "number": 8.0, "code": -5.0, "date": -5.0, "link": -20.0, "constant": -30.0}[column.kind]
+
+
+def _kind(column: Profile) -> str:
+    name = column.name.casefold()
+    named = name in LABEL_NAMES or name in LABEL_TEXT_NAMES or has_word_of(name, LABEL_NAMES) is not None
+    strict = name in ANSWER_NAMES and name not in LABEL_NAMES
+    return "labels" if column.like_labels(named and not strict, strict) else "answers"
+
+
+# --- what goes in -----------------------------------------------------------------------------------------------------
+
+
+def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ...]:
+    out = next((one for one in columns if one.name == output), None)
+    others = [one for one in columns if one.name != output]
+    usable = [one for one in others if one.kind not in ("empty", "link") and not (out and _tells(one, out, kind))]
+    if len(usable) < 2:
+        return tuple(one.name for one in usable or others[:1])
+    named = [one for one in usable if one.name.casefold() in INPUT_NAMES and (one.kind not in ("number", "code", "date") or one.is_text)]
+    if named:
+        return tuple(one.name for one in _without_copies(named)[: MOST_INPUTS + 2])
+    half_named = [one for one in usable if has_word_of(one.name, INPUT_NAMES) is not None and one.kind == "text" and one.words >= 2]
+    half_named = [one for one in half_named if not one.like_labels()]
+    texts = half_named or [one for one in usable if one.is_text]
+    if texts:
+        texts = _without_copies(texts)
+        longest = sorted(texts, key=lambda one: -one.words)[:MOST_INPUTS]
+        return tuple(one.name for one in texts if one in longest)
+    words = [one for one in usable if one.kind == "text" and len(one.counts) > 0.5 * len(one.filled)]
+    if words:
+        return (max(words, key=lambda one: len(one.counts) / len(one.cells)).name,)
+    plain = [one for one in usable if one.kind in ("number", "text") and not _counts_up(one)]
+    return tuple(one.name for one in (plain or usable)[: 2 * MOST_INPUTS])
+
+
+def _tells(column: Profile, out: Profile, kind: str) -> bool:
+    """Whether a column would give the output away: another name of the label, or a text that ends with the answer."""
+    pairs = [(cell, said) for cell, said in zip(column.cells, out.cells, strict=True) if cell and said]
+    if not pairs:
+        return False
+    if kind == "labels":
+        several = len(out.counts) > 1 and len(pairs) > 2 * len(out.counts)
+        return several and len(set(pairs)) == len({cell for cell, _ in pairs}) == len({said for _, said in pairs})
+    return sum(len(said) > 2 and len(cell) > len(said) and cell.rstrip().endswith(said) for cell, said in pairs) >= 0.8 * len(pairs)
+
+
+def _without_copies(columns: Sequence[Profile]) -> list[Profile]:
+    """Columns without those whose text is nearly always within that of an earlier one or around it."""
+    kept: list[Profile] = []
+    for column in columns:
+        if not any(_within(column, other) or _within(other, column) for other in kept):
+            kept.append(column)
+    return kept
+
+
+def _within(inner: Profile, outer: Profile) -> bool:
+    pairs = [(a, b) for a, b in zip(inner.cells, outer.cells, strict=True) if len(a) > 5 and b]
+    return len(pairs) > 3 and len(pairs) > 0.5 * len(inner.filled) and sum(a in b for a, b in pairs) >= 0.9 * len(pairs)
+
+
+def _counts_up(column: Profile) -> bool:
+    """Whether the cells are numbers of rows."""
+    if not all(cell.isdigit() for cell in column.filled[:1000]):
+        return False
+    numbers = [int(cell) for cell in column.filled[:1000]]
+    return len(numbers) > 2 and all(b == a + 1 for a, b in pairwise(numbers))
+
+
+# --- said in words ----------------------------------------------------------------------------------------------------
+
+
+def unused(table: Table, columns: Columns) -> list[str]:
+    """Columns that no part of the task uses."""
+    used = {*columns.inputs, columns.output, columns.split}
+    return [name for name in table.columns if name not in used]
+
+
+def sentence(table: Table, columns: Columns, labels: Sequence[str] | None) -> str:
+    """What was decided, in one sentence."""
+    kind = f"{len(labels)} labels" if labels else "free answers"
+    said = f"Read as {kind} from the column {columns.output}; {_and(columns.inputs)} {'goes' if len(columns.inputs) == 1 else 'go'} in"
+    if columns.split:
+        said += f"; {columns.split} says which rows are held out"
+    left = unused(table, columns)
+    if left:
+        said += f"; {_and(left[:6] if len(left) > 7 else left)}"
+        said += f" and {len(left) - 6} more columns are not used" if len(left) > 7 else f" {'is' if len(left) == 1 else 'are'} not used"
+    return said + "."
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nothing"
