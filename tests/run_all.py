@@ -39,7 +39,7 @@ PARTS: dict[str, list[Command]] = {
     "mypy": [Command("mypy", arguments) for arguments in (("core",), ("-p", "app"), ("app.py",))],
     "javascript": [Command("oxlint", ("--deny-warnings", "assets"), program=True)],
     "tests": [Command("pytest", UNIT_TO_STRESS, {"OMP_NUM_THREADS": "1"})],
-    "browser": [Command("pytest", ("tests/browser",))],
+    "browser": [Command("pytest", ("-n", "2", "--dist", "worksteal", "tests/browser"), {"OMP_NUM_THREADS": "1"})],
 }
 
 
