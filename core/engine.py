@@ -1,6 +1,7 @@
-"""One worker owns the model. A job is an iterator of small pieces of work, and sessions take turns piece by piece.
+"""One worker owns the models. A job is an iterator of small pieces of work, and sessions take turns piece by piece.
 
-So many sessions share one device fairly, and the model needs no lock. `core.fair_share` says which session is next.
+So many sessions share one device fairly, and no model needs a lock. `core.fair_share` says which session is next, and
+`core.model_pool` which models are in memory.
 """
 
 import contextlib
@@ -12,12 +13,13 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic
 
 from core.errors import LabError
 from core.events import Event
 from core.fair_share import FairShare
+from core.model_pool import ModelPool
 from core.ticket import Job, LoadedModel, Model, Ticket
 
 log = logging.getLogger("soft_prompt_lab")
@@ -40,14 +42,26 @@ OVER_BUDGET = (
 
 
 class Engine(Generic[Model]):
-    """Loads the model in its own thread, then works on tickets in turn until the process ends."""
+    """Loads a model in its own thread, then works on tickets in turn until the process ends.
 
-    def __init__(self, load: Callable[[], Model], clock: Callable[[], float] = time.monotonic):
-        """clock: seconds, for pieces, budgets and pauses."""
-        self._load = load
+    Where several models are offered, a job names its own. A model that is not in memory is loaded when its first job has its turn;
+    where there is no room for it, once the begun jobs of another model have ended. Jobs submitted after it wait for it meanwhile.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Model],
+        clock: Callable[[], float] = time.monotonic,
+        others: Mapping[str, Callable[[], Model]] | None = None,
+        keep: int = 1,
+    ):
+        """load: of the first model, whose name is "". others: of further models, by name. keep: how many are in memory at most.
+
+        clock: seconds, for pieces, budgets and pauses.
+        """
+        self._models: ModelPool[Model] = ModelPool({"": load, **(others or {})}, keep)
         self._clock = clock
-        self.lm: Model | None = None
-        self.problem = ""  # why there is no model, in words
+        self._submitted = 0
         self._tickets: dict[str, list[Ticket]] = {}  # by session; a session's first one has its next turn
         self._fair = FairShare()
         self._pieces: deque[float] = deque(maxlen=64)  # seconds of recent pieces, of all sessions
@@ -59,24 +73,43 @@ class Engine(Generic[Model]):
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
-    def submit(self, session: str, job: Job[Model], steps: int | None = None, idle: bool = False) -> Ticket:
+    @property
+    def lm(self) -> Model | None:
+        """The first model, where it is in memory."""
+        return self.loaded()
+
+    @property
+    def problem(self) -> str:
+        """Why the first model can't be loaded, in words, or ""."""
+        return self.problem_of()
+
+    def loaded(self, model: str = "") -> Model | None:
+        """The model of this name, where it is in memory."""
+        return self._models.loaded(model)
+
+    def problem_of(self, model: str = "") -> str:
+        """Why the model of this name can't be loaded, in words, or ""."""
+        return self._models.problems.get(model, "")
+
+    def submit(self, session: str, job: Job[Model], steps: int | None = None, idle: bool = False, model: str = "") -> Ticket:
         """Queue a job: `job(lm, ticket)` makes the iterator, in the worker. steps: pause after so many training steps.
-        idle: at idle priority, done only while no other job wants the device.
+        idle: at idle priority, done only while no other job wants the device. model: the name of the model it needs.
 
         The job fails, with a message, when it has used the device for `MOST_SECONDS`, and is cancelled when it has been paused
         for `PAUSED_SECONDS`; what it has yielded stays.
         Raises LabError where the session or the server has too many jobs, or there is no model.
         """
         with self._change:
-            if self.problem:
-                raise LabError(self.problem)
+            if self.problem_of(model):
+                raise LabError(self.problem_of(model))
             own = self._tickets.get(session, [])
             if len(own) >= MOST_PER_SESSION:
                 raise LabError(f"You have {len(own)} jobs here already: wait for one, or stop it.")
             wanting = [t for tickets in self._tickets.values() for t in tickets if t.status != "paused"]  # paused ones cost nothing
             if len(wanting) >= MOST_IN_ALL:
                 raise LabError(f"{MOST_IN_ALL} jobs are waiting on this server: please try again in a minute.")
-            ticket = Ticket(session, job, steps, idle)
+            self._submitted += 1
+            ticket = Ticket(session, job, steps, idle, model, self._submitted)
             self._arrive(session)
             self._tickets.setdefault(session, []).append(ticket)
             self._change.notify()
@@ -93,7 +126,7 @@ class Engine(Generic[Model]):
         with self._change:
             if not ticket.over:
                 self._arrive(ticket.session)
-                ticket.status = "waiting" if ticket._pieces is None and not ticket.working else "running"
+                ticket.status = "waiting" if not ticket.begun and not ticket.working else "running"
                 ticket._steps = steps
                 if not ticket.idle:
                     ticket._context = contextvars.copy_context()
@@ -127,7 +160,7 @@ class Engine(Generic[Model]):
             before = sum(self._fair.order(session) < self._fair.order(ticket.session) for session in others)
             own = wanting.get(ticket.session, [])
             rounds = own.index(ticket) if ticket in own else 0
-            known = self._pieces and self.lm is not None
+            known = self._pieces and self.loaded(ticket.model) is not None
             return before, statistics.fmean(self._pieces) * (before + rounds * (len(others) + 1)) if known else None
 
     def status(self) -> dict[str, Any]:
@@ -138,13 +171,14 @@ class Engine(Generic[Model]):
         stuck_seconds: since the present piece began.
         """
         with self._change:
+            present = self.lm or self._models.newest
             jobs = [ticket.status for tickets in self._tickets.values() for ticket in tickets]
             return {
-                "model": self.lm is not None,
+                "model": present is not None,
                 "problem": self.problem,
                 **{status: jobs.count(status) for status in ("running", "waiting", "paused")},
                 "sessions": len(self._tickets),
-                "device": self.lm.device_name if self.lm else "",
+                "device": present.device_name if present else "",
                 "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
                 "alive": self._thread.is_alive(),
                 "stuck_seconds": 0.0 if self._began is None else self._clock() - self._began,
@@ -160,12 +194,29 @@ class Engine(Generic[Model]):
         }
         return {session: tickets for session, tickets in found.items() if tickets}
 
+    def _workable(self, idle: bool = False) -> dict[str, list[Ticket]]:
+        """As `_wanting`, of those jobs whose model is in memory or can be loaded now."""
+        wanting = self._wanting(idle)
+        if self._models.only:
+            return wanting
+        running = [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status in ("waiting", "running")]
+        missing = [ticket.number for ticket in running if not ticket.idle and self.loaded(ticket.model) is None]
+        room = self._models.room({ticket.model for ticket in running if ticket.begun})
+
+        def can_work(ticket: Ticket) -> bool:
+            if self.loaded(ticket.model) is None:
+                return room
+            return ticket.begun or room or ticket.number < min(missing, default=math.inf)
+
+        found = {session: [ticket for ticket in tickets if can_work(ticket)] for session, tickets in wanting.items()}
+        return {session: tickets for session, tickets in found.items() if tickets}
+
     def _arrive(self, session: str) -> None:
         waiting = session in self._wanting() or session in self._wanting(idle=True)
         self._fair.arrive(session, waiting, present=self._tickets)
 
     def _choose(self) -> Ticket | None:
-        wanting = self._wanting() or self._wanting(idle=True)
+        wanting = self._workable() or self._workable(idle=True)
         if not wanting:
             return None
         session = min(wanting, key=self._fair.order)
@@ -225,23 +276,29 @@ class Engine(Generic[Model]):
         # On Linux this sets the present thread and those that it starts; other systems may lack the call.
         with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        try:
-            self.lm = self._load()
-        except LabError as error:
-            self._without_model(str(error))
-            return
-        except Exception:
-            log.exception("the model could not be loaded")
-            self._without_model("The model could not be loaded; the server's log says why.")
+        if self._model_of("") is None and self._models.only:
             return
         while True:
             self._piece(self._next())
 
-    def _without_model(self, problem: str) -> None:
+    def _model_of(self, name: str) -> Model | None:
+        """The model of this name, loaded if it has to be. Where it can't be, its jobs fail."""
+        problem = self.problem_of(name)
         with self._change:
-            self.problem = problem
-            for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets]:
+            in_use = {ticket.model for tickets in self._wanting().values() for ticket in tickets if ticket.begun}
+        try:
+            if not problem:
+                return self._models.get(name, in_use)
+        except LabError as error:
+            problem = str(error)
+        except Exception:
+            log.exception("the model could not be loaded")
+            problem = "The model could not be loaded; the server's log says why."
+        with self._change:
+            self._models.problems[name] = problem
+            for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.model == name]:
                 self._end(ticket, "failed", problem)
+        return None
 
     def _next(self) -> Ticket:
         while True:
@@ -257,12 +314,17 @@ class Engine(Generic[Model]):
                 return ticket
 
     def _piece(self, ticket: Ticket) -> None:
-        assert self.lm is not None
+        lm = self._model_of(ticket.model)
+        if lm is None:
+            with self._change:
+                self._began, ticket.working = None, False
+            self._close(ticket)
+            return
         status, message = "", ""
         event: Event | None = None
         began = self._clock()
         try:
-            event = ticket._context.run(self._next_event, ticket, self.lm)
+            event = ticket._context.run(self._next_event, ticket, lm)
         except StopIteration:
             status = "done"
         except LabError as error:
@@ -293,7 +355,7 @@ class Engine(Generic[Model]):
         ticket.tell()
         if ticket.over:
             self._close(ticket)
-        elif step and self.lm.device.type == "cpu":
+        elif step and lm.device.type == "cpu":
             self._rest(seconds)
 
     def _rest(self, seconds: float) -> None:

@@ -39,8 +39,10 @@ class Ticket:
     as `Event.summary` gives it; the list only grows.
     """
 
-    def __init__(self, session: str, job: "Job[Any]", steps: int | None, idle: bool):
+    def __init__(self, session: str, job: "Job[Any]", steps: int | None, idle: bool, model: str = "", number: int = 0):
+        """model: the one that the job is for. number: of two tickets, the one submitted earlier has the lower."""
         self.session = session
+        self.model, self.number = model, number
         self._status = "waiting"
         self.message = ""
         self.events: list[Event] = []
@@ -66,6 +68,11 @@ class Ticket:
     def status(self, status: str) -> None:
         self._status = status
         self.tell()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the job has its model: its pieces hold it until they end."""
+        return self._pieces is not None
 
     @property
     def over(self) -> bool:

@@ -5,10 +5,14 @@ import gc
 import importlib.util
 import os
 import threading
+import tomllib
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.commands.options import load_quietly
-from core.errors import LabError, shown
+from core.errors import LabError, as_path, shown
+from core.models.weights import DEFAULT_MODEL, check_path
 
 if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
@@ -27,7 +31,13 @@ def zero_gpu() -> bool:
 
 def add(options: Any) -> None:
     """The options, with defaults from the environment variables that hosts set."""
-    options.add_argument("--model", default=os.environ.get("SOFT_PROMPT_LAB_MODEL", ""), help="a Hub id or a local folder")
+    options.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a Hub id, a local folder, or a .toml file with a list `models` of these; may be repeated: visitors choose",
+    )
+    options.add_argument("--keep-models", type=int, default=1, metavar="N", help="how many models are in memory at most (default 1)")
     options.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     options.add_argument(
         "--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)"
@@ -65,10 +75,33 @@ def read_auth(given: list[str]) -> list[tuple[str, str]] | None:
     return pairs or None
 
 
+def read_models(given: Sequence[str] | None) -> list[str]:
+    """The names of the models to offer, without repeats. given: names, and .toml files with a list `models`; where there are none, the
+    environment's model, or "" for the default one. LabError for others."""
+    names: list[str] = []
+    for name in given or [os.environ.get("SOFT_PROMPT_LAB_MODEL", "")]:
+        if not name.endswith(".toml"):
+            names.append(name)
+            continue
+        try:
+            listed = tomllib.loads(as_path(name).read_text("utf-8")).get("models")
+        except (OSError, ValueError) as error:
+            raise LabError(f"The list of models {shown(name)} can't be read ({' '.join(str(error).split())[:160]}): check it.") from error
+        if not isinstance(listed, list) or not listed or not all(isinstance(item, str) and item for item in listed):
+            raise LabError(f'{shown(name)} has no list of models: write models = ["a Hub id", "a folder"] into it.')
+        names += listed
+    return list(dict.fromkeys(names))
+
+
 def run(options: argparse.Namespace) -> None:
     """Open the page and serve it until Ctrl-C. LabError for an option that can't be used."""
     if options.mcp and importlib.util.find_spec("mcp") is None:
         raise LabError("--mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.")
+    if options.keep_models < 1:
+        raise LabError(f"--keep-models is {options.keep_models}: at least 1 model must be in memory.")
+    models = read_models(options.model)
+    for name in filter(None, models):
+        check_path(name)
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     auth = read_auth(options.auth or (given.split(",") if given else []))
 
@@ -96,15 +129,17 @@ def run(options: argparse.Namespace) -> None:
     from app.serving.server import LAUNCH, notice_lost
     from app.sessions.lab import Lab
     from app.view import links
-    from core.models.weights import DEFAULT_MODEL
 
     start_logs(options.log_level)
     serving = threading.Event()
 
-    def load() -> "LanguageModel":
+    def load(name: str) -> "LanguageModel":
         serving.wait()  # the page first: both at once would take turns
+        if gc.isenabled():  # not the first model: the memory of the one that it replaces is found among the objects left out
+            gc.unfreeze()
+            gc.collect()
         try:
-            lm = load_quietly(options.model, options.device, options.dtype)
+            lm = load_quietly(name, options.device, options.dtype)
         finally:
             gc.freeze()
             gc.enable()
@@ -113,7 +148,8 @@ def run(options: argparse.Namespace) -> None:
         log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
         return lm
 
-    lab = Lab(load, options.model or DEFAULT_MODEL, options.dtype)
+    loads = {name: partial(load, name) for name in models}
+    lab = Lab(loads.pop(models[0]), models[0] or DEFAULT_MODEL, options.dtype, loads, options.keep_models)
     log_jobs(lab.engine)
     page = build(lab, options.allow_hub)
     edge = Middleware(RequestFilter, health=lambda: health(lab.engine), queue=lambda: page._queue)

@@ -74,7 +74,7 @@ class Details:
                 self.confusion_tab: gr.update(visible=bool(task.labels)),
                 self.confusion: drawn(EMPTY),
             }
-        newest = next((score for score in reversed(known) if score.name in {run.name for run in session.runs}), None)
+        newest = next((score for score in reversed(known) if score.name in {run.name for run in session.runs_here}), None)
         best = max(known, key=lambda score: score.accuracy)
         score = scores.get(session.compare.detailed) or newest or best
         calibration, matrix = EMPTY, EMPTY

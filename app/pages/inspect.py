@@ -82,14 +82,14 @@ class InspectPage:
     def runs(self, session: Session) -> list[SessionRun]:
         """The run that is shown, and those compared with it."""
         run = session.shown or self.recording
-        others = [known for known in session.runs if known.name in session.inspect.beside and known is not run]
+        others = [known for known in session.runs_here if known.name in session.inspect.beside and known is not run]
         return [run, *others][:SLOTS] if run else []
 
     def paint(self, session: Session, message: str = "") -> Changes:
         """Changes of `outputs`."""
         run, inspect = session.shown or self.recording, session.inspect
         names = [*(known.name for known in session.runs), *map(recording_name, recordings())]
-        beside = [known.name for known in session.runs if known is not run]
+        beside = [known.name for known in session.runs_here if known is not run]
         return {
             self.message: alert(message),
             self.run: gr.update(choices=names, value=run.name if run else None),
@@ -247,6 +247,8 @@ class InspectPage:
             yield self.paint(session, "A run is training: stop it, or wait until it ends, before you load a prompt.")
             return
 
+        model = session.model
+
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             if not path:
                 raise LabError("No file arrived: choose a zip that was saved here.")
@@ -262,7 +264,9 @@ class InspectPage:
                 told.append(f"It was trained on another task ({shown(made_for)}) than {shown(task.name)}, on which it is scored here.")
             record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
-            run = SessionRun(f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned)
+            run = SessionRun(
+                f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned, model=model
+            )
             yield Finding(run)
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 

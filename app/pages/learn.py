@@ -204,7 +204,7 @@ class LearnPage:
             self.shelf.put(key, going.findings)
             session.learn.mine.add(key)
 
-        async for news in side_job(self.lab, session, job, lambda event: event):
+        async for news in side_job(self.lab, session, job, lambda event: event, model=""):
             if news.ticket:
                 going.ticket = news.ticket
                 self.going[key] = going

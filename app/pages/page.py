@@ -41,7 +41,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             html(tag("h1", "Soft Prompt Lab") + tag("p", LEAD, class_="lead"))
             with gr.Column(scale=0, min_width=400):
-                status = html(_status(lab), elem_id="status")
+                status = html(_status(lab, ""), elem_id="status")
                 counters()
                 with gr.Row(elem_classes="link-bar"):
                     bar = LinkBar()
@@ -65,7 +65,14 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         def paint_others(session: Session) -> Changes:
             return {**compare.paint(session), **inspect.paint(session)}
 
+        def paint_status(session: Session) -> Html:
+            return _status(lab, session.model)
+
         train.wire(session, paint_others, others)
+        if len(lab.models) > 1:
+            picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
+            picked.then(paint_others, [session], others, **QUIET)
+            train.model.change(paint_status, [session], [status], **QUIET)  # a run that is chosen brings its model
         compare.wire(session)
         own.wire(session, train, tabs, paint_others, others)
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
@@ -82,11 +89,11 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
 
         async def watch(session: Session) -> AsyncIterator[str]:
             """The state of the model, until it is loaded."""
-            while lab.engine.lm is None and not lab.engine.problem:
-                yield _status(lab)
+            while not lab.started and not lab.engine.problem:
+                yield _status(lab, session.model)
                 await asyncio.sleep(0.5)
-            lab.prepare(session.task)
-            yield _status(lab)
+            lab.prepare(session)
+            yield _status(lab, session.model)
 
         painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others]
         opened = arrival.wire(page, session, Visitors(lab, inspect.forget), paint, painted)
@@ -96,11 +103,13 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
     return page
 
 
-def _status(lab: Lab) -> Html:
-    lm = lab.engine.lm
-    short = short_name(lm.name if lm else lab.model)
-    if lab.engine.problem:
-        return tag("p", lab.engine.problem, class_="status bad")
+def _status(lab: Lab, model: str) -> Html:
+    lm, problem = lab.engine.loaded(model), lab.engine.problem_of(model)
+    short = short_name(lab.name_of(model))
+    if problem:
+        return tag("p", problem, class_="status bad")
+    if lm is None and lab.started:
+        return tag("p", tag("i", class_="ok"), f"{short} is loaded when it is first used", class_="status", role="status")
     if lm is None:
         return tag("p", tag("i", class_="pulse"), f"{short} is loading; what you see is a recording", class_="status", role="status")
     words = f"{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"

@@ -24,6 +24,7 @@ from app.view.links import ON_PAGE
 from app.view.nearest import chips
 from app.view.progress import gallery, progress
 from app.view.samples import examples, samples, skipped
+from app.view.text import short_name
 from core import LabError, load_task
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
@@ -50,6 +51,8 @@ class TrainPage:
         self.gallery = html(elem_id="gallery")
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
+                names = [(short_name(lab.name_of(model)), number) for number, model in enumerate(lab.models)]
+                self.model = gr.Dropdown(choices=names, value=0, label="model", elem_id="model", visible=len(names) > 1)
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
                 self.examples = html(task_summary(task), elem_id="examples")
                 self.own = gr.Button("Your own task …", elem_id="own-task", size="sm")
@@ -91,7 +94,7 @@ class TrainPage:
         self.followed = [self.curves, self.plane, self.chips, self.samples]  # what follows the scrubber
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.scrubber, *self.followed,
-            self.train, self.step, self.pause, self.stop, self.gallery, self.live, self.code, self.get_task,
+            self.train, self.step, self.pause, self.stop, self.gallery, self.live, self.code, self.get_task, self.model,
         ]  # fmt: skip
         self.set_up_outputs = [self.task, self.examples, *self.controls.values()]
         if recording:
@@ -116,6 +119,7 @@ class TrainPage:
             self.live: gr.update(visible=recorded),
             self.code: code.view(run.task, run.recipe, run.record) if run else "",
             self.get_task: gr.update(visible=own),
+            self.model: gr.update(value=self.lab.models.index(session.model)),
         }
         return changes | self._paint_run(session, run, left) if run else changes
 
@@ -320,7 +324,7 @@ class TrainPage:
         except LabError as error:
             return {self.message: alert(str(error))}
         session.task = task
-        self.lab.prepare(task)
+        self.lab.prepare(session)
         if task.slug not in slugs():
             session.train.own_task = task
         controls = {control: gr.update(value=task.recipe[name]) for name, control in self.controls.items() if name in task.recipe}
@@ -335,6 +339,18 @@ class TrainPage:
         own = session.train.own_task
         choices = [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
         return {self.task: gr.update(choices=choices, value=session.task.slug), self.examples: task_summary(session.task)}
+
+    def pick_model(self, session: Session, number: Any) -> Changes:
+        """Use another model on all pages: changes of `outputs` and `set_up_outputs`."""
+        if number not in range(len(self.lab.models)):
+            return gr.skip()
+        if session.training or session.busy:
+            return self.paint(
+                session, message="Something is training or being scored: stop it, or wait until it ends, before you change the model."
+            )
+        session.use_model(self.lab.models[int(number)])
+        self.lab.prepare(session)
+        return {**self.paint(session), **self.restore(session)}
 
     def _pick_task(self, session: Session, slug: Any) -> Changes:
         own = session.train.own_task

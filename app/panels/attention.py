@@ -38,7 +38,7 @@ class AttentionPanel(Panel):
         }
 
     def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
-        lm = self.lab.engine.lm
+        lm = self.lab.lm(session)
         if lm is None:
             return {}
         heads = lm.shape.heads

@@ -44,7 +44,7 @@ class BetweenPanel(Panel):
         }
 
     def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
-        others = [run.name for run in session.runs if run not in runs[:1] and prefix_of_run(run) is not None and not run.busy]
+        others = [run.name for run in session.runs_here if run not in runs[:1] and prefix_of_run(run) is not None and not run.busy]
         written = (
             [WRITTEN + prompt.name for prompt in runs[0].task.handcrafted] if runs and runs[0].record.method.in_embedding_space else []
         )
@@ -108,7 +108,7 @@ class BetweenPanel(Panel):
 
 
 def _run(look: Look) -> SessionRun | None:
-    return next((run for run in look.session.runs if run.name == look.settings["other"] and prefix_of_run(run) is not None), None)
+    return next((run for run in look.session.runs_here if run.name == look.settings["other"] and prefix_of_run(run) is not None), None)
 
 
 def _contender(run: SessionRun) -> Contender:
@@ -117,7 +117,9 @@ def _contender(run: SessionRun) -> Contender:
 
 def _same_kind(look: Look) -> list[SessionRun]:
     """This run first, then the session's others of its kind that are done."""
-    runs = [run for run in look.session.runs if run.record.kind == look.record.kind and prefix_of_run(run) is not None and not run.busy]
+    runs = [
+        run for run in look.session.runs_here if run.record.kind == look.record.kind and prefix_of_run(run) is not None and not run.busy
+    ]
     return [look.run, *(run for run in runs if run is not look.run)]
 
 

@@ -82,7 +82,15 @@ class Look:
         """What an experiment on this prompt depends on."""
         learned, task = self.learned, self.task
         rows = hash((task.train, task.validation, task.held_out, task.labels, task.handcrafted))
-        return fingerprint(learned.prefix.snapshot(), self.start), learned.template, learned.placement, task.slug, rows, *more
+        return (
+            fingerprint(learned.prefix.snapshot(), self.start),
+            self.run.model,
+            learned.template,
+            learned.placement,
+            task.slug,
+            rows,
+            *more,
+        )
 
 
 def fingerprint(*values: np.ndarray | None) -> bytes:

@@ -53,7 +53,7 @@ class WaywardPanel(Panel):
         whole = isinstance(steps, int | float) and float(steps).is_integer()
         if not whole:
             raise LabError("The number of steps is empty or not whole: give a whole number.")
-        recipe = recipe.but(steps=int(steps), model=self.lab.model, dtype=self.lab.dtype)
+        recipe = recipe.but(steps=int(steps), model=lm.name, dtype=self.lab.dtype)
         events = sweep(lm, look.task, recipe, str(look.settings["sentence"]), weights(look.settings["gammas"]), self.lab.book)
         yield from by_steps(events, recipe.steps)
 

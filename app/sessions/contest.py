@@ -27,7 +27,9 @@ def entrants(session: Session) -> list[Contender]:
 def recorded_scores(session: Session) -> dict[str, Score]:
     """The held-out scores of the recording that is in sight, if it is of the session's task."""
     run = session.shown or recorded_run()
-    return _scores_of(run) if run and run.record.recorded and run.task == session.task else {}
+    if run is None or not run.record.recorded or run.model != session.model:
+        return {}
+    return _scores_of(run) if run.task == session.task else {}
 
 
 def scores_in_sight(session: Session) -> dict[str, Score]:
@@ -48,12 +50,12 @@ def _scores_of(run: SessionRun) -> dict[str, Score]:
 def known_scores(session: Session) -> dict[str, Score]:
     """Held-out scores on the session's task: those asked for here, and those that its runs ended with."""
     known: dict[str, Score] = {}
-    for run in session.runs:
+    for run in session.runs_here:
         if run.task == session.task:
             known |= _scores_of(run)
     known.update(session.compare.on(session.task).scores)
     groups = {score.group for score in known.values()}
-    for run in session.runs:  # a run whose seeds were repeated is one of them
+    for run in session.runs_here:  # a run whose seeds were repeated is one of them
         if run.name in known and seeds_of(run) in groups:
             known[run.name] = replace(known[run.name], group=seeds_of(run))
     return known
@@ -66,7 +68,7 @@ def seeds_of(run: SessionRun) -> str:
 
 def learned_runs(session: Session) -> list[SessionRun]:
     """The session's runs with vectors that fit its task, newest first."""
-    fitting = [run for run in session.runs if run.learned or run.task == session.task]
+    fitting = [run for run in session.runs_here if run.learned or run.task == session.task]
     return [run for run in reversed(fitting) if prefix_of_run(run) is not None and not run.busy]
 
 

@@ -28,16 +28,19 @@ class JobNews(NamedTuple, Generic[Taken]):
         return self.ticket.status if self.ticket else "refused"
 
 
-async def side_job(lab: Lab, session: Session, job: Job[LanguageModel], take: Callable[[Any], Taken]) -> AsyncIterator[JobNews[Taken]]:
-    """Run a small job of this session, which ends where the page goes away. take: is called with each event."""
+async def side_job(
+    lab: Lab, session: Session, job: Job[LanguageModel], take: Callable[[Any], Taken], model: str | None = None
+) -> AsyncIterator[JobNews[Taken]]:
+    """Run a small job of this session, which ends where the page goes away. take: is called with each event. model: None for the
+    session's."""
     try:
         if session.busy:
             raise LabError("Something else is being scored: wait for it, or stop it.")
-        ticket = session.side_job = lab.engine.submit(session.id, job)
+        ticket = session.side_job = lab.submit(session, job, model=model)
     except LabError as error:
         yield JobNews(None, str(error), None)
         return
-    yield JobNews(None, "" if lab.engine.lm else "The model is still loading; this continues as soon as it is loaded.", ticket)
+    yield JobNews(None, "" if lab.lm(session) else "The model is still loading; this continues as soon as it is loaded.", ticket)
     with following(ticket, on_leave=lab.engine.cancel) as news:
         async for item in news:
             last: Taken | None = None

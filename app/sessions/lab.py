@@ -1,10 +1,10 @@
-"""What all sessions share: the engine with its model, the vocabulary's readings, and known scores."""
+"""What all sessions share: the engine with its models, the vocabularies' readings, and known scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
-from core import LabError, Recipe, Task
+from core import LabError, Recipe
 from core.engine import Engine
 from core.events import Event
 from core.models.language_model import LanguageModel
@@ -14,53 +14,94 @@ from core.runs.record import new_record
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.built_in import slugs
-from core.ticket import Ticket
+from core.ticket import Job, Ticket
+
+Load = Callable[[], LanguageModel]
 
 
 class Lab:
-    """The model and everything computed from it that sessions have in common."""
+    """The models and everything computed from them that sessions have in common.
 
-    def __init__(self, load: Callable[[], LanguageModel], model: str, dtype: str):
-        """model, dtype: as the server was started; every recipe made here names them."""
+    In the engine and in sessions, the first model's name is "".
+    """
+
+    def __init__(self, load: Load, model: str, dtype: str, others: Mapping[str, Load] | None = None, keep: int = 1):
+        """model, dtype: as the server was started; every recipe made here names them. others: further models to choose from, by
+        name. keep: how many models are in memory at most."""
         self.model, self.dtype = model, dtype
+        self.models = ("", *(others or {}))
         self.book = Scorebook()
-        self._vocabulary: Vocabulary | None = None
-        self._lines: dict[str, Ticket] = {}
+        self._vocabularies: dict[str, Vocabulary] = {}
+        self._lines: dict[tuple[str, str], Ticket] = {}
 
-        def load_and_read() -> LanguageModel:
-            lm = load()
-            self.vocabulary(lm).warm()
-            return lm
+        def and_read(load: Load) -> Load:
+            def loaded() -> LanguageModel:
+                self._forget_dropped()
+                lm = load()
+                self.vocabulary(lm).warm()
+                return lm
 
-        self.engine = Engine(load_and_read)
+            return loaded
+
+        self.engine = Engine(and_read(load), others={name: and_read(other) for name, other in (others or {}).items()}, keep=keep)
+
+    def _forget_dropped(self) -> None:
+        """A vocabulary holds its model: those of models that are no longer in memory go."""
+        if not self._vocabularies:  # the engine may just be beginning
+            return
+        kept = [self.engine.loaded(name) for name in self.models]
+        self._vocabularies = {name: held for name, held in self._vocabularies.items() if held.lm in kept}
+
+    def name_of(self, model: str) -> str:
+        """The model's name as people know it."""
+        return model or self.model
 
     def vocabulary(self, lm: LanguageModel) -> Vocabulary:
-        """The loaded model's vocabulary readings (made once, in the worker)."""
-        if self._vocabulary is None:
-            self._vocabulary = Vocabulary(lm)
-        return self._vocabulary
+        """A loaded model's vocabulary readings (made once, in the worker)."""
+        held = self._vocabularies.get(lm.name)
+        if held is None or held.lm is not lm:
+            self._forget_dropped()
+            held = self._vocabularies[lm.name] = Vocabulary(lm)
+        return held
 
-    def prepare(self, task: Task) -> None:
-        """While the device is idle, score a built-in task's handcrafted prompts: the lines that a run has to beat."""
-        known = self._lines.get(task.slug)
+    @property
+    def started(self) -> bool:
+        """Whether a model is in memory."""
+        return any(self.engine.loaded(name) for name in self.models)
+
+    def lm(self, session: Session) -> LanguageModel | None:
+        """The session's model, where it is in memory."""
+        return self.engine.loaded(session.model)
+
+    def submit(self, session: Session, job: Job[LanguageModel], steps: int | None = None, model: str | None = None) -> Ticket:
+        """Queue a job of `session` (see `Engine.submit`). model: None for the session's."""
+        return self.engine.submit(session.id, job, steps, model=session.model if model is None else model)
+
+    def prepare(self, session: Session) -> None:
+        """While the device is idle, score the handcrafted prompts of the session's task, if it is built in: the lines that a run has
+        to beat."""
+        task, model = session.task, session.model
+        known = self._lines.get((model, task.slug))
         if task.slug in slugs() and (known is None or known.status in ("failed", "cancelled")):
             try:
-                self._lines[task.slug] = self.engine.submit(f"lines of {task.slug}", lambda lm, _: lines(lm, task, self.book), idle=True)
+                self._lines[model, task.slug] = self.engine.submit(
+                    f"lines of {task.slug} {model}", lambda lm, _: lines(lm, task, self.book), idle=True, model=model
+                )
             except LabError:
                 return  # the server is full: the run will score them itself
 
     def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> SessionRun:
         """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
         task = session.task
-        recipe = recipe.but(model=self.model, dtype=self.dtype)
+        recipe = recipe.but(model=self.name_of(session.model), dtype=self.dtype)
         record = new_record(task, recipe)
         session.train.started += 1
         name = f"run {session.train.started}: {task.name}, {record.method.label} ×{recipe.virtual_tokens}, seed {recipe.seed}"
-        run = SessionRun(name, record, task, recipe, previous=session.shown)
+        run = SessionRun(name, record, task, recipe, previous=session.shown, model=session.model)
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
 
-        run.ticket = self.engine.submit(session.id, job, steps)
+        run.ticket = self.submit(session, job, steps)
         session.add(run)
         return run

@@ -1,6 +1,7 @@
 """The state behind one visitor's page: what all its pages share, and the state of each page. No two sessions share any of it."""
 
 import secrets
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +86,7 @@ class YourTaskState:
 class Session:
     """One visitor.
 
-    id: the engine's client. token: the secret by which a browser gets its session back. shown: the run on all pages, None for
+    id: the engine's client. model: the engine's name of the model that all its pages use. token: the secret by which a browser gets its session back. shown: the run on all pages, None for
     the recording that the page was built with. chosen: the virtual token that is highlighted. step: where the scrubber is,
     None: at the newest step. side_job: the newest job besides training. stream: grows when a new handler starts to paint
     the run step by step, so that an older one ends.
@@ -93,6 +94,7 @@ class Session:
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    model: str = ""
     task: Task = field(default_factory=lambda: load_task(slugs()[0]))
     runs: list[SessionRun] = field(default_factory=list)
     shown: SessionRun | None = None
@@ -101,13 +103,23 @@ class Session:
     side_job: Ticket | None = None
     stream: int = 0
     train: TrainState = field(default_factory=TrainState)
-    compare: CompareState = field(default_factory=CompareState)
+    compares: dict[str, CompareState] = field(default_factory=lambda: defaultdict(CompareState))
     inspect: InspectState = field(default_factory=InspectState)
     your_task: YourTaskState = field(default_factory=YourTaskState)
     learn: Progress = field(default_factory=Progress)
 
     def __deepcopy__(self, memo: Any) -> "Session":
         return Session()  # Gradio copies the initial state for every visitor: a new one each
+
+    @property
+    def compare(self) -> CompareState:
+        """The Compare page of the session's model: scores of two models never mix."""
+        return self.compares[self.model]
+
+    @property
+    def runs_here(self) -> list[SessionRun]:
+        """The runs of the session's model, the newest last."""
+        return [run for run in self.runs if run.model == self.model]
 
     @property
     def busy(self) -> bool:
@@ -120,13 +132,21 @@ class Session:
         return self.shown is not None and self.shown.busy
 
     def show(self, run: SessionRun | None) -> None:
-        """Show a run, at its newest step."""
+        """Show a run, at its newest step; all pages then use its model. None: the recording."""
+        if run is not None and not run.record.recorded:
+            self.model = run.model
         self.shown, self.step, self.chosen = run, None, None
 
     def add(self, run: SessionRun) -> None:
         """Keep a new run, and show it. The oldest goes where there are too many."""
         self.runs = [*self.runs, run][-MOST_RUNS:]
         self.show(run)
+
+    def use_model(self, model: str) -> None:
+        """Use another model on all pages, and show its newest run."""
+        self.model = model
+        if self.shown is None or self.shown.model != model:
+            self.show(next(reversed(self.runs_here), None))
 
     def step_of(self, run: SessionRun) -> int:
         """The step at which `run` is shown."""

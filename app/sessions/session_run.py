@@ -20,6 +20,7 @@ class SessionRun:
     recipe: Recipe
     ticket: Ticket | None = None
     learned: Learned | None = None  # for a prompt that came from a file
+    model: str = ""  # the engine's name of the model that it belongs to
     previous: "SessionRun | None" = None  # the run shown before; shown again where this one can't begin
 
     @property

@@ -53,7 +53,7 @@ class Vocabulary:
     """What is read off a model's vocabulary once: its plane, and how near its tokens are to each other."""
 
     def __init__(self, lm: LanguageModel):
-        self._lm = lm
+        self.lm = lm
         self._keys_values: dict[int, Tensor] = {}
 
     def warm(self) -> None:
@@ -63,12 +63,12 @@ class Vocabulary:
     @cached_property
     def plane(self) -> Plane:
         """PCA of all ordinary tokens' embeddings."""
-        return fit(self._lm.vocabulary[self._lm.ordinary_tokens.to(self._lm.device)].cpu().numpy())
+        return fit(self.lm.vocabulary[self.lm.ordinary_tokens.to(self.lm.device)].cpu().numpy())
 
     @cached_property
     def sample(self) -> list[int]:
         """The tokens drawn as a cloud: evenly spaced over the ordinary vocabulary."""
-        ordinary = self._lm.ordinary_tokens
+        ordinary = self.lm.ordinary_tokens
         return ordinary[torch.linspace(0, len(ordinary) - 1, min(CLOUD, len(ordinary))).long()].tolist()
 
     def keys_values(self, positions: int) -> Float[Tensor, "layers 2 tokens kv_heads head_dim"]:
@@ -76,33 +76,33 @@ class Vocabulary:
         if positions not in self._keys_values:
             ids = self.sample_of_keys
             rows = [ids[i : i + positions] for i in range(0, len(ids), positions)]
-            self._keys_values[positions] = torch.cat([self._lm.keys_values(row).cpu() for row in rows], dim=2)
+            self._keys_values[positions] = torch.cat([self.lm.keys_values(row).cpu() for row in rows], dim=2)
         return self._keys_values[positions]
 
     @cached_property
     def usual(self) -> Neighbours:
         """How near sampled tokens are to their nearest other token, and how long all tokens are."""
-        return neighbours(self._lm.vocabulary)
+        return neighbours(self.lm.vocabulary)
 
     @cached_property
     def lengths(self) -> Float[Tensor, " vocab"]:
-        return torch.linalg.vector_norm(self._lm.vocabulary, dim=1)
+        return torch.linalg.vector_norm(self.lm.vocabulary, dim=1)
 
     @cached_property
     def rough(self) -> Shaped[Tensor, "vocab d_model"] | None:
         """The vocabulary in bfloat16, where that is faster to search: see `nearest`."""
-        return self._lm.vocabulary.bfloat16() if has_bfloat16(self._lm.device) else None
+        return self.lm.vocabulary.bfloat16() if has_bfloat16(self.lm.device) else None
 
     @cached_property
     def gaussian(self) -> Nearest:
         """The nearest token of vectors drawn with the vocabulary's own mean and covariance."""
-        drawn = torch.from_numpy(like_vocabulary(self._lm.vocabulary.cpu().numpy(), MOST_RANDOM))
-        return nearest(drawn.to(self._lm.device), self._lm.vocabulary, 1, self.lengths)
+        drawn = torch.from_numpy(like_vocabulary(self.lm.vocabulary.cpu().numpy(), MOST_RANDOM))
+        return nearest(drawn.to(self.lm.device), self.lm.vocabulary, 1, self.lengths)
 
     def nearest_beside_control(self, learned: Float[np.ndarray, "n d_model"], start: Float[np.ndarray, "n d_model"], k: int) -> Nearest:
         """The k tokens nearest to each vector, then those nearest to its control: the start, moved equally far at random."""
         both = np.concatenate([learned, array_moved_at_random(start, learned)])
-        return nearest(torch.from_numpy(both).to(self._lm.device), self._lm.vocabulary, k, self.lengths)
+        return nearest(torch.from_numpy(both).to(self.lm.device), self.lm.vocabulary, k, self.lengths)
 
     @property
     def sample_of_keys(self) -> list[int]:
@@ -114,7 +114,7 @@ class VectorReader:
     """Reads vectors in the embedding space against the vocabulary."""
 
     def __init__(self, lm: LanguageModel, vocabulary: Vocabulary, start: Float[np.ndarray, "virtual_tokens d_model"]):
-        self._lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
+        self.lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
         self.plane = vocabulary.plane
         self.cloud_ids: Sequence[int] = vocabulary.sample
         self.cloud = self.plane.project(lm.vocabulary[torch.tensor(self.cloud_ids, device=lm.device)].cpu().numpy())
@@ -124,8 +124,8 @@ class VectorReader:
         learned, count = torch.from_numpy(vectors), len(vectors)
         random = [moved_at_random(self.start, learned, draw) for draw in range(draws)]
         # All at once: what takes the time is going through the vocabulary.
-        everything = torch.cat([learned, *random]).to(self._lm.device)
-        found = nearest(everything, self._lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
+        everything = torch.cat([learned, *random]).to(self.lm.device)
+        found = nearest(everything, self.lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
         ids, cosine = found.ids.tolist(), found.cosine.tolist()
         return Reading(
             place=self.plane.project(vectors),

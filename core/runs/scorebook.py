@@ -38,7 +38,7 @@ class Scorebook:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
         parameters = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
         made = (contender.template, contender.placement, contender.offsets, contender.learned, parameters)
-        return id(lm.for_scoring), made, hash(rows), len(rows), tuple(labels or ())
+        return lm.weights_hash, lm.for_scoring.dtype_name, made, hash(rows), len(rows), tuple(labels or ())
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:
         """The cached score, under this contender's name, or None."""

@@ -9,7 +9,7 @@ import pytest
 
 from app.__main__ import main
 from app.commands import serve
-from app.commands.serve import read_auth
+from app.commands.serve import read_auth, read_models
 from core.errors import LabError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,8 @@ def test_hosts_set_options_by_the_environment(opened, monkeypatch):
     main([])
     monkeypatch.setenv("GRADIO_SERVER_NAME", "10.0.0.1")
     main(["--model", "c/d"])
-    assert [(options.model, options.port, options.host) for options in opened] == [("a/b", 7000, "0.0.0.0"), ("c/d", 7000, "10.0.0.1")]
+    found = [(read_models(options.model), options.port, options.host) for options in opened]
+    assert found == [(["a/b"], 7000, "0.0.0.0"), (["c/d"], 7000, "10.0.0.1")]
 
 
 def test_options_of_the_page_do_not_go_with_a_command(opened, capsys):
@@ -77,3 +78,19 @@ def test_mcp_without_its_package_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "mcp" else found(name, *more))
     assert main(["--mcp"]) == 2
     assert "pip install 'gradio[mcp]'" in capsys.readouterr().err
+
+
+def test_models_come_from_names_and_from_lists_in_files(tmp_path):
+    listed = tmp_path / "models.toml"
+    listed.write_text('models = ["one", "two"]')
+    assert read_models(["zero", str(listed), "one"]) == ["zero", "one", "two"]
+
+
+@pytest.mark.parametrize("text", ["models = 3", "models = []", "models = [1]", "other = []", "models = [", ""])
+def test_a_list_of_models_that_is_none_is_refused_in_a_sentence(tmp_path, text):
+    listed = tmp_path / "models.toml"
+    listed.write_text(text)
+    with pytest.raises(LabError, match="list of models"):
+        read_models([str(listed)])
+    with pytest.raises(LabError, match="can.t be read"):
+        read_models([str(tmp_path / "missing.toml")])
