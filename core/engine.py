@@ -87,6 +87,13 @@ class Engine(Generic[Model]):
         """The model of this name, where it is in memory."""
         return self._models.loaded(model)
 
+    def awaited(self, model: str = "") -> bool:
+        """Whether the model of this name is being loaded, or will be for a job that waits."""
+        with self._change:
+            waiting = any(ticket.model == model for tickets in self._wanting().values() for ticket in tickets)
+            idle = any(ticket.model == model for tickets in self._wanting(idle=True).values() for ticket in tickets)
+        return self.loaded(model) is None and (waiting or idle or self._models.loading == model)
+
     def problem_of(self, model: str = "") -> str:
         """Why the model of this name can't be loaded, in words, or ""."""
         return self._models.problems.get(model, "")

@@ -11,7 +11,7 @@ from core.ticket import Model
 class ModelPool(Generic[Model]):
     """An LRU cache of models. Loading is done in one thread; the rest may be asked from any.
 
-    problems: why a model can't be loaded, by its name.
+    problems: why a model can't be loaded, by its name. loading: the model that is being loaded, at first the first one; else None.
     """
 
     def __init__(self, loaders: Mapping[str, Callable[[], Model]], keep: int = 1):
@@ -20,6 +20,7 @@ class ModelPool(Generic[Model]):
         self._loaded: OrderedDict[str, Model] = OrderedDict()  # the least recently used first
         self._alive: WeakValueDictionary[str, Model] = WeakValueDictionary()  # with those that a paused job still holds
         self.problems: dict[str, str] = {}
+        self.loading: str | None = next(iter(loaders))
 
     @property
     def only(self) -> bool:
@@ -45,7 +46,11 @@ class ModelPool(Generic[Model]):
         if found is None:
             for other in [other for other in self._loaded if other not in in_use][: len(self._loaded) + 1 - self._keep]:
                 del self._loaded[other]
-            found = self._alive.get(name) or self._loaders[name]()
-            self._loaded[name] = self._alive[name] = found
+            self.loading = name
+            try:
+                found = self._alive.get(name) or self._loaders[name]()
+                self._loaded[name] = self._alive[name] = found
+            finally:
+                self.loading = None
         self._loaded.move_to_end(name)
         return found

@@ -60,19 +60,24 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn = LearnPage(lab)
 
-        others = [*compare.outputs, *inspect.outputs]
+        others = [*compare.outputs, *inspect.outputs, status]
 
         def paint_others(session: Session) -> Changes:
-            return {**compare.paint(session), **inspect.paint(session)}
+            return {**compare.paint(session), **inspect.paint(session), status: _status(lab, session.model)}
 
-        def paint_status(session: Session) -> Html:
-            return _status(lab, session.model)
+        async def watch(session: Session) -> AsyncIterator[str]:
+            """The state of the model, until it is loaded."""
+            while lab.engine.awaited(session.model):
+                yield _status(lab, session.model)
+                await asyncio.sleep(0.5)
+            lab.prepare(session)
+            yield _status(lab, session.model)
 
         train.wire(session, paint_others, others)
         if len(lab.models) > 1:
             picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
             picked.then(paint_others, [session], others, **QUIET)
-            train.model.change(paint_status, [session], [status], **QUIET)  # a run that is chosen brings its model
+            train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
         compare.wire(session)
         own.wire(session, train, tabs, paint_others, others)
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
@@ -87,14 +92,6 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 changes |= train.paint(session)
             return {**changes, **paint_others(session)}
 
-        async def watch(session: Session) -> AsyncIterator[str]:
-            """The state of the model, until it is loaded."""
-            while not lab.started and not lab.engine.problem:
-                yield _status(lab, session.model)
-                await asyncio.sleep(0.5)
-            lab.prepare(session)
-            yield _status(lab, session.model)
-
         painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others]
         opened = arrival.wire(page, session, Visitors(lab, inspect.forget), paint, painted)
         learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
@@ -108,9 +105,10 @@ def _status(lab: Lab, model: str) -> Html:
     short = short_name(lab.name_of(model))
     if problem:
         return tag("p", problem, class_="status bad")
-    if lm is None and lab.started:
+    if lm is None and not lab.engine.awaited(model):
         return tag("p", tag("i", class_="ok"), f"{short} is loaded when it is first used", class_="status", role="status")
     if lm is None:
-        return tag("p", tag("i", class_="pulse"), f"{short} is loading; what you see is a recording", class_="status", role="status")
+        words = f"{short} is loading" if len(lab.models) > 1 else f"{short} is loading; what you see is a recording"
+        return tag("p", tag("i", class_="pulse"), words, class_="status", role="status")
     words = f"{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"
     return tag("p", tag("i", class_="ok"), words, class_="status", role="status")

@@ -64,11 +64,6 @@ class Lab:
             held = self._vocabularies[lm.name] = Vocabulary(lm)
         return held
 
-    @property
-    def started(self) -> bool:
-        """Whether a model is in memory."""
-        return any(self.engine.loaded(name) for name in self.models)
-
     def lm(self, session: Session) -> LanguageModel | None:
         """The session's model, where it is in memory."""
         return self.engine.loaded(session.model)

@@ -1,7 +1,6 @@
 """The state behind one visitor's page: what all its pages share, and the state of each page. No two sessions share any of it."""
 
 import secrets
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +102,7 @@ class Session:
     side_job: Ticket | None = None
     stream: int = 0
     train: TrainState = field(default_factory=TrainState)
-    compares: dict[str, CompareState] = field(default_factory=lambda: defaultdict(CompareState))
+    compares: dict[str, CompareState] = field(default_factory=dict)
     inspect: InspectState = field(default_factory=InspectState)
     your_task: YourTaskState = field(default_factory=YourTaskState)
     learn: Progress = field(default_factory=Progress)
@@ -114,7 +113,7 @@ class Session:
     @property
     def compare(self) -> CompareState:
         """The Compare page of the session's model: scores of two models never mix."""
-        return self.compares[self.model]
+        return self.compares.setdefault(self.model, CompareState())
 
     @property
     def runs_here(self) -> list[SessionRun]:

@@ -92,5 +92,5 @@ def test_a_list_of_models_that_is_none_is_refused_in_a_sentence(tmp_path, text):
     listed.write_text(text)
     with pytest.raises(LabError, match="list of models"):
         read_models([str(listed)])
-    with pytest.raises(LabError, match="can.t be read"):
+    with pytest.raises(LabError, match="can't be read"):
         read_models([str(tmp_path / "missing.toml")])

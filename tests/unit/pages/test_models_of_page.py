@@ -20,7 +20,7 @@ from core.runs.contest import baselines
 @pytest.fixture(scope="module")
 def lab():
     made = Lab(lambda: make("llama"), "tiny-llama", "float32", {"tiny-gpt2": lambda: make("gpt2")})
-    until(lambda: made.started)
+    until(lambda: made.engine.lm is not None)
     return made
 
 
