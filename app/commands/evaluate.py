@@ -20,6 +20,7 @@ from app.commands.options import (
 from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.errors import LabError
 from core.recipe import check_template
+from core.tasks import evidence
 from core.tasks.task import Handcrafted
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def run(options: argparse.Namespace) -> Outcome:
     for name in options.learned:
         check_prompt(name)
     lm = load(options)
-    from core.runs.contest import Scored, Skipped, baselines, common_rows, contest
+    from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
     from core.runs.hub_prompts import load as load_prompt
     from core.runs.scorebook import Scorebook
     from core.scoring.contender import written
     from core.scoring.score import majority
 
-    contenders = baselines(task)
+    contenders = [*baselines(task), *with_model(lm, task)]
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
     for name in options.learned:
         learned = load_prompt(name, lm, options.template)
@@ -83,4 +84,5 @@ def run(options: argparse.Namespace) -> Outcome:
                     scores.append(event.score)
     tell_skipped(skipped)
     scores.append(majority(task, rows))
-    return Outcome({"contenders": [contender_row(score) for score in scores]}, table(scores))
+    result = {"contenders": [contender_row(score) for score in scores], "evidence": evidence.as_dict(len(rows))}
+    return Outcome(result, f"{table(scores)}\n{evidence.in_words(len(rows))}")

@@ -9,6 +9,7 @@ from app.commands.options import Outcome, add_model, contender_row, load, table,
 from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
+from core.tasks import evidence
 
 HELP = "train a prompt and compare it with handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> Outcome:
     finally:
         signal.signal(signal.SIGINT, before)
     scores = list(record.held_out.values())
+    rows = max((score.n for score in scores), default=len(task.held_out))
     result = {
         "recipe": recipe.to_dict(),
         "parameters": record.parameters,
@@ -91,9 +93,11 @@ def run(options: argparse.Namespace) -> Outcome:
         "steps": record.step,
         "stopped": record.stopped,
         "contenders": [contender_row(score) for score in scores],
+        "skipped": dict(record.skipped),
+        "evidence": evidence.as_dict(rows),
         "out": options.out,
     }
-    text = f"{table(scores)}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
+    text = f"{table(scores)}\n{evidence.in_words(rows)}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
     text += f", saved in {options.out}" if options.out else ""
     code = 130 if stop.is_set() else 3 if record.stopped else 0
     return Outcome(result, text, code)

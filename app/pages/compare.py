@@ -31,6 +31,7 @@ from app.view.html import Html, alert, bold, dim, join, lines, note, tag
 from core import LabError
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
+from core.runs.contest import with_model
 from core.scoring.contender import Contender, written
 from core.scoring.derived_contenders import MOST_EXAMPLES, calibrated, drawn_at_random, few_shot, in_chat, moved, snapped
 from core.scoring.score import Score, majority
@@ -179,8 +180,15 @@ class ComparePage:
         known = known_scores(session)
         always = majority(session.task, session.task.held_out)
         session.compare.on(session.task).scores[always.name] = always
-        wanted = [contender for contender in entrants(session) if contender.name not in known]
-        async for changes in self._score_made(session, lambda: wanted):
+        task, wanted = session.task, entrants(session)
+
+        def make(lm: LanguageModel) -> list[Contender]:
+            more = {contender.name: contender for contender in with_model(lm, task)}
+            session.compare.on(task).added.update(more)
+            every = {contender.name: contender for contender in wanted} | more
+            return [contender for name, contender in every.items() if name not in known]
+
+        async for changes in self._score(session, make):
             yield changes
 
     async def _few(self, session: Session, k: Any, draw: Any, orders: Any) -> AsyncIterator[Changes]:

@@ -30,6 +30,7 @@ from core.runs.record import RunRecord
 from core.runs.recordings import recordings
 from core.scoring.score import Score
 from core.tasks.built_in import slugs
+from core.tasks.evidence import in_words
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
@@ -374,7 +375,8 @@ def task_summary(task: Task) -> Html:
         found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
         rows = [example for example in found if example][:6]
     kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
-    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}."
+    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}. "
+    counts += in_words(len(task.held_out))
     return examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
 
 

@@ -30,10 +30,11 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.adapter_files import pack
-from core.runs.contest import Scored, Skipped, baselines, common_rows, contest
+from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import Contender, bare, written
 from core.scoring.score import Score, majority
+from core.tasks import evidence
 from core.tasks.built_in import slugs
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
@@ -115,14 +116,15 @@ class Api:
             raise LabError("Every held-out row is shown in a prompt, so none is left to score: leave some examples out.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-            yield from contest(lm, rows, contenders, held_out, self.lab.book, "held_out")
+            yield from contest(lm, rows, [*contenders, *with_model(lm, rows)], held_out, self.lab.book, "held_out")
             yield Scored("held_out", majority(rows, held_out))
 
         ticket = self.lab.engine.submit(_caller(request), job)
         async for over in self._follow(ticket):
             scores = [event.score for event in ticket.events if isinstance(event, Scored) and event.final]
             skipped = {event.name: event.reason for event in ticket.events if isinstance(event, Skipped)}
-            yield {"done": over, "task": rows.slug, "rows": len(held_out), "scores": [_row(score) for score in scores], "skipped": skipped}
+            found = {"done": over, "task": rows.slug, "rows": len(held_out), "scores": [_row(score) for score in scores]}
+            yield {**found, "skipped": skipped, "evidence": evidence.as_dict(len(held_out))}
 
     async def nearest(self, request: gr.Request, run: str, k: int = 5) -> dict:
         """The vocabulary tokens nearest to each vector of a trained soft prompt, by cosine, with the distance to each.
@@ -347,4 +349,5 @@ def _progress(handle: str, run: SessionRun) -> dict[str, Any]:
         "seconds": round(record.seconds, 3),
         "stopped": record.stopped,
         "notes": list(run.task.notes),
+        "evidence": evidence.as_dict(len(run.task.held_out)),
     }

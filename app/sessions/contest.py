@@ -21,7 +21,13 @@ def entrants(session: Session) -> list[Contender]:
     task = session.task
     entered = session.compare.on(task)
     own = [written(task, prompt) for prompt in entered.prompts]
-    return [*(learned_contender(run) for run in learned_runs(session)), *entered.added.values(), *own, *baselines(task)]
+    added = {**{one.name: one for one in derived(session)}, **entered.added}
+    return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *baselines(task)]
+
+
+def derived(session: Session) -> list[Contender]:
+    """The baselines that the session's runs on its task made with the model's help."""
+    return [one for run in session.runs if run.task == session.task for one in run.record.derived]
 
 
 def recorded_scores(session: Session) -> dict[str, Score]:
@@ -157,5 +163,6 @@ def all_prompts(session: Session) -> list[Handcrafted]:
     """Every prompt in words that takes part: the bare template, the task's, one's own, and those made on the page."""
     task = session.task
     entered = session.compare.on(task)
-    added = [Handcrafted(one.name, one.template) for one in entered.added.values() if one.kind == "handcrafted"]
+    made = {one.name: one.template for one in (*derived(session), *entered.added.values()) if one.kind == "handcrafted"}
+    added = [Handcrafted(name, template) for name, template in made.items()]
     return [Handcrafted("no prompt", task.template), *task.handcrafted, *entered.prompts, *added]

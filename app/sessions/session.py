@@ -38,13 +38,13 @@ class Contest:
 class CompareState:
     """The Compare page.
 
-    contests: by the task's slug. base_prompt: the written prompt of which variants are made. control_run: the run that is
+    contests: by the task's slug and handcrafted prompts. base_prompt: the written prompt of which variants are made. control_run: the run that is
     repeated or altered. label, disputed, only_learned: which rows are listed (those with this right answer, "" for all), in
     which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
     detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
     """
 
-    contests: dict[str, Contest] = field(default_factory=dict)
+    contests: dict[tuple[str, tuple[Handcrafted, ...]], Contest] = field(default_factory=dict)
     base_prompt: str = ""
     control_run: str = ""
     label: str = ""
@@ -55,7 +55,7 @@ class CompareState:
 
     def on(self, task: Task) -> Contest:
         """The comparison on `task`."""
-        return self.contests.setdefault(task.slug, Contest())
+        return self.contests.setdefault((task.slug, task.handcrafted), Contest())
 
 
 @dataclass

@@ -47,7 +47,7 @@ def ladder(scores: Collection[Score], task: Task, record: RunRecord) -> Html:
 
 def _as_it_reads(score: Score, task: Task, record: RunRecord) -> Html:
     """The text before and after an input, on one line; a learned prompt as squares."""
-    template = next((prompt.template for prompt in task.handcrafted if prompt.name == score.name), "")
+    template = next((prompt.template for prompt in (*task.handcrafted, *record.derived) if prompt.name == score.name), "")
     template = template or record.recipe["template"] or task.template
     before, _, after = template.partition("{input}")
     text = task.held_out[0].input if task.held_out else "…"

@@ -9,7 +9,9 @@ from core.events import Event
 from core.models.language_model import LanguageModel
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender, bare, written
+from core.scoring.derived_contenders import calibrated, in_chat
 from core.scoring.score import Score
+from core.tasks.built_in import slugs
 from core.tasks.task import Example, Task
 
 Part = Literal["validation", "held_out"]
@@ -38,12 +40,38 @@ class Skipped(Event):
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Entered(Event):
+    """A baseline that was made with the model's help (see `with_model`, `calibrated_best`) takes part."""
+
+    contender: Contender
+
+
 def baselines(task: Task, template: str = "") -> list[Contender]:
     """The baselines of a learned prompt: no prompt, and the task's handcrafted ones."""
     nothing = bare(task, template)
     if template and template != task.template:
         nothing = replace(nothing, name="no prompt, own template")
     return [nothing, *(written(task, prompt) for prompt in task.handcrafted)]
+
+
+def with_model(lm: LanguageModel, task: Task) -> list[Contender]:
+    """More baselines of a task of one's own: its first instruction as a chat, where the model has a chat template."""
+    instruction = next((one for one in baselines(task) if one.kind == "handcrafted" and not one.examples), None)
+    if task.slug in slugs() or instruction is None or not lm.tokenizer.chat_template:
+        return []
+    return [in_chat(lm, instruction)]
+
+
+def calibrated_best(lm: LanguageModel, task: Task, contenders: Sequence[Contender], book: Scorebook) -> Contender | None:
+    """Of a task of one's own with labels: the contextually calibrated version of the contender that did best on validation rows.
+
+    None for other tasks, and where no contender has a validation score. LabError where no content-free input can be run.
+    """
+    if task.slug in slugs() or not task.labels or not task.validation:
+        return None
+    known = [(score.accuracy, one) for one in contenders if (score := book.get(lm, one, task.validation, task.labels))]
+    return calibrated(lm, max(known, key=lambda pair: pair[0])[1], task.labels) if known else None
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:

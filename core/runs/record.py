@@ -14,6 +14,7 @@ from core.methods import METHODS
 from core.methods.contract import Method
 from core.recipe import Recipe
 from core.runs.readings import Reading
+from core.scoring.contender import Contender
 from core.scoring.score import Difference, Score
 from core.tasks.task import Task
 
@@ -24,7 +25,8 @@ class RunRecord:
 
     texts: token id -> its text, for every id named in a reading or the cloud. lines: handcrafted prompts on the validation
     rows. validation: the learned prompt on them, by step. scores: all contenders on the held-out rows; the last may still grow.
-    vectors: snapshots by step, thinned to 64 MB; not written to a file.
+    vectors: snapshots by step, thinned to 64 MB; not written to a file. derived: baselines that were made with the model's help;
+    not written either.
     """
 
     recipe: dict[str, Any]
@@ -53,6 +55,7 @@ class RunRecord:
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
     recorded: dict[str, str] = field(default_factory=dict)  # of a recording: its date, version, libraries and machine
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
+    derived: list[Contender] = field(default_factory=list)
 
     @property
     def method(self) -> Method:

@@ -9,10 +9,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from core.errors import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, score_validation
+from core.runs.contest import (
+    Entered,
+    Scored,
+    Skipped,
+    baselines,
+    calibrated_best,
+    common_rows,
+    contest,
+    score_validation,
+    with_model,
+)
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender
 from core.scoring.score import majority
@@ -44,7 +55,7 @@ class Finished(Event):
 
 Item = TypeVar("Item")
 END = object()
-RunEvent = StepEvent | Scored | Skipped | Finished
+RunEvent = StepEvent | Entered | Scored | Skipped | Finished
 
 
 def run(
@@ -68,7 +79,12 @@ def run(
     state = state or training.start()
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
-    waiting = baselines(task, recipe.template) if task.validation else []
+    entered = with_model(lm, task)
+    yield from map(Entered, entered)
+    others = [*baselines(task, recipe.template), *entered]
+    if task.labels and task.validation:
+        yield Scored("validation", majority(task, task.validation))
+    waiting = list(others) if task.validation else []
     waiting.reverse()  # tasks list their best prompts last, and those are shown first
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
@@ -98,7 +114,16 @@ def run(
         yield from score_validation(lm, task, learned, book, state.step)
         for baseline in waiting:
             yield from score_validation(lm, task, baseline, book, None)
-    contenders = [learned, *baselines(task, recipe.template)]
+    try:
+        best = calibrated_best(lm, task, others, book)
+    except LabError as error:
+        yield Skipped("the best prompt, calibrated", str(error))
+    else:
+        if best:
+            yield Entered(best)
+            yield from score_validation(lm, task, best, book, None)
+            others.append(best)
+    contenders = [learned, *others]
     yield from contest(lm, task, contenders, task.held_out, book, "held_out", state.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, contenders)))
     yield Finished(state, stepping.seconds, stopped)

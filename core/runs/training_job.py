@@ -7,7 +7,7 @@ from typing import Any
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.contest import Scored, Skipped
+from core.runs.contest import Entered, Scored, Skipped
 from core.runs.readings import Vocabulary, reader_of
 from core.runs.record import RunRecord
 from core.runs.record_writer import add_reading, begin_record, replace_last_reading
@@ -51,6 +51,8 @@ def training_job(
             record.losses.append(event.loss)  # last: `step` counts these
         elif isinstance(event, Scored):
             _take(record, event)
+        elif isinstance(event, Entered):
+            record.derived = [*record.derived, event.contender]
         elif isinstance(event, Skipped):
             record.skipped = {**record.skipped, event.name: event.reason}
         elif isinstance(event, Finished):

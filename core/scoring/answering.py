@@ -13,7 +13,8 @@ from core.models.past import Past
 from core.scoring.contender import Contender
 from core.scoring.likelihood import candidate_scores
 from core.scoring.prepared import Prepared
-from core.scoring.rows import check_window, encode, join
+from core.scoring.rows import check_window, encode
+from core.tasks.prompt_text import join
 from core.tasks.task import Example
 
 

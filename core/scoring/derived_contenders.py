@@ -17,7 +17,7 @@ from core.prefix import Prefix, no_prefix, prefix_of
 from core.scoring.contender import Contender
 from core.scoring.likelihood import candidate_scores
 from core.scoring.prepared import prepare
-from core.scoring.rows import join
+from core.tasks.prompt_text import around, drawn, with_examples
 from core.tasks.task import Example, Task
 
 CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021's own
@@ -32,32 +32,17 @@ def few_shot(task: Task, k: int, seed: int = 0, order: int = 0) -> Contender:
     """
     if not 1 <= k <= MOST_EXAMPLES:
         raise LabError(f"{k} worked examples were asked for: choose a whole number from 1 to {MOST_EXAMPLES}.")
-    drawn = _drawn(task, k, seed)
-    random.Random(order).shuffle(drawn)
-    around = task.template if task.template.strip() != "{input}" else "{input} ->"
-    blocks = ["".join((*join(around, example.input), example.output)) for example in drawn]
-    gap = "\n\n" if "\n" in around else "\n"
+    examples = drawn((*task.train, *task.validation), task.labels, k, seed)
+    random.Random(order).shuffle(examples)
     name = f"{k} examples, draw {seed}"
     return Contender(
         f"{name}, order {order + 1}",
         "handcrafted",
-        gap.join([*blocks, around]),
+        with_examples(around(task), examples),
         no_prefix(),
         examples=k,
         group=name,
     )
-
-
-def _drawn(task: Task, k: int, seed: int) -> list[Example]:
-    rows = [e for e in (*task.train, *task.validation) if "{input}" not in e.input + e.output]
-    if k > len(rows):
-        raise LabError(f"{k} worked examples were asked for, the task has {len(rows)} training rows: ask for fewer.")
-    random.Random(seed).shuffle(rows)
-    if not task.labels:
-        return rows[:k]
-    by_label = [[row for row in rows if row.output == label] for label in task.labels]
-    turns = [group[turn] for turn in range(max(map(len, by_label))) for group in by_label if turn < len(group)]
-    return turns[:k]
 
 
 def in_chat(lm: LanguageModel, prompt: Contender) -> Contender:

@@ -15,6 +15,7 @@ BATCH = 32  # rows in a batch, fewer where they are long or have many labels
 
 
 MOST_TOKENS = 16384  # in a batch
+MOST_KEYS = 24576  # in a batch: each of its sequences has its own copy of the keys and values before it
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()
     while order:
         longest = len(prepared.rows[order[-1]].prompt) + 8
         labels = max(1, len(prepared.rows[0].candidates))
-        size = min(BATCH, max(1, MOST_TOKENS // (longest * labels)))
+        size = max(1, min(BATCH, MOST_TOKENS // (longest * labels), MOST_KEYS // (prepared.positions + longest)))
         numbers, order = order[:size], order[size:]
         rows = [prepared.rows[i] for i in numbers]
         with torch.inference_mode():  # never across a yield: it would affect the next job in this thread

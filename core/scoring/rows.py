@@ -10,6 +10,7 @@ from torch import Tensor
 from core.errors import LabError, shown
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
+from core.tasks.prompt_text import join
 from core.tasks.task import Example
 
 
@@ -26,19 +27,6 @@ class Row:
     answer: tuple[int, ...]
     candidates: tuple[tuple[int, ...], ...] = ()
     label: int = -1
-
-
-def join(template: str, input: str) -> tuple[str, str]:
-    """The prompt's text, and what stands between it and the answer: a space, or nothing after a line break or an opening quote.
-
-    Spaces that end the template are dropped: they belong to the answer's first token.
-
-    >>> join("The past tense of {input} is ", "go"), join('"{input}" becomes "', "go")
-    (('The past tense of go is', ' '), ('"go" becomes "', ''))
-    """
-    last = template.rstrip(" ")[-1:]  # of the template, so that it is the same for every input
-    opened = last in ("(", "[", "{", "“", "«") or (last == '"' and template.count('"') % 2 == 1)
-    return template.replace("{input}", input).rstrip(" "), "" if last.isspace() or opened else " "
 
 
 def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:

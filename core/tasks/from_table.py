@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from core.errors import LabError, shown
 from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, unused
-from core.tasks.split import HELD_OUT_SHARE, VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
+from core.tasks.own_prompts import own_prompts
+from core.tasks.split import HELD_OUT_SIZE, VALIDATION_SIZE, Parts, keep_together, spare, split_table, split_validation, unseen
 from core.tasks.table import Table, counted, fitting, listed
 from core.tasks.task import Example, Task, marked, stem_of
 from core.tasks.template import compiled, usual_template
-
-Parts = tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,15 @@ def task_from_table(table: Table, columns: Columns | None = None) -> Task:
     outputs = sorted({row.example.output for row in rows})
     if len(outputs) == 1:
         raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
-    split, more = _split_by_column(rows, table.name, columns.split, labelled) if columns.split else _split_by_content(rows, labelled)
+    examples = [row.example for row in rows]
+    split, more = _split_by_column(rows, table.name, columns.split, labelled) if columns.split else split_table(examples, labelled)
     if not split[0] or not split[2]:
         raise LabError(f"{shown(table.name)} has too few different rows for three parts (training, validation, held-out): add rows.")
     stem = stem_of(table.name)
     labels = tuple(outputs) if labelled else None
     task = Task("", stem, template.around, *split, labels=labels, notes=(*table.notes, *_about(table, columns, labels), *notes, *more))
-    return marked(stem, task)
+    task = marked(stem, task)
+    return replace(task, handcrafted=own_prompts(task, columns.inputs[0] if len(columns.inputs) == 1 else "", columns.output))
 
 
 def with_test(task: Task, table: Table, reuse_held_out: bool, columns: Columns | None = None) -> Task:
@@ -88,8 +89,9 @@ def with_test(task: Task, table: Table, reuse_held_out: bool, columns: Columns |
     if not held_out:
         raise LabError(f"Every row of {shown(table.name)} is among the training rows: nothing is left to test on.")
     if reuse_held_out:
-        train, validation = split_off(known, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
-    notes = [*table.notes, *notes, *([] if groups else why), *more]
+        train, validation = split_validation(known, labelled, groups)
+    held_out, fewer = spare(held_out, labelled, HELD_OUT_SIZE, "test")
+    notes = [*table.notes, *notes, *([] if groups else why), *more, *fewer]
     return replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, *notes))
 
 
@@ -238,14 +240,6 @@ def _checked_words(table: Table, columns: Columns) -> Mapping[str, str]:
 # --- the split --------------------------------------------------------------------------------------------------------
 
 
-def _split_by_content(rows: Sequence[Row], labelled: bool) -> tuple[Parts, list[str]]:
-    examples = [row.example for row in rows]
-    groups, notes = keep_together(examples, labelled)
-    train, held_out = split_off(examples, HELD_OUT_SHARE, labelled, groups=groups)
-    train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
-    return (train, validation, held_out), notes
-
-
 def _split_by_column(rows: Sequence[Row], name: str, column: str, labelled: bool) -> tuple[Parts, list[str]]:
     train, validation, held_out = (tuple(row.example for row in rows if row.part == part) for part in ("train", "validation", "held_out"))
     for part, word in ((train, "train"), (held_out, "test")):
@@ -269,5 +263,7 @@ def _split_by_column(rows: Sequence[Row], name: str, column: str, labelled: bool
     if not held_out:
         raise LabError(f"Every test row of {shown(name)} is among the training rows: nothing is left to test on.")
     if not validation:
-        train, validation = split_off(train, VALIDATION_SHARE, labelled, VALIDATION_MOST, groups)
-    return (train, validation, held_out), [*([] if groups else notes), *left_out, *more]
+        train, validation = split_validation(train, labelled, groups)
+    validation, few = spare(validation, labelled, VALIDATION_SIZE, "validation")
+    held_out, fewer = spare(held_out, labelled, HELD_OUT_SIZE, "test")
+    return (train, validation, held_out), [*([] if groups else notes), *left_out, *more, *few, *fewer]

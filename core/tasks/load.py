@@ -9,6 +9,7 @@ from core.errors import LabError, as_path, shown
 from core.tasks.built_in import built_in, slugs
 from core.tasks.columns import Columns, decide, sentence
 from core.tasks.from_table import task_from_table, with_test
+from core.tasks.own_prompts import own_prompts
 from core.tasks.reader import read_bytes, read_table
 from core.tasks.table import Format, Table
 from core.tasks.task import Task, marked
@@ -122,7 +123,8 @@ def _from_file(found: Mapping[str, Any], name: str) -> Task:
     task = task_of(found, name)
     if task.slug in slugs() and task == built_in(task.slug):
         return task
-    return marked(task.slug, task)  # so that no file takes the slug of a built-in task or of an earlier file
+    task = marked(task.slug, task)  # so that no file takes the slug of a built-in task or of an earlier file
+    return task if task.handcrafted else replace(task, handcrafted=own_prompts(task))
 
 
 def _refuse_columns(what: str, columns: Columns | None) -> None:

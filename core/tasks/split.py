@@ -8,7 +8,12 @@ from core.tasks.task import Example, normalised, short_hash
 
 HELD_OUT_SHARE = 0.3
 VALIDATION_SHARE = 0.2
-VALIDATION_MOST = 32
+VALIDATION_MOST = 32  # of tasks that say their held-out rows themselves
+# Fewest and most rows of a part of a table, and the bytes of text up to which a prompt's score takes about a minute on two CPU cores.
+VALIDATION_SIZE = (32, 128, 25_000)
+HELD_OUT_SIZE = (100, 400, 100_000)
+Parts = tuple[tuple[Example, ...], tuple[Example, ...], tuple[Example, ...]]  # training, validation, held-out rows
+EACH_LABEL = 2  # rows of each label in validation and held-out rows, if it has four times as many
 SHORTEST = 20  # characters of a text that can nearly repeat another one
 
 
@@ -57,13 +62,56 @@ def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str
     return groups, notes
 
 
+def split_table(rows: Sequence[Example], labelled: bool) -> tuple[Parts, list[str]]:
+    """Training, validation and held-out rows of a table, and notes about them. Sizes follow the number and length of the rows."""
+    groups, notes = keep_together(rows, labelled)
+    most = _most(rows, labelled, HELD_OUT_SIZE)
+    train, held_out = split_off(rows, HELD_OUT_SHARE, labelled, most, groups, EACH_LABEL)
+    if round(HELD_OUT_SHARE * len(rows)) > most:
+        notes = [
+            *notes,
+            f"{len(held_out):,} of {len(rows):,} rows are held out, so that scoring a prompt takes about a minute; the others train.",
+        ]
+    train, validation = split_validation(train, labelled, groups)
+    return (train, validation, held_out), notes
+
+
+def split_validation(rows: Sequence[Example], labelled: bool, groups: Mapping[str, int]) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Training and validation rows of a table's rows that are not held out."""
+    return split_off(rows, VALIDATION_SHARE, labelled, _most(rows, labelled, VALIDATION_SIZE), groups, EACH_LABEL)
+
+
+def spare(rows: Sequence[Example], labelled: bool, size: tuple[int, int, int], what: str) -> tuple[tuple[Example, ...], list[str]]:
+    """`rows` of a part that the file names itself, or as many of them as that part may have (see `HELD_OUT_SIZE`), and a note."""
+    most = _most(rows, labelled, size)
+    if len(rows) <= most:
+        return tuple(rows), []
+    kept = split_off(rows, most / len(rows), labelled, most, each=EACH_LABEL)[1]
+    return kept, [f"{len(kept):,} of {len(rows):,} {what} rows are used, so that scoring a prompt takes about a minute."]
+
+
+def _most(rows: Sequence[Example], labelled: bool, size: tuple[int, int, int]) -> int:
+    """The most rows of a part. size: see `HELD_OUT_SIZE`. Every label is scored on every row, so label words count as text."""
+    fewest, most, text = size
+    labels = sorted({example.output for example in rows}) if labelled else []
+    words = sum(len(label.encode("utf-8", "replace")) for label in labels)
+    mean = words + sum(len(example.input.encode("utf-8", "replace")) for example in rows) / max(1, len(rows))
+    return max(EACH_LABEL * len(labels), min(most, max(fewest, int(text / max(1.0, mean)))))
+
+
 def split_off(
-    examples: Iterable[Example], share: float, labelled: bool, most: int | None = None, groups: Mapping[str, int] | None = None
+    examples: Iterable[Example],
+    share: float,
+    labelled: bool,
+    most: int | None = None,
+    groups: Mapping[str, int] | None = None,
+    each: int = 1,
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """The rows that stay, and about `share` of them that are split off, chosen by a hash of their inputs.
 
     So the choice depends on content, not on order or seed. Each label gives its share and keeps at least one row; both
     results keep the file's order. groups: from key to group (see `keep_together`): a group is split off as a whole or stays.
+    each: the fewest rows that a label with four times as many gives.
     """
     rows = list(examples)
     wanted = min(max(1, round(share * len(rows))), most or len(rows))
@@ -77,7 +125,7 @@ def split_off(
     for _, found in sorted(by_label.items()):
         units_here = list(found.values())
         size = sum(map(len, units_here))
-        count = min(max(round(wanted * size / len(rows)), 1), size - 1)
+        count = min(max(round(wanted * size / len(rows)), each if size >= 4 * each else 1), size - 1)
         chosen: list[Example] = []
         for unit in units_here:
             if len(chosen) + len(unit) <= count:

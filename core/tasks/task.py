@@ -97,10 +97,17 @@ class Task:
 
 
 def marked(slug: str, task: Task) -> Task:
-    """`task` with `slug` and a hash of its content as its slug, so that two tasks of one name stay two tasks."""
+    """`task` with `slug` and a hash of its content as its slug, so that two tasks of one name stay two tasks.
+
+    A slug that ends in the hash of the content without handcrafted prompts is kept: a table's task gets its prompts after its slug.
+    """
+    marks = [_mark(task), _mark(replace(task, handcrafted=()))]
+    return task if task.slug.endswith(tuple(f"-{mark}" for mark in marks)) else replace(task, slug=f"{slug[:LONGEST_STEM]}-{marks[0]}")
+
+
+def _mark(task: Task) -> str:
     about = asdict(replace(task, slug="", name="", teaches="", notes=()))
-    mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    return task if task.slug.endswith(f"-{mark}") else replace(task, slug=f"{slug[:LONGEST_STEM]}-{mark}")
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def stem_of(name: str) -> str:

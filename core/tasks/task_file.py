@@ -16,6 +16,7 @@ from core.tasks.template import LONGEST_TEXT
 MOST_PROMPTS = 20
 TAKEN = ("learned", "no prompt", "always ", "mine ", "run ", "loaded ", "control", "snapped", "the start")  # of a contender
 MOST_NOTES = 100
+LONGEST_PROMPT = 40_000  # characters of a handcrafted prompt, with its worked examples
 LONGEST_NAME = 200
 FIELDS = {
     *("slug", "name", "kind", "template", "labels", "teaches", "recipe", "handcrafted", "train", "validation", "held_out", "notes"),
@@ -195,7 +196,7 @@ def _handcrafted(value: Any, file: str) -> tuple[Handcrafted, ...]:
         where = f"Prompt {number} in {file}"
         if not isinstance(item, dict) or set(item) != {"name", "template"}:
             raise LabError(f"{where} has other fields than a name and a template: give it these two.")
-        prompt = Handcrafted(_text(item, "name", "-", LONGEST_NAME, where), _text(item, "template", "-", LONGEST_TEXT, where))
+        prompt = Handcrafted(_text(item, "name", "-", LONGEST_NAME, where), _text(item, "template", "-", LONGEST_PROMPT, where))
         _check_prompt(prompt.template, where)
         if prompt.name.casefold().startswith(TAKEN):
             raise LabError(f"{where} has a name that others have here ({shown(prompt.name)}): rename it.")

@@ -9,7 +9,7 @@ from core.errors import LabError, shown
 from core.recipe import check_template
 
 PLACE = re.compile(r"\{([^{}\n]+)\}")
-LONGEST_TEXT = 4000  # of a template, a handcrafted prompt, a description
+LONGEST_TEXT = 4000  # of a template, a description
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import answer_task, label_task, soft_prompt
+from tiny_models import answer_task, label_task, make, soft_prompt
 
 import core.scoring.row_results as scoring
 from core.prefix import no_prefix
 from core.recipe import Recipe
-from core.runs.contest import Scored, baselines, common_rows
+from core.runs.contest import Entered, Scored, baselines, common_rows
 from core.runs.run import Finished, run
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender
-from core.scoring.score import score
+from core.scoring.score import majority, score
 from core.tasks.task import Example, Handcrafted
 from core.training.training import StepEvent, Training
 
@@ -74,12 +74,15 @@ def test_all_contenders_are_scored_once_on_the_held_out_rows_and_the_baselines_o
     events = events_of(lm, task)
     held_out = scores(events, "held_out")
     names = [event.score.name for event in held_out]
-    assert len(names) == len(set(names)) == 1 + len(baselines(task)) + 1
+    extra = [event.contender.name for event in events if isinstance(event, Entered)]  # the best of them, calibrated
+    assert len(extra) == bool(task.labels)
+    assert len(names) == len(set(names)) == 1 + len(baselines(task)) + len(extra) + 1
     for event in held_out:
         assert [result.input for result in event.score.results] == [row.input for row in task.held_out]
         assert event.score.n == len(task.held_out)
     lines = [event for event in scores(events, "validation") if event.step is None]
-    assert sorted(event.score.name for event in lines) == sorted(baseline.name for baseline in baselines(task))
+    always = [majority(task, task.validation).name] if task.labels else []
+    assert sorted(event.score.name for event in lines) == sorted([*(baseline.name for baseline in baselines(task)), *extra, *always])
     for event in lines:
         assert {result.input for result in event.score.results} <= {row.input for row in task.validation}
 
@@ -213,3 +216,29 @@ def test_a_task_without_validation_rows_still_runs(lm):
     task = answer_task()
     events = events_of(lm, answer_task(train=task.train + task.validation, validation=()))
     assert not scores(events, "validation") and len(scores(events, "held_out")) == 5
+
+
+CHAT = "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}\n{% endfor %}<|assistant|>\n"
+
+
+def test_a_task_of_ones_own_is_compared_with_a_chat_and_with_the_calibrated_best_of_the_validation_rows():
+    lm, task = make("llama"), label_task()
+    lm.tokenizer.chat_template = CHAT
+    try:
+        events = events_of(lm, task)
+        entered = {event.contender.name: event.contender for event in events if isinstance(event, Entered)}
+        lines = {event.score.name: event.score for event in scores(events, "validation") if event.step is None}
+        held_out = {event.score.name for event in scores(events, "held_out")}
+        instruction = task.handcrafted[0]
+        assert entered[f"{instruction.name}, as a chat"].template == f"<|user|>\n{instruction.template}\n<|assistant|>\n"
+        (calibrated,) = [one for one in entered.values() if one.offsets]
+        best = max(
+            (score for score in lines.values() if score.name in {one.name for one in baselines(task)} | {*entered} - {calibrated.name}),
+            key=lambda s: s.accuracy,
+        )
+        assert lines[calibrated.name.removesuffix(", calibrated")].accuracy == best.accuracy
+        assert set(entered) < held_out and set(entered) < set(lines)
+        built_in = replace(task, slug="news")
+        assert not [event for event in events_of(lm, built_in) if isinstance(event, Entered)]
+    finally:
+        lm.tokenizer.chat_template = None  # all tiny models share it

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.tasks import similar_texts
-from core.tasks.split import keep_together, near_repeats, split_off, unseen
+from core.tasks.split import HELD_OUT_SIZE, keep_together, near_repeats, spare, split_off, split_table, unseen
 from core.tasks.task import Example, key
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
@@ -200,3 +200,41 @@ def test_rows_that_training_has_are_not_tested_on():
         "1 test rows were left out: training has the same inputs.",
         "1 test rows were left out: they nearly repeat rows of training.",
     ]
+
+
+def table_of(rows, labels, words=3):
+    return [Example(f"row {i} {'word ' * words}".strip(), f"label {i % labels}") for i in range(rows)]
+
+
+@pytest.mark.parametrize(
+    "rows, labels, words, validation, held_out",
+    [
+        (20, 2, 3, 3, 6),
+        (160, 2, 3, 22, 48),
+        (600, 2, 3, 84, 180),
+        (5000, 2, 3, 128, 400),
+        (5000, 2, 100, 49, 193),  # long rows cost more
+        (5000, 2, 2000, 32, 100),
+        (5000, 150, 3, 300, 300),  # two of each label
+    ],
+)
+def test_the_sizes_of_validation_and_held_out_rows_follow_number_and_length_of_the_rows(
+    rows, labels, words, validation, held_out, monkeypatch
+):
+    monkeypatch.setattr("core.tasks.split.keep_together", lambda rows, labelled: ({}, []))  # slow for such rows, and not what is asked
+    examples = table_of(rows, labels, words)
+    (train, steer, report), notes = split_table(examples, True)
+    assert abs(len(steer) - validation) <= 2 and abs(len(report) - held_out) <= 2
+    assert len(train) + len(steer) + len(report) == rows
+    if rows >= 4 * 2 * labels:
+        for part in (steer, report):
+            assert min(sum(example.output == f"label {n}" for example in part) for n in range(labels)) >= min(2, len(part) // labels)
+    assert bool(notes) == (round(0.3 * rows) > len(report) + 2)
+
+
+def test_test_rows_that_would_take_minutes_to_score_are_fewer_with_a_note():
+    rows = table_of(3000, 3)
+    kept, notes = spare(rows, True, HELD_OUT_SIZE, "test")
+    assert 390 <= len(kept) <= 400 and set(kept) <= set(rows) and len(notes) == 1 and "of 3,000 test rows" in notes[0]
+    assert spare(rows, True, HELD_OUT_SIZE, "test")[0] == spare(rows[::-1], True, HELD_OUT_SIZE, "test")[0][::-1]
+    assert spare(rows[:50], True, HELD_OUT_SIZE, "test") == (tuple(rows[:50]), [])

@@ -97,7 +97,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, object], str]] = {
     "a prompt without a name": ({"handcrafted": [{"template": "{input}"}]}, "Prompt 1 in 'x.json' has other fields"),
     "a prompt with another field": ({"handcrafted": [PROMPT | {"run": "rm"}]}, "Prompt 1 in 'x.json' has other fields"),
     "a prompt without a place": ({"handcrafted": [{"name": "a", "template": "x"}]}, "Prompt 1 in 'x.json' can't be used"),
-    "a long prompt": ({"handcrafted": [{"name": "a", "template": "{input}" + "x" * 4000}]}, "up to 4,000 characters"),
+    "a long prompt": ({"handcrafted": [{"name": "a", "template": "{input}" + "x" * 40001}]}, "up to 40,000 characters"),
     "a prompt's name twice": ({"handcrafted": [PROMPT] * 2}, "Prompt 2 in 'x.json' has the name of an earlier one"),
     "a recipe that is no table": ({"recipe": ["steps"]}, "recipe in 'x.json' is no table of settings"),
     "a task in the recipe": ({"recipe": {"task": "news"}}, "The recipe in 'x.json' can't be used: it can't hold 'task'"),
