@@ -47,7 +47,8 @@ def ladder(scores: Collection[Score], task: Task, record: RunRecord) -> Html:
 
 def _as_it_reads(score: Score, task: Task, record: RunRecord) -> Html:
     """The text before and after an input, on one line; a learned prompt as squares."""
-    template = next((prompt.template for prompt in (*task.handcrafted, *record.derived) if prompt.name == score.name), "")
+    written = {prompt.name: prompt.template for prompt in task.handcrafted} | {one.name: one.template for one in record.derived}
+    template = written.get(score.name, "")
     template = template or record.recipe["template"] or task.template
     before, _, after = template.partition("{input}")
     text = task.held_out[0].input if task.held_out else "…"

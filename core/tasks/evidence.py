@@ -50,6 +50,6 @@ def as_dict(rows: int) -> dict[str, float | int | str | None]:
     return {
         "held_out": rows,
         "smallest_difference": smallest_difference(rows),
-        "computed": f"exact McNemar test, two-sided, p < {1 / LEVEL}, if {DISAGREEMENT:.0%} of the rows are right for only one of two prompts",
+        "computed": f"exact McNemar test, p < {1 / LEVEL}, if {DISAGREEMENT:.0%} of the rows are right for only one of two prompts",
         "text": in_words(rows),
     }

@@ -29,7 +29,10 @@ def test_columns_words_and_a_split_column_are_taken(capsys, pets):
     assert {row["n"] for row in found["contenders"]} == {4} and found["recipe"]["task"] == str(pets)
     assert found["contenders"][-1]["name"] == "always 'bad'" and found["contenders"][-1]["accuracy"] == 0.5
     found = call(capsys, "evaluate", "--task", pets, *given)
-    assert [row["name"] for row in found["contenders"]] == ["no prompt", "always 'bad'"]
+    nothing, instruction, *examples, always = [row["name"] for row in found["contenders"]]
+    assert (nothing, always) == ("no prompt", "always 'bad'") and instruction.startswith("Give the mark of this animal. It is one of:")
+    assert [name.partition(":")[0] for name in examples] == [f"4 examples, order {number}" for number in (1, 2, 3)]
+    assert found["evidence"]["held_out"] == 4 and "too few" in found["evidence"]["text"]
 
 
 def test_what_is_left_out_is_guessed(capsys, tmp_path):

@@ -230,7 +230,7 @@ def test_a_task_of_ones_own_is_compared_with_a_chat_and_with_the_calibrated_best
         lines = {event.score.name: event.score for event in scores(events, "validation") if event.step is None}
         held_out = {event.score.name for event in scores(events, "held_out")}
         instruction = task.handcrafted[0]
-        assert entered[f"{instruction.name}, as a chat"].template == f"<|user|>\n{instruction.template}\n<|assistant|>\n"
+        assert entered[f"{instruction.name}, as a chat"].template == f"<|user|>\n{instruction.template}\n<|assistant|>"
         (calibrated,) = [one for one in entered.values() if one.offsets]
         best = max(
             (score for score in lines.values() if score.name in {one.name for one in baselines(task)} | {*entered} - {calibrated.name}),
