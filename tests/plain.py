@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from core.models.language_model import LanguageModel
+from core.models.past import NO_TOKEN
 from core.prefix import Prefix
 from core.scoring.rows import Row
 
@@ -35,13 +36,18 @@ def plain_logits(lm: LanguageModel, prefix: Prefix, ids: Tensor, mask: Tensor) -
     if prefix.method.name == "prompt":
         words = lm.model.get_input_embeddings()(ids)
         inputs = torch.cat([prefix.array().repeat(rows, 1, 1), words], dim=1)
-        return lm.model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).logits[:, count:]
+        layers = {}  # of a model whose layers read the token ids, too: a vector's is that of padding
+        if lm.way.per_layer:
+            layers = lm.per_layer_inputs(torch.cat([torch.full((rows, count), NO_TOKEN), ids], dim=1))
+        return lm.model(inputs_embeds=inputs, attention_mask=mask, use_cache=False, **layers).logits[:, count:]
     cache = DynamicCache()
     for index, layer in enumerate(prefix.array()):  # (2, virtual_tokens, kv_heads, head_dim)
         keys, values = (half.permute(1, 0, 2).repeat(rows, 1, 1, 1) for half in layer)
         cache.update(keys, values, index)
-    positions = torch.arange(count, count + tokens, device=lm.device).repeat(rows, 1)
-    return lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache).logits
+    positions = {"position_ids": torch.arange(count, count + tokens, device=lm.device).repeat(rows, 1)}
+    if "position_ids" not in lm.way.extras:  # it counts them itself, some from another number than 0
+        positions = {}
+    return lm.model(input_ids=ids, attention_mask=mask, past_key_values=cache, **positions).logits
 
 
 def plain_loss(lm: LanguageModel, prefix: Prefix, rows: Sequence[Row]) -> Tensor:

@@ -50,6 +50,18 @@ def tokenizer(bos: bool = False) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<eos>", bos_token="<bos>" if bos else None)
 
 
+@cache
+def sentence_tokenizer() -> PreTrainedTokenizerFast:
+    """A BPE that marks spaces with ▁ and puts one before every text, as SentencePiece does; a quote and a letter may be one token."""
+    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    made.decoder = decoders.Metaspace(prepend_scheme="first")
+    alphabet = sorted({letter for text in SENTENCES for letter in text} | {'"', "\n", "▁", "-", ">"})
+    trainer = trainers.BpeTrainer(vocab_size=340, special_tokens=["<eos>", "<unk>"], initial_alphabet=alphabet, show_progress=False)
+    made.train_from_iterator([*SENTENCES, *['"jump" becomes "jumped" and "play" becomes "played"'] * 3], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<eos>", unk_token="<unk>")
+
+
 def _config(arch: str, vocab: int) -> Any:
     # Wide initial weights, so that tiny models prefer some tokens to others.
     common: dict[str, Any] = dict(vocab_size=vocab, initializer_range=0.2, bos_token_id=None, eos_token_id=None, pad_token_id=None)

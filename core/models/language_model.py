@@ -174,11 +174,43 @@ class LanguageModel:
 
     def token_text(self, token: int) -> str:
         """A token as text. A leading space is kept; a piece of a character shows as U+FFFD."""
-        return self.tokenizer.decode([token], clean_up_tokenization_spaces=False)
+        # Decoded after another token: some tokenizers drop the space that begins a text.
+        before, start = self._anchor
+        whole = self.decode([*before, token])
+        return whole[len(start) :] if whole.startswith(start) else self.decode([token])
+
+    @cached_property
+    def _anchor(self) -> tuple[list[int], str]:
+        """A token that others are decoded after, and its text."""
+        ids = self.tokenise("a")[-1:]
+        return ids, self.decode(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of these tokens, as it is."""
+        return self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
 
     def tokenise(self, text: str) -> list[int]:
-        """Token ids of a text without special tokens."""
-        return self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        """Token ids of a text without special tokens. LabError as in `tokenise_all`."""
+        return self.tokenise_all([text])[0]
+
+    def tokenise_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same for several texts. LabError where the model has no embedding for a token: the tokenizer is another model's."""
+        made = self.tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids if texts else []
+        most = self.model.get_input_embeddings().num_embeddings
+        if (largest := max((token for ids in made for token in ids), default=0)) >= most:
+            raise LabError(
+                f"The tokenizer of {shown(self.name)} makes the token {largest:,}, the model has {most:,} embeddings: "
+                "put the model's own tokenizer into its folder."
+            )
+        return made
+
+    def continued(self, text: str) -> list[int]:
+        """Token ids of a text that follows other text: without what some tokenizers put before a text."""
+        for before in ("\n", "a", "0", "."):
+            head, (both,) = self.tokenise(before), self.tokenise_all([before + text])
+            if both[: len(head)] == head and self.decode(both) == self.decode(head) + text:
+                return both[len(head) :]
+        return self.tokenise(text)
 
     @cached_property
     def weights_hash(self) -> str:

@@ -113,7 +113,7 @@ def said_alone(
             if token in lm.stop_tokens:
                 break
             said.append(token)
-            text = lm.tokenizer.decode(said, clean_up_tokenization_spaces=False)
+            text = lm.decode(said)
             yield Continuation("sampled" if generator else "greedy", max(number, 0), text, tuple(said))
 
 

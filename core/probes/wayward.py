@@ -136,7 +136,7 @@ def look(lm: LanguageModel, contender: Contender, ids: Sequence[int], gamma: flo
     return Wayward(
         gamma=gamma,
         start=start,
-        text=lm.tokenizer.decode(said, clean_up_tokenization_spaces=False),
+        text=lm.decode(said),
         tokens=tuple(lm.token_text(token) for token in said),
         kept=sum(token == own for token, own in zip(said, ids, strict=True)),
         by_l2=int((found.by_l2 == wanted).sum()),

@@ -28,7 +28,7 @@ def answer(lm: LanguageModel, contender: Contender, text: str, most: int = 12) -
     said: list[int] = []
     for token in lm.generate(cache, rest, most):
         said.append(token)
-        words = lm.tokenizer.decode(said, clean_up_tokenization_spaces=False)
+        words = lm.decode(said)
         if "\n" in words.lstrip():
             return
         yield words.strip()

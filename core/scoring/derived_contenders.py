@@ -85,7 +85,7 @@ def calibrated(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -
 def snapped(lm: LanguageModel, learned: Contender) -> tuple[Contender, str]:
     """A soft prompt with the nearest token's embedding in place of each vector, and what those tokens read."""
     ids, words = snap(learned.prefix.array().detach().to(lm.device), lm.vocabulary)
-    text = lm.tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False)
+    text = lm.decode(ids.tolist())
     return _untrained(learned, f"snapped: {learned.name}", prefix_of(METHODS["prompt"], words).to(lm.device)), text
 
 

@@ -76,7 +76,7 @@ def _answer_results(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> list
         agreeing = [token == right for token, right in zip(said, row.answer, strict=True)]
         right = agreeing.index(False) if False in agreeing else size
         # Up to its first wrong token, what the model says under teacher forcing is what it would say alone.
-        text = lm.tokenizer.decode(said[: right + 1], clean_up_tokenization_spaces=False)
+        text = lm.decode(said[: right + 1])
         text = text.strip() or text.replace("\n", "⏎").replace(" ", "␣")
         correct = right == size
         made.append(
@@ -118,7 +118,7 @@ def _label_results(lm: LanguageModel, cache: Past, rows: Sequence[Row], offsets:
                 first_choice=bool(first[row.label]),
                 loss=-float(score[row.label]),
                 tokens=len(row.answer),
-                said=lm.tokenizer.decode(list(row.candidates[choice]), clean_up_tokenization_spaces=False).strip(),
+                said=lm.decode(row.candidates[choice]).strip(),
                 confidence=float(shares[choice]),
                 agreement=float(choice == row.label),
                 shares=tuple(shares.tolist()),

@@ -30,27 +30,23 @@ class Row:
 
 
 def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:
-    """Token ids of every example. Prompt and answer are tokenised as one string and split afterwards.
+    """Token ids of every example. The prompt's are those that generation begins after, whatever the answer.
 
-    Raises LabError for a template without {input}, an input without tokens, or labels of which one begins another.
+    Raises LabError for a template without {input}, an input or answer without tokens, or labels of which one begins another.
     """
     check_template(template)
     outputs = [list(labels) if labels else [example.output] for example in examples]
     joined = [join(template, example.input) for example in examples]
     flat = [(prompt, gap + output) for (prompt, gap), row in zip(joined, outputs, strict=True) for output in row]
-    split = _split(lm, flat)
-    rows, start = [], 0
+    split = iter(_split(lm, flat))
+    rows = []
     for number, (example, row) in enumerate(zip(examples, outputs, strict=True), start=1):
-        parts = split[start : start + len(row)]
-        start += len(row)
+        parts = [next(split) for _ in row]
         place = row.index(example.output)
-        # Where a label's first token reaches into the prompt, all labels are cut where the first of them begins: the
-        # prompt must not tell which one is right.
-        shortest = min((prompt for prompt, _ in parts), key=len)
-        parts = [(shortest, (*prompt, *ids)[len(shortest) :]) for prompt, ids in parts]
         prompt, answer = parts[place]
-        if not prompt or not answer:
-            raise LabError(f"Row {number} ({shown(example.input)}) gives the model no tokens: give it some text.")
+        for tokens, what, text in ((prompt, "input", example.input), (answer, "answer", example.output)):
+            if not tokens:
+                raise LabError(f"The {what} of row {number} ({shown(text)}) gives the model no tokens: give it some text.")
         candidates = tuple(ids for _, ids in parts) if labels else ()
         rows.append(Row(example, prompt, answer, candidates, place if labels else -1))
     if labels and rows:
@@ -59,20 +55,18 @@ def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels
 
 
 def _split(lm: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """(prompt ids, answer ids) of each (prompt, answer) text: the answer begins with the first token that reaches into it."""
-    if not texts:
-        return []
+    """(prompt ids, answer ids) of each (prompt, answer) text.
+
+    They are tokenised as one string. Where that joins the prompt's end with the answer's beginning in one token (a quote with a
+    letter), the answer is tokenised as what follows the prompt: the model must produce it from where generation begins.
+    """
     lead = tuple(lm.lead)
-    if not lm.tokenizer.is_fast:  # no offsets: split where the prompt alone would end
-        pairs = [(lm.tokenise(prompt), lm.tokenise(prompt + answer)) for prompt, answer in texts]
-        return [(lead + tuple(full[: len(head)]), tuple(full[len(head) :])) for head, full in pairs]
-    encoded = lm.tokenizer(
-        [prompt + answer for prompt, answer in texts], add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+    heads = lm.tokenise_all([prompt for prompt, _ in texts])
+    wholes = lm.tokenise_all([prompt + answer for prompt, answer in texts])
     result = []
-    for (prompt, _), ids, offsets in zip(texts, encoded.input_ids, encoded.offset_mapping, strict=True):
-        cut = next((i for i, (_, end) in enumerate(offsets) if end > len(prompt)), len(ids))
-        result.append((lead + tuple(ids[:cut]), tuple(ids[cut:])))
+    for (_, answer), head, whole in zip(texts, heads, wholes, strict=True):
+        joined = whole[: len(head)] == head
+        result.append((lead + tuple(head), tuple(whole[len(head) :] if joined else lm.continued(answer))))
     return result
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, make, save_tiny, tokenizer
+from tiny_models import ARCHITECTURES, make, save_tiny, sentence_tokenizer, tokenizer
 from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel, GPT2Config, MambaConfig, MptConfig, Phi3Config, T5Config
 
 from core.errors import LabError
@@ -168,3 +168,12 @@ def test_nothing_before_the_input_is_an_empty_cache(tiny):
     places = torch.arange(ids.shape[1])
     after = lm.logits_at(expand(cache, 1), ids, torch.zeros_like(places), places)
     torch.testing.assert_close(after, lm.model(ids).logits[0])
+
+
+def test_a_tokens_text_keeps_the_space_that_begins_it(tiny):
+    lm = LanguageModel(tiny("llama").model, sentence_tokenizer(), "sentences")
+    texts = {lm.tokenizer.convert_ids_to_tokens(token): lm.token_text(token) for token in range(len(lm.tokenizer))}
+    assert texts["▁the"] == " the" and texts["▁"] == " "
+    assert all(text == token.replace("▁", " ") for token, text in texts.items() if not token.startswith("<"))
+    for token in range(tiny("llama").vocab_size):  # bytes need no mark: as before
+        assert tiny("llama").token_text(token) == tiny("llama").decode([token])

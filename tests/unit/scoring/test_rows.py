@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from tiny_models import EXAMPLES, tokenizer
+from tiny_models import EXAMPLES, sentence_tokenizer, tokenizer
 
 from core.errors import LabError
+from core.models.language_model import LanguageModel
 from core.scoring.rows import Row, check_window, collate, encode, join, share_start
 from core.tasks.task import Example
 
@@ -47,18 +48,28 @@ def test_a_row_is_its_whole_text_tokenised_at_once(tiny, bos, template):
         assert bos == (row.prompt[0] == lm.tokenizer.bos_token_id)
 
 
-def test_a_token_that_reaches_into_the_answer_belongs_to_it(tiny):
+def test_a_token_that_reaches_into_the_answer_is_parted_where_generation_begins(tiny):
     lm = tiny("llama")
     (row,) = encode(lm, "{input}(", [Example("sea", ")")], None)
-    assert lm.tokenizer.decode(lm.tokenise("sea()")[-1]) == "()"  # one token for the last of the prompt and the answer
-    assert lm.tokenizer.decode(row.answer) == "()" and lm.tokenizer.decode(row.prompt) == "sea"
+    assert lm.decode(lm.tokenise("sea()")[-1:]) == "()"  # one token for the last of the prompt and the answer
+    assert lm.decode(row.prompt) == "sea(" and lm.decode(row.answer) == ")"
 
 
-def test_a_tokenizer_without_offsets_gives_the_same_rows(tiny, monkeypatch):
-    lm = tiny("llama")
-    fast = encode(lm, "Word: {input} gives", EXAMPLES, None)
-    monkeypatch.setattr(type(tokenizer()), "is_fast", property(lambda _: False))
-    assert encode(lm, "Word: {input} gives", EXAMPLES, None) == fast
+@pytest.mark.parametrize("template", ['"{input}" becomes "', "{input} ->", "{input}\n"])
+def test_scoring_and_generation_begin_at_the_same_place_with_spaces_marked_in_tokens(tiny, template):
+    lm = LanguageModel(tiny("llama").model, sentence_tokenizer(), "sentences")
+    for example, row in zip(EXAMPLES, encode(lm, template, EXAMPLES, None), strict=True):
+        prompt, gap = join(template, example.input)
+        assert list(row.prompt) == lm.tokenise(prompt)
+        assert lm.decode([*row.prompt, *row.answer]) == prompt + gap + example.output
+        assert "".join(map(lm.token_text, row.answer)) == gap + example.output  # as the preview shows it
+
+
+def test_labels_are_parted_from_the_prompt_at_the_same_place(tiny):
+    lm = LanguageModel(tiny("llama").model, sentence_tokenizer(), "sentences")
+    assert any('"j' in lm.token_text(token) for token in lm.tokenise('becomes "jumped'))  # a quote and a letter in one token
+    (row,) = encode(lm, '"{input}" becomes "', [Example("jump", "jumped")], ("jumped", "seas"))
+    assert [lm.decode([*row.prompt, *ids]) for ids in row.candidates] == ['"jump" becomes "jumped', '"jump" becomes "seas']
 
 
 def test_every_label_of_every_row_is_tokenised_in_its_place(tiny):
@@ -75,8 +86,20 @@ def test_labels_that_begin_another_and_rows_without_tokens_are_refused_by_name(t
     with pytest.raises(LabError, match="label 'good' begin those of 'good and bad'"):
         encode(tiny("llama"), "{input}", [Example("sea", "good")], ("good and bad", "good"))
     for input in (" ", ""):
-        with pytest.raises(LabError, match=r"Row 2 .* gives the model no tokens"):
+        with pytest.raises(LabError, match=r"The input of row 2 .* gives the model no tokens"):
             encode(tiny("llama"), "{input}", [Example("sea", "x"), Example(input, "x")], None)
+    with pytest.raises(LabError, match=r"The answer of row 1 \(''\) gives the model no tokens"):
+        encode(tiny("llama"), "{input}\n", [Example("sea", "")], None)
+
+
+def test_a_token_that_the_model_has_no_embedding_for_is_told(tiny):
+    lm = LanguageModel(tiny("llama").model, tokenizer(), "mixed-up")
+    lm.model.get_input_embeddings().num_embeddings = 50
+    try:
+        with pytest.raises(LabError, match=r"tokenizer of 'mixed-up' makes the token \d+, the model has 50 embeddings"):
+            encode(lm, "{input}", EXAMPLES, None)
+    finally:
+        lm.model.get_input_embeddings().num_embeddings = 352
 
 
 def rows_of(*prompts):
