@@ -13,7 +13,8 @@ from core.errors import LabError, shown
 from core.methods import METHODS
 
 OF_METHOD = frozenset().union(*(method.settings for method in METHODS.values()))  # settings that only some methods have
-Place = Literal["task", "server", "panel", "more"]  # the task picker, the server's own choice, in sight, under "more"
+BEFORE = {"end": "none"}  # settings that earlier versions had not, and what their runs did: the meaning of saved recipes and links
+Place = Literal["task", "server", "run", "panel", "more"]  # the task picker, the server's own, a run of the session, in sight, under "more"
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,9 @@ class Recipe:
     init_scale: float = _setting(
         1.0, "spread of a random start, in multiples of the real vectors' own", "random scale", above=0.0, high=100.0
     )
+    init_from: str = _setting(
+        "", "a saved prompt to start from (a folder, zip or Hub id), in place of the start above", "saved prompt to start from", place="run"
+    )
     mlp: int = _setting(
         None, "hidden size of the MLP that makes the vectors; 0: train them directly", "MLP size", kind=int, low=0, high=4096
     )
@@ -169,6 +173,14 @@ class Recipe:
         "loss over",
         choices=("vocabulary", "labels"),
         words={"vocabulary": "all tokens", "labels": "label words"},
+    )
+    end: str = _setting(
+        "eos",
+        "what the model learns to write after an answer, so that it stops: its end token, a new line and that token, or nothing",
+        "answer ends with",
+        choices=("none", "eos", "newline"),
+        words={"none": "nothing", "eos": "the model's end token", "newline": "a new line, then the end token"},
+        only_with=("loss", "vocabulary"),
     )
     template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", "template")
     placement: str = _setting(
@@ -247,10 +259,18 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Any) -> "Recipe":
-        """A recipe from a saved one. Unknown fields are ignored (a newer version wrote them); bad values raise LabError."""
+        """A recipe from a saved one, of this version or an earlier one. Bad values raise LabError.
+
+        Unknown fields are ignored (a newer version wrote them). A missing field has the value that it had before there was a choice.
+        """
         if not isinstance(data, dict):
             raise LabError("The recipe is not a table of settings: take one that this program has written.")
-        return cls(**{name: data[name] for name in SETTINGS if name in data})
+        return cls.from_settings(BEFORE | data)
+
+    @classmethod
+    def from_settings(cls, given: Mapping[str, Any]) -> "Recipe":
+        """A recipe from some settings by name; the others have their defaults. Unknown names are ignored; bad values raise LabError."""
+        return cls(**{name: given[name] for name in SETTINGS if name in given})
 
 
 SETTINGS: dict[str, Setting] = {spec.name: Setting(spec.name, spec.default, **spec.metadata) for spec in fields(Recipe)}

@@ -131,7 +131,6 @@ BAD_WEIGHTS: dict[str, Files] = {
     "numbers of type 'None'": {"an entry that is a number": raw({TENSOR: 5}), "an entry that is a list": raw({TENSOR: [1, 2]})},
     "numbers of type 'I64'": {"whole numbers of 64 bits": one(1, torch.int64)},
     "numbers of type 'BOOL'": {"truth values": one(1, torch.bool)},
-    "numbers of type 'F64'": {"numbers of 64 bits": one(0.1, torch.float64)},
     "numbers of type 'C64'": {"complex numbers": one(0.1, torch.complex64)},
     "numbers of type": {
         "numbers of 8 bits": entry(dtype="F8_E4M3"),
@@ -182,19 +181,33 @@ BAD_FILES: dict[str, dict[str, dict[str, bytes | None]]] = {
         "a number of a million digits": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + b"9" * 10**6 + b"}"},
     },
     "is a LoRA adapter": {"a LoRA": config(peft_type="LORA", r=8)},
-    "is a P-tuning adapter": {"a P-tuning": config(peft_type="P_TUNING")},
     "is a multi-task prompt tuning adapter .one shared prompt": {"a multi-task prompt": config(peft_type="MULTITASK_PROMPT_TUNING")},
-    "is a Cartridge adapter .a key/value cache": {"a Cartridge": config(peft_type="CARTRIDGE")},
-    "adapter: only prompt tuning and prefix tuning": {
+    "adapter: only prompt tuning, P-tuning, prefix tuning and Cartridges": {
         "a kind that is a list": config(peft_type=["PROMPT_TUNING"]),
         "a kind in small letters": config(peft_type="prompt_tuning"),
         "no kind": {CONFIG: b"{}"},
     },
     "trained on an encoder-decoder model": {"an encoder-decoder's prompt": config(task_type="SEQ_2_SEQ_LM")},
     "a model with a classifier on top": {"a classifier's prompt": config(task_type="SEQ_CLS")},
-    "holds the tensors": {"a prefix's MLP itself": config(peft_type="PREFIX_TUNING", prefix_projection=True) | {WEIGHTS: PROJECTION}},
+    "a model that is read for its hidden states": {"a feature extractor's prompt": config(task_type="FEATURE_EXTRACTION")},
+    "trained on a model for 'IMAGE_CLS'": {"another task's prompt": config(task_type="IMAGE_CLS")},
+    "an encoder and one for a decoder .num_transformer_submodules is 2": {"two prompts in one": config(num_transformer_submodules=2)},
+    "num_transformer_submodules 'True': a causal": {"a truth value for a number of prompts": config(num_transformer_submodules=True)},
+    "not a whole encoder": {"half of a prefix's MLP": config(peft_type="PREFIX_TUNING", prefix_projection=True) | {WEIGHTS: PROJECTION}},
+    "is damaged: its weights have 3 rows, and adapter_config.json says num_virtual_tokens 99999": {
+        "settings that lie about its length": config(num_virtual_tokens=99999),
+    },
+    r"made for another model, 'a/b': it has num_layers 4 .here 2., token_dim 64 .here 32.\. Load": {
+        "another model's sizes": config(num_layers=4, num_attention_heads=4, token_dim=64, base_model_name_or_path="a/b"),
+    },
+    r"it has num_layers 4 .here 2., num_attention_heads 1 .here 2., token_dim 8 .here 16.\. Load": {
+        "a prefix of as many numbers, laid out otherwise": PREFIX
+        | config(peft_type="PREFIX_TUNING", num_layers=4, num_attention_heads=1, token_dim=8),
+    },
+    "token_dim '-1' in adapter_config.json, which is no size": {"a size below zero": config(token_dim=-1)},
+    "num_layers 'two' in adapter_config.json": {"a size in words": config(num_layers="two")},
     r"another model: .* \[3, 128\], .* \[3, 64\]": {"another model's layers": PREFIX | {WEIGHTS: sized(COUNT, 128)}},
-    "at most 200": {"201 virtual tokens": {WEIGHTS: sized(201, 32), RECIPE: None}},
+    "at most 200": {"201 virtual tokens": config(num_virtual_tokens=201) | {WEIGHTS: sized(201, 32), RECIPE: None}},
     "recipe.json is not a readable table": {
         "a recipe that is no JSON": {RECIPE: b"{"},
         "a recipe nested deeply": {RECIPE: b'{"trained_on": [' + DEEP + b"]}"},
@@ -273,6 +286,9 @@ BAD_ZIPS: dict[str, Files] = {
         "a folder by the name of a file": zipped([(f"{name}/", b"") for name in SOFT]),
         "behind 2,000 other files": zipped([(f"{i}.txt", b"") for i in range(2_000)] + list(SOFT.items())),
     },
+    "holds 2 prompts .'50', '100'.: name one of them, as in '.*/100'": {
+        "two checkpoints": zipped([(f"run/{step}/{name}", data) for step in (50, 100) for name, data in SOFT.items()]),
+    },
     "as a link, or outside of itself": {
         "a zip slip": named(lambda name: f"../../{name}"),
         "a zip slip within a folder": named(lambda name: f"prompt/../../../{name}"),
@@ -287,7 +303,6 @@ BAD_ZIPS: dict[str, Files] = {
         "a zip that says it is large": patched(PACKED, 24, 22, struct.pack("<I", 2**31)),
         "a file twice": zipped([*SOFT.items(), (WEIGHTS, one(0.2))]),
         "all files twice": zipped([*SOFT.items(), *SOFT.items()]),
-        "a file in two folders": zipped([*SOFT.items(), (f"checkpoint/{WEIGHTS}", SAFE)]),
     },
 }
 
@@ -306,7 +321,12 @@ HARMLESS: dict[str, Files | bytes] = {
     "as it was saved": SOFT,
     "a prefix": PREFIX,
     "without a recipe": changed({RECIPE: None}),
-    "settings that lie about its size": changed(config(num_virtual_tokens=99999, token_dim=-1)),
+    "settings without sizes, as PEFT fills in": changed(config(num_layers=None, token_dim=None, num_transformer_submodules=None)),
+    "settings of an older version, with unknown fields": changed(config(task_type=None, prompt_tuning_init="RANDOM", gone=[1])),
+    "numbers of 64 bits": SOFT | {WEIGHTS: tensors(**{TENSOR: safetensors.torch.load(SAFE)[TENSOR].double()})},
+    "P-tuning": changed(config(peft_type="P_TUNING") | {RECIPE: None}),
+    "context-aware prompt tuning": changed(config(peft_type="CPT") | {RECIPE: None}),
+    "a Cartridge": {CONFIG: config(peft_type="CARTRIDGE")[CONFIG], WEIGHTS: PREFIX[WEIGHTS]},
     "settings with a key twice": SOFT | {CONFIG: b'{"peft_type": "LORA", "peft_type": "PROMPT_TUNING"}'},
     "settings in UTF-16": SOFT | {CONFIG: SOFT[CONFIG].decode().encode("utf-16")},
     "a recipe with unknown fields": SOFT | {RECIPE: told(__import__="os", trained_on=[[], {}, None, 5], examples=-1, seconds="long")},
@@ -315,6 +335,8 @@ HARMLESS: dict[str, Files | bytes] = {
     "stored, not packed": zipped(list(SOFT.items()), zipfile.ZIP_STORED),
     "in a folder": zipped([*((f"my prompt/deep/{name}", data) for name, data in SOFT.items()), ("__MACOSX/junk", b"")]),
     "in a folder as Windows writes it": named(lambda name: f"my prompt\\{name}"),
+    "with a checkpoint inside": zipped([*SOFT.items(), *((f"checkpoint-5/{name}", b"") for name in SOFT)]),
+    "weights in two folders": zipped([*SOFT.items(), (f"checkpoint/{WEIGHTS}", SAFE)]),
     "a program before the zip": b"MZ" + b"\0" * 500 + PACKED,
     "a slip among the other members": zipped([*SOFT.items(), ("../../../evil.sh", b"rm"), (link("passwd"), b"/etc/passwd")]),
 }

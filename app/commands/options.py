@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import as_path
 from core.recipe import Recipe
-from core.runs.adapter_files import CONFIG, LARGEST_JSON, check_config, in_folder
+from core.runs.adapter_config import read_config
+from core.runs.adapter_files import CONFIG, LARGEST_JSON, in_folder, prompt_folder
 from core.runs.prompt_names import repository
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def load_quietly(name: str, device: str, dtype: str) -> "LanguageModel":
 def check_prompt(name: str) -> None:
     """LabError, before the model is loaded, for a name that means nothing and for a folder without an adapter that can be loaded."""
     if repository(name) is None and as_path(name).is_dir():
-        folder = as_path(name)
-        check_config(in_folder(folder, {CONFIG: LARGEST_JSON}).get(CONFIG), folder.name)
+        folder = prompt_folder(as_path(name))
+        read_config(in_folder(folder, {CONFIG: LARGEST_JSON}).get(CONFIG), folder.name)
 
 
 def tell_warnings(name: str, learned: "Learned") -> None:

@@ -5,7 +5,7 @@ import signal
 import threading
 from typing import Any
 
-from app.commands.options import Outcome, add_model, contender_row, load, table, tell, tell_skipped
+from app.commands.options import Outcome, add_model, check_prompt, contender_row, load, table, tell, tell_skipped, tell_warnings
 from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
@@ -16,6 +16,7 @@ EXAMPLES = """  python -m app train --task past-tense --out my-prompt
   python -m app train --task capitals --method prefix --steps 40 --lr 0.01
   python -m app train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good" --out reviews
   python -m app train --task plural --seed 1 --json > seed-1.json
+  python -m app train --task plural --init-from my-prompt --out my-prompt-2      # go on from a saved prompt, ours or PEFT's
 
 Ctrl-C ends training, then scores and saves what was learned by then (exit code 130); a second one saves it unscored."""
 
@@ -55,13 +56,21 @@ def run(options: argparse.Namespace) -> Outcome:
     task = load_task(options)  # before the model: a bad file is told at once
     if names_columns(given.get("template", "")):  # it has become the task's
         given["template"] = task.template
-    recipe = Recipe.from_dict({**task.recipe, **given})
+    recipe = Recipe.from_settings({**task.recipe, **given})
     if options.out:
         check_target(options.out)
+    if recipe.init_from:
+        check_prompt(recipe.init_from)
     lm = load(options)
     from core.runs import saved_adapter as storage
+    from core.runs.hub_prompts import load as load_prompt
     from core.runs.trained_run import train
 
+    begun = None
+    if recipe.init_from:
+        learned = load_prompt(recipe.init_from, lm)
+        tell_warnings(recipe.init_from, learned)
+        recipe, begun = recipe.but(**{**learned.as_start, **given}), learned.begun
     if options.out:
         storage.check_savable(lm, recipe.placement)
     tell(*(f"note: {note}" for note in task.notes))
@@ -75,7 +84,7 @@ def run(options: argparse.Namespace) -> Outcome:
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        made = train(lm, task, recipe, stopping=stop.is_set)
+        made = train(lm, task, recipe, stopping=stop.is_set, begun=begun)
         record = made.record
         tell_skipped(record.skipped)
         if record.stopped:

@@ -53,7 +53,7 @@ def recipe_from(values: dict[str, Any], task: Task) -> Recipe:
     if clean.get("method") in METHODS:
         usual = Recipe(method=clean["method"]).to_dict()
         clean |= {name: usual[name] for name in values if not SETTINGS[name].applies(usual | clean)}
-    return Recipe.from_dict(clean)
+    return Recipe.from_settings(clean)
 
 
 def showing(name: str, values: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from app.view.lesson import Outcome
 from core import Recipe, Task, load_task
 from core.events import Done, Event, Finding, Progress
 from core.models.language_model import LanguageModel
+from core.recipe import BEFORE
 from core.runs.contest import Scored, baselines, common_rows, contest
 from core.runs.record import RunRecord, new_record
 from core.runs.training_job import training_job
@@ -62,8 +63,9 @@ class Experiment(ABC):
     def recipe(self, settings: Settings, **more: Any) -> Recipe:
         """The lesson's recipe with the server's model and dtype, and the task's own settings."""
         task = self.task(settings)
-        base = {"task": task.slug, "model": self.lab.model, "dtype": self.lab.dtype}
-        return Recipe.from_dict({**base, **task.recipe, **settings.get("recipe", {}), **more})
+        # What a lesson says was measured with runs as they were before answers had an end.
+        base = BEFORE | {"task": task.slug, "model": self.lab.model, "dtype": self.lab.dtype}
+        return Recipe.from_settings({**base, **task.recipe, **settings.get("recipe", {}), **more})
 
     def trained(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Generator[Event | None, None, SessionRun]:
         """Train the lesson's recipe, or reuse what an earlier part of a lesson trained with the same one. Yields `Done` for each step.

@@ -65,7 +65,7 @@ class LinkBar:
             session.task = load_task(link.task)
         values = links.settings(session.task, link.given)
         try:
-            Recipe.from_dict(values)
+            Recipe.from_settings(values)
         except LabError as error:  # each setting by itself is sound, and they stay, to be put right by hand
             problems.append(str(error).removesuffix("."))
         session.chosen, session.step = link.token, link.step

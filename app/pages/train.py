@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import gradio as gr
 
 from app.components.controls import applying, control, for_method, panel_rows, recipe_from, showing
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
+from app.sessions.contest import as_start, begun_from, prefix_of_run
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.playing import play
@@ -23,14 +24,13 @@ from app.view.ladder import ladder
 from app.view.links import ON_PAGE
 from app.view.nearest import chips
 from app.view.progress import gallery, progress
-from app.view.samples import examples, samples, skipped
+from app.view.samples import samples, skipped, task_summary
 from app.view.text import short_name
 from core import LabError, load_task
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
 from core.scoring.score import Score
 from core.tasks.built_in import slugs
-from core.tasks.evidence import in_words
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
@@ -62,6 +62,7 @@ class TrainPage:
                     self.step = gr.Button("Step", elem_id="step", min_width=60)
                     self.pause = gr.Button("Pause", elem_id="pause", min_width=70, interactive=False)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=60, interactive=False)
+                self.go_on = gr.Button("Train on from this prompt", elem_id="go-on", size="sm", visible=False)
                 self.controls: dict[str, Any] = {}
                 for row in panel_rows():
                     with gr.Row(elem_classes="settings"):
@@ -95,7 +96,7 @@ class TrainPage:
         self.followed = [self.curves, self.plane, self.chips, self.samples]  # what follows the scrubber
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.scrubber, *self.followed,
-            self.train, self.step, self.pause, self.stop, self.gallery, self.live, self.code, self.get_task, self.model,
+            self.train, self.step, self.pause, self.stop, self.go_on, self.gallery, self.live, self.code, self.get_task, self.model,
         ]  # fmt: skip
         self.set_up_outputs = [self.task, self.examples, *self.controls.values()]
         if recording:
@@ -116,6 +117,7 @@ class TrainPage:
             self.step: gr.update(interactive=not busy or paused),
             self.pause: gr.update(value="Resume" if paused else "Pause", interactive=busy),
             self.stop: gr.update(interactive=busy),
+            self.go_on: gr.update(visible=run is not None and run in session.runs and not busy and prefix_of_run(run) is not None),
             self.gallery: gallery(recordings(), run.recipe if run and recorded else None),
             self.live: gr.update(visible=recorded),
             self.code: code.view(run.task, run.recipe, run.record) if run else "",
@@ -188,7 +190,7 @@ class TrainPage:
         # "multiple": the answer to a press follows the run, and until it ends Gradio's page would drop the next press of that button.
         presses = (
             (self.train, self._train, settings), (self.step, self._step, settings),
-            (self.pause, self._pause, [session]), (self.stop, self._stop, [session]),
+            (self.pause, self._pause, [session]), (self.stop, self._stop, [session]), (self.go_on, self._go_on, settings),
         )  # fmt: skip
         events = [button.click(press, inputs, self.outputs, trigger_mode="multiple", **QUIET) for button, press, inputs in presses]
         events += [
@@ -205,16 +207,32 @@ class TrainPage:
         for name, updates in (("init", applying), ("method", for_method)):
             self.controls[name].input(partial(self._update_controls, updates), controls, controls, **QUIET)
 
-    async def _train(self, session: Session, *values: Any, steps: int | None = None) -> AsyncIterator[Changes]:
+    async def _train(
+        self, session: Session, *values: Any, steps: int | None = None, start: SessionRun | None = None
+    ) -> AsyncIterator[Changes]:
+        """Train what the controls say. start: the run whose prompt training starts from."""
         try:
             if session.training:
                 raise LabError("A run is training: stop it, or wait until it ends.")
-            recipe = recipe_from(dict(zip(self.controls, values, strict=True)), session.task)
-            self.lab.start(session, recipe, steps)
+            settings = dict(zip(self.controls, values, strict=True))
+            if start is None:
+                self.lab.start(session, recipe_from(settings, session.task), steps)
+            else:
+                recipe = recipe_from(settings | as_start(start, settings, session.task), session.task).but(init_from=start.name)
+                self.lab.start(session, recipe, steps, begun_from(session, start))
         except LabError as error:
             yield {self.message: alert(str(error))}
             return
         async for changes in self.follow(session):
+            yield changes
+
+    async def _go_on(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """Train a new run that starts from the prompt of the run that is shown."""
+        run = session.shown
+        if run is None or run not in session.runs:
+            yield {self.message: alert("There is no prompt of yours here to start from: train one, or load one on Inspect.")}
+            return
+        async for changes in self._train(session, *values, start=run):
             yield changes
 
     async def _step(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
@@ -366,18 +384,6 @@ class TrainPage:
 def task_choices() -> list[tuple[str, str]]:
     """(name, slug) of the built-in tasks."""
     return [(load_task(slug).name, slug) for slug in slugs()]
-
-
-def task_summary(task: Task) -> Html:
-    """A task's first examples, what it teaches, and how its rows are split."""
-    rows: Iterable[Any] = task.train[:4]
-    if task.labels:  # one of each label first
-        found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
-        rows = [example for example in found if example][:6]
-    kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
-    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}. "
-    counts += in_words(len(task.held_out))
-    return examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
 
 
 def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:

@@ -303,7 +303,7 @@ def _recipe(task: Task, given: dict[str, Any]) -> Recipe:
         if isinstance(value, str) and len(value) > MOST_TEXT:
             raise LabError(f"{name} has {len(value):,} characters, more than {MOST_TEXT:,}: shorten it.")
     known = {name: value for name, value in task.recipe.items() if name in ON_PAGE}
-    return Recipe.from_dict({**known, **given, "task": task.slug})
+    return Recipe.from_settings({**known, **given, "task": task.slug})
 
 
 def _prompts(prompts: Any) -> list[Handcrafted]:

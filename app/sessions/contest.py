@@ -1,5 +1,6 @@
 """The contenders of a session's comparison, and their scores so far."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.runs.trained_run import run_files
 from core.scoring.contender import Contender, contender_of_run, written
 from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Handcrafted, Task
+from core.training.start import Begun
 
 
 def entrants(session: Session) -> list[Contender]:
@@ -103,7 +105,36 @@ def learned_contender(run: SessionRun) -> Contender:
         return run.learned.contender(run.name)
     prefix = prefix_of_run(run)
     assert prefix is not None
-    return contender_of_run(run.name, run.task, run.recipe, prefix, run.record.seconds)
+    return contender_of_run(run.name, run.task, run.recipe, prefix, run.record.seconds, run.record.seen_before)
+
+
+def begun_from(session: Session, run: SessionRun) -> Begun:
+    """What a run learned as the start of another one. LabError where there is nothing to start from, or it is of another model."""
+    prefix = prefix_of_run(run)
+    if prefix is None or run.busy:
+        raise LabError("There is no learned prompt to continue from: finish or stop a run, or load one.")
+    if run.model != session.model:
+        raise LabError("This prompt belongs to another model: choose that model first.")
+    return Begun(prefix.snapshot(), learned_contender(run).excluded)
+
+
+def as_start(run: SessionRun, settings: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """What differs from `settings` in a recipe on `task` that starts from this run's prompt: its method, its length, its place in the text."""
+    method, whole = run.record.method, learned_contender(run)
+    changes: dict[str, Any] = {"method": method.name, "virtual_tokens": whole.prefix.virtual_tokens}
+    if settings["method"] != method.name:
+        changes |= method.defaults
+    if "placement" in method.settings:
+        changes["placement"] = whole.placement
+    if run.task == task:
+        changes["template"] = "" if whole.template == task.template else whole.template
+    return changes
+
+
+def start_of(run: SessionRun) -> Begun | None:
+    """The prompt that a run itself started from, where that was a learned one: for its repeats."""
+    start = run.record.vectors.get(0)
+    return Begun(start, frozenset(run.record.seen_before)) if run.recipe.init_from and start is not None else None
 
 
 def contender_at(run: SessionRun, step: int) -> Contender:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from app.sessions.contest import entrants, known_scores
+from app.sessions.contest import entrants, known_scores, start_of
 from app.sessions.jobs import ContestProgress, side_job
 from app.sessions.lab import Lab
 from app.sessions.session import Contest, Session
@@ -82,7 +82,7 @@ async def train_more(lab: Lab, session: Session, run: SessionRun, repeats: list[
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         for other in repeats:
             contender = None
-            for event in repeat(lm, other.task, other.recipe, other.name):
+            for event in repeat(lm, other.task, other.recipe, other.name, start_of(run)):
                 if isinstance(event, Trained):
                     contender = replace(event.contender, group=other.group, excluded=event.contender.excluded | run.task.seen)
                     yield Trained(contender)

@@ -15,6 +15,7 @@ from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
 from core.tasks.built_in import slugs
 from core.ticket import Job, Ticket
+from core.training.start import Begun
 
 Load = Callable[[], LanguageModel]
 
@@ -85,8 +86,8 @@ class Lab:
             except LabError:
                 return  # the server is full: the run will score them itself
 
-    def start(self, session: Session, recipe: Recipe, steps: int | None = None) -> SessionRun:
-        """Queue a training run for `session`. steps: pause after so many. LabError where it can't be queued."""
+    def start(self, session: Session, recipe: Recipe, steps: int | None = None, begun: Begun | None = None) -> SessionRun:
+        """Queue a training run for `session`. steps: pause after so many. begun: the prompt that it starts from. LabError where it can't."""
         task = session.task
         recipe = recipe.but(model=self.name_of(session.model), dtype=self.dtype)
         record = new_record(task, recipe)
@@ -95,7 +96,7 @@ class Lab:
         run = SessionRun(name, record, task, recipe, previous=session.shown, model=session.model)
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-            return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set)
+            return training_job(lm, task, recipe, self.vocabulary(lm), self.book, record, ticket.stopping.is_set, begun)
 
         run.ticket = self.submit(session, job, steps)
         session.add(run)

@@ -9,6 +9,7 @@ from app.view.text import percent
 from core.scoring.score import Score
 
 COLUMNS = (  # the last three are costs
+    ("exact", "right, and then the model stops: it ends the text or begins a new line"),
     ("loss", "mean loss, nats per answer"),
     ("tokens", "positions before the input"),
     ("parameters", "trained parameters"),
@@ -23,7 +24,7 @@ def bars(scores: Collection[Score], caption: str, written: Sequence[str], full: 
         return EMPTY
     ink = colours(scores, written)
     most = max(score.n for score in scores)
-    columns = COLUMNS if full else COLUMNS[:2]
+    columns = COLUMNS if full else COLUMNS[:3]
     ordered = sorted(scores, key=lambda score: -score.accuracy) if full else scores
     heads = [
         th(explained("contender"), scope="col"),
@@ -41,6 +42,7 @@ def _bar(score: Score, ink: str, most: int, columns: int) -> Html:
     members = ", ".join(score.members) or None
     growing = None if score.final else dim(" …")
     costs = [
+        "–" if score.exact is None else percent(score.exact),
         "–" if score.loss is None else f"{score.loss:.2f}",
         score.positions if score.kind != "majority" else "–",
         f"{score.parameters:,}" if score.parameters else "–",

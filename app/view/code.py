@@ -15,6 +15,7 @@ from core.tasks.built_in import slugs
 from core.tasks.task import Task
 
 FOLDER = "my-prompt"
+START = "start-prompt"  # the folder of the saved prompt that a run starts from
 
 
 def file_name(task: Task) -> str:
@@ -29,15 +30,17 @@ def named(task: Task) -> str:
 
 def python(task: Task, recipe: Recipe, device: str = "") -> str:
     """A script that trains `recipe` and scores it on the held-out rows. device: "" to leave it to `load_model`."""
-    values = {"task": recipe.task, **_differing(recipe, {})}
+    values = {"task": recipe.task, **_differing(recipe, {}), **({"init_from": START} if recipe.init_from else {})}
+    loading = "from core.runs.hub_prompts import load\n" if recipe.init_from else ""
+    begun = f", load({START!r}, lm).begun" if recipe.init_from else ""
     given = ", ".join(f"{name}={value!r}" for name, value in values.items())
     model = ", ".join(f"{name}={value!r}" for name, value in _model(recipe, device).items())
     return f"""from core import Recipe, Training, load_model, load_task, score
-
+{loading}
 lm = load_model({model})
 task = load_task({named(task)!r})
 recipe = Recipe({given})
-training = Training(lm, task, recipe)
+training = Training(lm, task, recipe{begun})
 state = training.start()
 while state.step < recipe.steps and not state.stopped:
     events, state = training.advance(state)
@@ -51,7 +54,7 @@ def command(task: Task, recipe: Recipe, device: str = "") -> str:
     """The command line that does the same, and saves what was learned. Settings that the task itself brings are not repeated."""
     values = _differing(recipe, task.recipe)
     words = ["python", "-m", "app", "train", "--task", _quoted(named(task))]
-    for name, value in {**values, **_model(recipe, device)}.items():
+    for name, value in {**values, **({"init_from": START} if recipe.init_from else {}), **_model(recipe, device)}.items():
         words += _option("--" + ("model" if name == "name" else name.replace("_", "-")), value)
     return " ".join([*words, "--out", FOLDER])
 
@@ -100,6 +103,8 @@ def view(task: Task, recipe: Recipe, record: RunRecord) -> Html:
     notes: list[str] = ["In this project’s folder, with the packages of requirements.txt, on a machine and with weights like those here."]
     if named(task) != task.slug:
         notes.append(Html("The rows are in <code>{}</code>, which the button below gives.").format(file_name(task)))
+    if recipe.init_from:
+        notes.append(Html("Save the prompt that it started from ({}) as <code>{}</code> first.").format(recipe.init_from, START))
     if record.stopped.startswith("stopped by hand"):
         notes.append(f"This run was {record.stopped}; the code continues to step {recipe.steps}.")
     blocks = [_block("Python", python(task, recipe, other)), _block("Command line", command(task, recipe, other))]

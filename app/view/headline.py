@@ -37,6 +37,7 @@ def recipe_line(record: RunRecord) -> str:
     start = {"vocab": "sampled vocabulary", "text": f"the text “{cut(recipe['init_text'], 80)}”", "labels": "label words"}.get(
         recipe["init"], recipe["init"]
     )
+    start = f"the saved prompt “{cut(recipe['init_from'], 80)}”" if recipe.get("init_from") else start
     name = short_name(str(base.get("name", recipe["model"])))
     return (
         f"{record.task['name']}: {record.method.label}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "

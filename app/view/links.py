@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from core import LabError
 from core.errors import shown
 from core.methods import METHODS
-from core.recipe import SETTINGS
+from core.recipe import BEFORE, SETTINGS
 from core.tasks.built_in import slugs
 from core.tasks.load import task_from_json
 from core.tasks.task import Task
@@ -94,7 +94,7 @@ def write(task: Task, values: Mapping[str, Any], page: str = "", token: int | No
     if values["method"] != usual(task)["method"]:
         query.append(("method", values["method"]))
     for name in ON_PAGE:
-        if name != "method" and values[name] != known[name]:
+        if name != "method" and values[name] != BEFORE.get(name, known[name]):
             ON_PAGE[name].check(values[name])
             query.append((name, str(values[name])))
     query += [("page", page)] if page not in ("", "train") else []
@@ -127,6 +127,8 @@ def read(text: str, pages: Sequence[str]) -> Link:
     name, _, packed = fragment.partition("=")
     if name == OWN:
         found["own"] = packed
+    if "task" in found:
+        found["given"] = BEFORE | found["given"]  # what `write` leaves out is as it was before there was a choice
     if "hide" in found:
         problems += [f"there is no part {shown(part)} to hide" for part in found["hide"] if part not in HIDEABLE]
         found["hide"] = tuple(part for part in found["hide"] if part in HIDEABLE)

@@ -1,12 +1,15 @@
 """Rows of a task, and what the model says on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from app.view.html import Cell, Html, join, note, row, table, tag, td
 from app.view.text import cut
 from core.runs.record import RunRecord
 from core.scoring.row_results import RowResult
 from core.scoring.score import best_handcrafted
+from core.tasks.evidence import in_words
+from core.tasks.task import Task
 
 
 def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: Sequence[str]) -> Html:
@@ -15,6 +18,18 @@ def examples(rows: Sequence[tuple[str, str]], teaches: str, counts: str, notes: 
     return tag(
         "div", tag("p", teaches), tag("table", tag("tbody", *first)), tag("p", counts, class_="dim"), *map(note, notes), class_="examples"
     )
+
+
+def task_summary(task: Task) -> Html:
+    """A task's first examples, what it teaches, and how its rows are split."""
+    rows: Iterable[Any] = task.train[:4]
+    if task.labels:  # one of each label first
+        found = (next((e for e in task.train if e.output == label), None) for label in task.labels)
+        rows = [example for example in found if example][:6]
+    kind = f"labels: {', '.join(task.labels)}" if task.labels else "answers are free text"
+    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}. "
+    counts += in_words(len(task.held_out))
+    return examples([(e.input, e.output) for e in rows], task.teaches, counts, task.notes)
 
 
 def skipped(record: RunRecord) -> Html:

@@ -41,6 +41,7 @@ def _mean(scores: Sequence[Score]) -> Score:
         interval=(low, high),
         first_choice=mean(score.first_choice for score in scores),
         loss=mean(score.loss for score in scores),
+        exact=mean(score.exact for score in scores),
         seconds=sum(score.seconds for score in scores),
         members=tuple(score.name for score in scores),
         final=all(score.final for score in scores),
@@ -48,16 +49,16 @@ def _mean(scores: Sequence[Score]) -> Score:
 
 
 def measures(scores: Mapping[str, Score], labelled: bool) -> Html:
-    """Other measures on the same rows: calibration; with labels, first choices; with answers, agreement and stops."""
-    heads = ["first choice of all tokens"] if labelled else ["tokens agreeing", "right, then stops"]
+    """Other measures on the same rows: calibration; with labels, first choices; with answers, agreement."""
+    heads = ["first choice of all tokens"] if labelled else ["tokens agreeing"]
     rows = []
     for score in scores.values():
         if score.kind == "majority" or not score.results:
             continue
         error = expected_calibration_error([r.confidence for r in score.results], [r.correct for r in score.results])
-        shares = [score.first_choice] if labelled else [score.agreement, score.exact]
-        rows.append([score.name, f"{error:.2f}", *("–" if share is None else percent(share) for share in shares)])
-    return table(["contender", "calibration error", *heads], rows, numbers=range(1, 4), class_="said")
+        share = score.first_choice if labelled else score.agreement
+        rows.append([score.name, f"{error:.2f}", "–" if share is None else percent(share)])
+    return table(["contender", "calibration error", *heads], rows, numbers=range(1, 3), class_="said")
 
 
 def ordered_rows(scores: Sequence[Score], label: str, only_learned: bool, by_disagreement: bool) -> list[str]:
@@ -193,7 +194,7 @@ def how_counted(task: Task) -> Html:
     right = (
         "Right means: the right label is the most likely of the label words."
         if task.labels
-        else "Right means: every token of the right answer is the model's first choice (we don't check whether it then stops)."
+        else "Right means: every token of the right answer is the model's first choice. Exact means: right, and then it stops."
     )
     return note(
         f"{right} Loss: nats per answer. Groups (orders, seeds) show mean and range. "

@@ -37,7 +37,7 @@ class Start:
 
     tokens: ids of the `virtual_tokens` real tokens to start from, or None for random numbers, whose standard deviation is
     `scale` times that of the model's own. mlp: hidden size of an encoder, for methods that have one. generator: draws all
-    random numbers of the start.
+    random numbers of the start. array: that of a saved prompt, in place of tokens and random numbers.
     """
 
     virtual_tokens: int
@@ -45,6 +45,7 @@ class Start:
     scale: float
     mlp: int
     generator: torch.Generator
+    array: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class KVPrefix(Method):
     def start(self, lm: LanguageModel, start: Start) -> Parameters:
         import torch
 
-        if start.tokens is None:
+        if start.array is not None:
+            array = start.array
+        elif start.tokens is None:
             least, most = SAMPLE
             real = self.of_tokens(lm, lm.sample_tokens(min(most, max(least, start.virtual_tokens)), start.generator)).cpu()
             spread = real.std(dim=(2, 3, 4), keepdim=True) * start.scale  # (layers, 2, 1, 1, 1)
@@ -50,7 +52,7 @@ class KVPrefix(Method):
         if not start.mlp:
             return Parameters({"values": array})
         # A random start is left to the MLP alone; any other is where training starts exactly, so the last layer is zero.
-        random = start.tokens is None
+        random = start.tokens is None and start.array is None
         width, out = lm.d_model, self.parameter_count(lm.shape, 1)
         shapes = {
             "embeddings": ((start.virtual_tokens, width), 1.0),

@@ -36,6 +36,8 @@ class SoftPrompt(Method):
     def start(self, lm: LanguageModel, start: Start) -> Parameters:
         import torch
 
+        if start.array is not None:
+            return Parameters({"vectors": start.array})
         if start.tokens is None:
             spread = lm.vocabulary.std(dim=0).cpu() * start.scale  # (d_model,): each dimension's own
             return Parameters({"vectors": torch.randn(start.virtual_tokens, lm.d_model, generator=start.generator) * spread})

@@ -406,9 +406,19 @@ class LanguageModel:
     @cached_property
     def stop_tokens(self) -> set[int]:
         """The ids that end a text, from the generation config and the tokenizer."""
+        own = self.tokenizer.eos_token_id
+        return {*self._generation_ends, *([] if own is None else [int(own)])}
+
+    @property
+    def end_token(self) -> int:
+        """The id that a prompt is trained to end answers with: one at which plain `generate` stops, the tokenizer's where it can be."""
+        own = self.tokenizer.eos_token_id
+        return int(own) if own is not None and (own in self._generation_ends or not self._generation_ends) else self._generation_ends[0]
+
+    @property
+    def _generation_ends(self) -> list[int]:
         ends = getattr(self.model.generation_config, "eos_token_id", None)
-        ends = ends if isinstance(ends, list) else [ends]
-        return {int(end) for end in [*ends, self.tokenizer.eos_token_id] if end is not None}
+        return [int(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None]
 
 
 def hash_weights(model: nn.Module) -> str:

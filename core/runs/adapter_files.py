@@ -12,43 +12,18 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import LabError, as_path, shown
-from core.methods import METHODS
 
 CARD, CONFIG, WEIGHTS, RECIPE = "README.md", "adapter_config.json", "adapter_model.safetensors", "recipe.json"
 RUN = "run.json"  # what happened in the run, for `report`: written with a prompt, never read from an upload
 PICKLE = "adapter_model.bin"  # as old versions of PEFT saved weights: to be named, never read
 LARGEST_JSON = 2 * 2**20
+MOST_LISTED = 100
 DEEPEST = 32  # lists and tables within each other in a JSON file: Python can read deeper ones than it can write again
-INSIDE = "it changes weights inside the model, and puts nothing before the input"
-OTHERS = {  # PEFT's other methods, and what they are
-    "P_TUNING": ("P-tuning", "an LSTM or MLP made its vectors while it trained"),
-    "MULTITASK_PROMPT_TUNING": ("multi-task prompt tuning", "one shared prompt, times a matrix for each task"),
-    "CPT": ("context-aware prompt tuning", "it moves the embeddings of worked examples"),
-    "CARTRIDGE": ("Cartridge", "a key/value cache distilled from a long text"),
-    "ADAPTION_PROMPT": ("LLaMA-Adapter", "gated prompts inside the upper layers"),
-    "TRAINABLE_TOKENS": ("trainable tokens", "it changes the embeddings of some tokens"),
-    "XLORA": ("X-LoRA", "a mixture of LoRA adapters inside the model"),
-    "LORA": ("LoRA", INSIDE),
-    "ADALORA": ("AdaLoRA", INSIDE),
-    "IA3": ("(IA)³", INSIDE),
-    "LN_TUNING": ("LayerNorm tuning", INSIDE),
-    "LOHA": ("LoHa", INSIDE),
-    "LOKR": ("LoKr", INSIDE),
-    "OFT": ("OFT", INSIDE),
-    "BOFT": ("BOFT", INSIDE),
-    "VERA": ("VeRA", INSIDE),
-}
-ELSEWHERE = {
-    "SEQ_2_SEQ_LM": "an encoder-decoder model",
-    "SEQ_CLS": "a model with a classifier on top",
-    "TOKEN_CLS": "a model with a classifier on top",
-    "QUESTION_ANS": "a model with a head that marks answers",
-}
 
 
 def check_target(folder: str | Path) -> Path:
@@ -123,6 +98,27 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def prompt_folder(folder: Path) -> Path:
+    """The folder of the adapter in `folder`: itself, or the only one inside it that holds one. LabError, with their names, for several.
+
+    PEFT saves further adapters in folders of a model's, and a trainer saves checkpoints in folders of its output's.
+    """
+    try:
+        inside = [] if (folder / CONFIG).is_file() else sorted(folder.glob(f"*/{CONFIG}"))[:MOST_LISTED]
+        found = [path.parent for path in inside if path.is_file()]
+    except OSError as error:
+        raise LabError(f"{shown(folder)} can't be read ({error.strerror}): check who may read it.") from error
+    if len(found) > 1:
+        raise several(folder.name, [path.name for path in found], str(folder))
+    return found[0] if found else folder
+
+
+def several(name: str, found: Sequence[str], place: str) -> LabError:
+    """The error that offers the prompts `found` in a folder or zip by their names. place: what stands before a name to choose one."""
+    listed = ", ".join(shown(each, 40) for each in found[:8]) + (" …" if len(found) > 8 else "")
+    return LabError(f"{shown(name)} holds {len(found)} prompts ({listed}): name one of them, as in {shown(f'{place}/{found[-1]}', 100)}.")
+
+
 def in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
     """The files of `folder` named in `most`, where they are there. LabError where one is larger, in bytes, or can't be read."""
     files = {}
@@ -139,23 +135,26 @@ def in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
     return files
 
 
-def unpack(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
-    """The adapter's files in a zip, whatever folder they lie in. most: the largest size of each, in bytes.
+def unpack(path: Path, most: Mapping[str, int], chosen: str = "") -> dict[str, bytes]:
+    """The adapter's files in a zip, whatever folder they lie in. most: the largest size of each, in bytes. chosen: which of several.
 
-    Nothing is written; sizes, paths and links are looked at before anything is unpacked.
+    Nothing is written; sizes, paths and links are looked at before anything is unpacked. LabError, with their names, for several adapters.
     """
     try:
-        if path.stat().st_size > sum(most.values()):
+        if path.stat().st_size > sum(most.values()) * (MOST_LISTED if chosen else 1):
             raise LabError(f"{shown(path.name)} is larger than a learned prompt for this model can be: pack one learned prompt alone.")
         with zipfile.ZipFile(path) as archive:
+            members = [(member, *_place(member)) for member in archive.infolist()[:1000]]
+            folder = _one_of([at for _, at, name in members if name == CONFIG], path, chosen)
             files: dict[str, bytes] = {}
-            for member in archive.infolist()[:1000]:
-                *folders, name = member.filename.replace("\\", "/").split("/")
+            for member, at, name in members:
+                if folder not in (None, at):
+                    continue
                 if name == PICKLE:
                     files[PICKLE] = b""
                 if name not in most:
                     continue
-                if ".." in folders or member.filename.startswith("/") or stat.S_ISLNK(member.external_attr >> 16):
+                if ".." in at.split("/") or member.filename.startswith("/") or stat.S_ISLNK(member.external_attr >> 16):
                     raise LabError(f"{shown(path.name)} holds {name} as a link, or outside of itself: pack the files themselves.")
                 if name in files or member.file_size > most[name]:
                     raise LabError(f"{shown(path.name)} holds {name} twice or too large: pack one learned prompt for this model.")
@@ -170,23 +169,27 @@ def unpack(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
         raise LabError(f"{shown(path.name)} is not a readable zip of a learned prompt: save it again, or give the folder.") from error
 
 
-def check_config(data: bytes | None, name: str) -> str:
-    """The peft_type of an adapter_config.json. LabError, naming the method, unless it is prompt or prefix tuning of a causal model."""
-    if data is None:
-        raise LabError(f"{shown(name)} is not a learned prompt ({CONFIG} is missing): give a folder or zip saved here or by PEFT.")
-    config = read_json(data, CONFIG)
-    kind = config.get("peft_type")
-    if kind not in [method.peft_type for method in METHODS.values()]:
-        what, why = OTHERS.get(str(kind), (shown(kind), ""))
-        why = f" ({why})" if why else ""
-        raise LabError(f"{shown(name)} is a {what} adapter{why}: only prompt tuning and prefix tuning can be loaded here.")
-    if str(config.get("task_type")) in ELSEWHERE:
-        where = ELSEWHERE[str(config["task_type"])]
-        raise LabError(f"{shown(name)} was trained on {where}: only adapters of causal language models (CAUSAL_LM) can be loaded here.")
-    return str(kind)
+def _place(member: zipfile.ZipInfo) -> tuple[str, str]:
+    """The folder in a zip that a member lies in, "" for none, and its name there."""
+    folder, _, name = member.filename.replace("\\", "/").rpartition("/")
+    return folder, name
+
+
+def _one_of(folders: Sequence[str], path: Path, chosen: str) -> str | None:
+    """The folder in a zip to read: the chosen one, the only one, or the one that the others lie in; None where no folder has one."""
+    distinct = list(dict.fromkeys(folders))
+    if chosen:
+        distinct = [folder for folder in distinct if folder == chosen or folder.endswith(f"/{chosen}")]
+        if len(distinct) != 1:
+            raise LabError(f"{shown(path.name)} holds no one prompt named {shown(chosen)}: name a folder in it that holds {CONFIG}.")
+    around = [folder for folder in distinct if all(f"{other}/".startswith(f"{folder}/" if folder else "") for other in distinct)]
+    if len(distinct) > 1 and not around:
+        raise several(path.name, [folder.split("/")[-1] for folder in distinct], str(path))
+    return around[0] if around else None
 
 
 def read_json(data: bytes, name: str) -> dict[str, Any]:
+    """A JSON object from a file that anyone may have made, called `name` in the LabError for anything else."""
     try:
         if len(data) > LARGEST_JSON:
             raise ValueError

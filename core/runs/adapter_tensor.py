@@ -1,4 +1,4 @@
-"""The one tensor of a PEFT prompt, `prompt_embeddings`, read from a safetensors file that anyone may have made."""
+"""The tensors of a PEFT prompt, read from a safetensors file that anyone may have made: mostly one, `prompt_embeddings`."""
 
 import json
 import math
@@ -10,14 +10,27 @@ import torch
 from torch import Tensor
 
 from core.errors import LabError, shown
+from core.runs.adapter_encoder import ENCODER, encoded
 
 TENSOR = "prompt_embeddings"
 LARGEST_HEADER = 64 * 2**10
 LARGEST_NUMBER = 1e4  # no trained vector comes near; larger ones only break the arithmetic
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
 def read_tensor(data: bytes, name: str) -> Tensor:
-    """The one tensor of an adapter, float32, after its header has been found sane."""
+    """An adapter's prompt, (virtual tokens, width) in float32, after the file's header has been found sane.
+
+    Where the file holds the encoder that made it in place of the prompt itself, the prompt is computed.
+    """
+    tensors = _read(data, name)
+    tensor = tensors[TENSOR] if TENSOR in tensors else encoded(tensors, name)
+    if not torch.isfinite(tensor).all() or tensor.abs().max() > LARGEST_NUMBER:
+        raise LabError(f"{shown(name)} holds numbers that are not finite or far too large: train the prompt again.")
+    return tensor
+
+
+def _read(data: bytes, name: str) -> dict[str, Tensor]:
     damaged = LabError(f"{shown(name)} has damaged weights (not a whole safetensors file): save the prompt again.")
     if len(data) < 8:
         raise damaged
@@ -30,23 +43,25 @@ def read_tensor(data: bytes, name: str) -> Tensor:
         names = list(header)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise damaged from error
-    if names != [TENSOR]:
+    if names != [TENSOR] and not all(ENCODER.fullmatch(each) for each in names or [""]):
         raise LabError(f"{shown(name)} holds the tensors {shown(', '.join(names))}: a learned prompt holds {TENSOR} alone.")
-    entry = header[TENSOR]
-    shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
-    if dtype not in ("F32", "F16", "BF16"):
-        raise LabError(f"{shown(name)} holds numbers of type {shown(dtype)}: a learned prompt holds floating-point ones.")
-    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int and 0 < n < 2**31 for n in shape)):
-        raise LabError(f"{shown(name)} holds a tensor of shape {shown(shape)}: a learned prompt has two sizes, tokens and width.")
-    if math.prod(shape) * (4 if dtype == "F32" else 2) != len(data) - 8 - size:
+    if sum(_bytes(entry, name, two=names == [TENSOR]) for entry in header.values()) != len(data) - 8 - size:
         raise damaged
     try:
-        tensor = safetensors.torch.load(data)[TENSOR].float()
+        return {each: tensor.float() for each, tensor in safetensors.torch.load(data).items()}
     except Exception as error:
         raise damaged from error
-    if not torch.isfinite(tensor).all() or tensor.abs().max() > LARGEST_NUMBER:
-        raise LabError(f"{shown(name)} holds numbers that are not finite or far too large: train the prompt again.")
-    return tensor
+
+
+def _bytes(entry: Any, name: str, two: bool) -> int:
+    """The size of a tensor by its header's entry. two: it must have two sizes; else a bias's one will do."""
+    shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(dtype, str) or dtype not in BYTES:
+        raise LabError(f"{shown(name)} holds numbers of type {shown(dtype)}: a learned prompt holds floating-point ones of 16 to 64 bits.")
+    sizes = shape if isinstance(shape, list) and all(type(n) is int and 0 < n < 2**31 for n in shape) else []
+    if len(sizes) != 2 and (two or len(sizes) != 1):
+        raise LabError(f"{shown(name)} holds a tensor of shape {shown(shape)}: a learned prompt has two sizes, tokens and width.")
+    return math.prod(sizes) * BYTES[dtype]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

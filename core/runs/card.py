@@ -15,7 +15,21 @@ import yaml
 from core.methods import METHODS, method_name
 
 SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
-    *("method", "virtual_tokens", "init", "init_text", "mlp", "learning_rate", "steps", "batch_size", "warmup", "schedule", "loss"),
+    *(
+        "method",
+        "virtual_tokens",
+        "init",
+        "init_text",
+        "init_from",
+        "mlp",
+        "learning_rate",
+        "steps",
+        "batch_size",
+        "warmup",
+        "schedule",
+        "loss",
+    ),
+    "end",
     *("placement", "seed", "order_seed", "dtype"),
 )
 MOST_ROWS = 60
@@ -32,6 +46,13 @@ LIMITS = """* **Other weights.** A prompt works with exactly the weights that it
   directions, mostly has the same nearest words.
 * **Other rows.** The scores are for held-out rows of one task. The intervals are for rows like these, not for other texts or
   other seeds."""
+
+
+STOPS = {  # by the recipe's `end`
+    "eos": "Its answers were trained to end with the model's end token, at which `generate` stops.",
+    "newline": "Its answers were trained to end with a new line and then the model's end token, at which `generate` stops.",
+    "none": "It was not trained to end its answers: cut them, or stop at the first new line.",
+}
 
 
 def hub_name(name: object) -> str:
@@ -94,24 +115,26 @@ def _what(config: Mapping[str, Any], base: "_Told", soft: bool) -> str:
 
 
 def _scores(rows: Sequence["_Told"]) -> str:
-    lines = ["| contender | kind | right | 95 % interval | rows | loss (nats) | tokens in front |", "|---|---|---|---|---|---|---|"]
+    heads = ("contender", "kind", "right", "95 % interval", "exact", "rows", "loss (nats)", "tokens in front")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows[:MOST_ROWS]:
         accuracy, interval, n = row.number("accuracy"), row.numbers("interval"), row.number("n")
         if not row.text("name") or accuracy is None or len(interval) != 2 or n is None:
             continue
-        loss, positions = row.number("loss"), row.number("positions")
+        loss, positions, exact = row.number("loss"), row.number("positions"), row.number("exact")
         strong = "**" if method_name(row.text("kind")) in METHODS else ""
+        stopped = "–" if exact is None else f"{100 * exact:.0f} %"
         lines.append(
             f"| {escaped(row.text('name'))} | {escaped(row.text('kind'))} | {strong}{100 * accuracy:.0f} %{strong} "
-            f"| {100 * interval[0]:.0f}–{100 * interval[1]:.0f} % | {n:.0f} | {'–' if loss is None else f'{loss:.2f}'} "
+            f"| {100 * interval[0]:.0f}–{100 * interval[1]:.0f} % | {stopped} | {n:.0f} | {'–' if loss is None else f'{loss:.2f}'} "
             f"| {'–' if positions is None or row.text('kind') == 'majority' else f'{positions:.0f}'} |"
         )
     if len(lines) == 2:
         return "None: it was saved without having been scored."
     told = (
         "All on the same held-out rows, never used in training, in float32. Right: every token of the right answer is the model’s first "
-        "choice; for labels, the right label is the most likely. Intervals: Wilson. If you pick the best handcrafted prompt after seeing "
-        "these rows, that flatters it."
+        "choice; for labels, the right label is the most likely. Exact: right, and then the model stops (ends the text or begins a new "
+        "line). Intervals: Wilson. If you pick the best handcrafted prompt after seeing these rows, that flatters it."
     )
     return "\n".join(lines) + f"\n\n{told}"
 
@@ -119,9 +142,10 @@ def _scores(rows: Sequence["_Told"]) -> str:
 def _loading(config: Mapping[str, Any], told: "_Told", base: "_Told") -> str:
     template = told.text("template", most=20_000)
     text = template if template.count("{input}") == 1 else "{input}"
-    snippet = loading_snippet(base.text("name", most=4000) or str(config["base_model_name_or_path"]), text)
+    end = told.table("recipe").text("end")
+    snippet = loading_snippet(base.text("name", most=4000) or str(config["base_model_name_or_path"]), text, end)
     origin = base.text("origin")
-    lines = ["With [PEFT](https://huggingface.co/docs/peft):", fenced(snippet, "python")]
+    lines = ["With [PEFT](https://huggingface.co/docs/peft):", fenced(snippet, "python"), STOPS.get(end, STOPS["none"])]
     if origin:
         lines.append(
             f"Its scores are of {escaped(origin)}. With Soft Prompt Lab these load as `core.load_model().model`; the Hub’s weights differ "
@@ -131,8 +155,12 @@ def _loading(config: Mapping[str, Any], told: "_Told", base: "_Told") -> str:
     return "\n\n".join(lines)
 
 
-def loading_snippet(base: str, template: str) -> str:
-    """Python that loads the adapter in the present folder with PEFT and lets it answer. Every text in it is a literal."""
+def loading_snippet(base: str, template: str, end: str = "none") -> str:
+    """Python that loads the adapter in the present folder with PEFT and lets it answer. Every text in it is a literal.
+
+    end: what answers were trained to end with (the recipe's).
+    """
+    most = 64 if end in ("eos", "newline") else 12
     return f"""from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -141,7 +169,7 @@ tokenizer = AutoTokenizer.from_pretrained(base)
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
 text = {template!r}.replace("{{input}}", "your input")
 inputs = tokenizer(text, return_tensors="pt")
-answer = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+answer = model.generate(**inputs, max_new_tokens={most}, do_sample=False)
 print(tokenizer.decode(answer[0, inputs.input_ids.shape[1] :], skip_special_tokens=True))"""
 
 
@@ -153,7 +181,11 @@ def _made(told: "_Told", task: "_Told", recipe: "_Told") -> str:
         lines.append(f"* Task: {escaped(task.text('name'))}; answers are {kind}.")
     if told.text("template", most=20_000):
         lines.append("* Template, around the input:\n\n" + fenced(told.text("template", most=20_000), "text", "  ") + "\n")
-    known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name)]
+    begun = told.table("start")
+    if begun.text("prompt"):
+        lines.append(f"* Start: the saved prompt {code(begun.text('prompt'))}, SHA-256 of its float32 values {code(begun.text('sha256'))}.")
+    unused = ("init", "init_text") if begun.text("prompt") else ()
+    known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name) and name not in unused]
     if known:
         lines.append("* Recipe: " + ", ".join(f"{name.replace('_', ' ')} {code(value)}" for name, value in known) + ".")
     examples, seconds, steps = told.number("examples"), told.number("seconds"), told.number("steps")

@@ -3,6 +3,7 @@
 Only the files that a prompt is read from are fetched, none that is larger than such a file can be, and never a pickle.
 """
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from core.models.language_model import LanguageModel
 from core.models.weights import hub_reachable
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, RUN, WEIGHTS, check_config
+from core.runs.adapter_config import read_config
+from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, RUN, WEIGHTS
 from core.runs.prompt_names import check_upload, repository
 from core.runs.run_file import LARGEST_RUN
 from core.runs.saved_adapter import Learned, from_files
@@ -76,8 +78,15 @@ def fetch(repo: str, most: Mapping[str, int]) -> dict[str, bytes]:
 
 def _fits(api: huggingface_hub.HfApi, repo: str, name: str, largest: int, files: Mapping[str, bytes]) -> bool:
     """Whether the Hub has this file. LabError where it is too large, or isn't this kind of adapter's."""
+    if name == WEIGHTS and CONFIG not in files:
+        inside = [file.removesuffix(f"/{CONFIG}") for file in api.list_repo_files(repo) if file.endswith(f"/{CONFIG}")]
+        if inside:
+            listed = ", ".join(shown(folder, 40) for folder in inside[:8])
+            raise LabError(f"{shown(repo)} holds its prompts in folders ({listed}): download one of them, and give its folder here.")
+    if name == WEIGHTS and CONFIG not in files and api.file_exists(repo, "config.json"):
+        raise LabError(f"{shown(repo)} is a model and no learned prompt: choose it as the model, and here a prompt that was trained on it.")
     if name == WEIGHTS:
-        check_config(files.get(CONFIG), repo)  # before megabytes of another method's weights are fetched
+        read_config(files.get(CONFIG), repo)  # before megabytes of another method's weights are fetched
     try:
         found = api.get_hf_file_metadata(url=huggingface_hub.hf_hub_url(repo, name, endpoint=api.endpoint))
     except EntryNotFoundError:
@@ -130,7 +139,7 @@ def _of_folder(folder: Path, run: bool) -> dict[str, bytes]:
     files = adapter_files.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
     if WEIGHTS not in files:
         raise LabError(f"{shown(folder)} is not a saved prompt ({WEIGHTS} is missing): name a folder that was saved here or by PEFT.")
-    check_config(files[CONFIG], str(folder))
+    read_config(files.get(CONFIG), str(folder))
     files.pop(PICKLE, None)
     return files
 
@@ -148,5 +157,5 @@ def _told(error: Exception, repo: str, done: str) -> LabError:
     status: Any = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, HfHubHTTPError) and status in (401, 403):
         return LabError(f"The Hub refuses {shown(repo)} to this login: run `hf auth login` with a token that may do this.")
-    reason = shown(" ".join(str(error).split()) or type(error).__name__, 160)[1:-1]
+    reason = textwrap.shorten(str(error) or type(error).__name__, 160, placeholder=" …").rstrip(".")
     return LabError(f"{shown(repo)} could not be {done} ({reason}): check the name and the network, and try again.")

@@ -14,7 +14,7 @@ def repository(name: str) -> str | None:
 
     Raises LabError for any other name.
     """
-    if as_path(name).exists():
+    if as_path(name).exists() or as_path(name).parent.is_file():  # ZIP/NAME: one of several in a zip
         return None
     repo = name.removeprefix("hub:")
     if not NAME.fullmatch(repo):

@@ -53,6 +53,7 @@ class RunRecord:
     stopped: str = ""
     loaded: bool = False  # from a saved file
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
+    seen_before: list[str] = field(default_factory=list)  # keys of the rows that the prompt it started from was trained on
     recorded: dict[str, str] = field(default_factory=dict)  # of a recording: its date, version, libraries and machine
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
     derived: list[Contender] = field(default_factory=list)

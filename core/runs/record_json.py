@@ -241,6 +241,7 @@ class _Record(_Checked):
     stopped: str
     loaded: bool
     start_known: bool
+    seen_before: list[str] = []
     recorded: dict[str, str]
     vectors: dict[Place, _Array]
     rows: list[tuple[str, str]] = []

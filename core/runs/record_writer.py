@@ -27,7 +27,7 @@ def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: V
     record.loaded, record.finished = True, True
     vectors = prefix.snapshot()
     same = not learned.warnings and recipe.task == task.slug and recipe.virtual_tokens == prefix.virtual_tokens
-    record.start_known = same and recipe.method == prefix.kind
+    record.start_known = same and recipe.method == prefix.kind and not recipe.init_from
     start = create(lm, task, recipe).snapshot() if record.start_known else vectors
     reader = reader_of(lm, vocabulary, prefix.method, start)
     begin_record(lm, record, prefix, reader, vocabulary, start)

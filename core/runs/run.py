@@ -29,6 +29,7 @@ from core.scoring.contender import Contender
 from core.scoring.score import majority
 from core.tasks.task import Task
 from core.training import slices
+from core.training.start import Begun
 from core.training.training import State, StepEvent, Training
 
 SCORING_SHARE = 0.15  # of the time since the start, while steps remain
@@ -129,9 +130,9 @@ def run(
     yield Finished(state, stepping.seconds, stopped)
 
 
-def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str) -> Iterator[StepEvent | Trained]:
-    """Train `recipe` on `task` without scoring along the way: yields every step, then the learned prompt."""
-    training = Training(lm, task, recipe)
+def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str, begun: Begun | None = None) -> Iterator[StepEvent | Trained]:
+    """Train `recipe` on `task` without scoring along the way: yields every step, then the learned prompt. begun: see `Training`."""
+    training = Training(lm, task, recipe, begun)
     state, watch = training.start(), Stopwatch(time.perf_counter)
     while state.step < recipe.steps and not state.stopped:
         with watch:

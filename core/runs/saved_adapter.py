@@ -24,14 +24,17 @@ from core.models import weights
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
 from core.recipe import Recipe
-from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, WEIGHTS, check_config, in_folder, read_json, unpack
+from core.runs.adapter_config import AdapterConfig, check_sizes, read_config, same_base
+from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, WEIGHTS, in_folder, prompt_folder, read_json, unpack
 from core.runs.adapter_tensor import LARGEST_HEADER, TENSOR, read_tensor
 from core.runs.card import card
 from core.scoring.contender import Contender
 from core.tasks.task import Task
+from core.training.start import Begun
 
 LONGEST_TEMPLATE = 20_000
 MOST_TOKENS = 200
+LARGEST_ENCODER = 256 * 2**20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,25 @@ class Learned:
         slug = task.get("slug") if isinstance(task, dict) else None
         return slug if isinstance(slug, str) else ""
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """Keys of the rows that it was trained on, as far as the file says."""
+        seen = self.record.get("trained_on")
+        return frozenset(map(str, seen if isinstance(seen, list) else []))
+
+    @property
+    def as_start(self) -> dict[str, Any]:
+        """The settings of a recipe that goes on from this prompt: what it is, and how many virtual tokens it has."""
+        return {"method": self.prefix.kind, "virtual_tokens": self.prefix.virtual_tokens}
+
+    @property
+    def begun(self) -> Begun:
+        """This prompt as the start of a run."""
+        return Begun(self.prefix.snapshot(), self.seen)
+
     def contender(self, name: str) -> Contender:
         """This prompt in a comparison; the rows that it was trained on don't count for it."""
-        seen = self.record.get("trained_on")
-        seen = seen if isinstance(seen, list) else []
-        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, frozenset(map(str, seen)))
+        made = Contender(name, self.prefix.kind, self.template, self.prefix, self.placement, self.seen)
         return replace(made, examples=int(self._number("examples")), seconds=self._number("seconds"))
 
     def _number(self, name: str) -> float:
@@ -84,7 +101,7 @@ def record_of(lm: LanguageModel, task: Task, recipe: Recipe, template: str, **mo
         "format": 1,
         "recipe": recipe.to_dict(),
         "base": {
-            "name": lm.name,
+            "name": base_name(lm),
             "weights": lm.weights_hash,
             "origin": weights.origin(lm.name),
             "device": lm.device_name,
@@ -115,12 +132,18 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
     }
 
 
+def base_name(lm: LanguageModel) -> str:
+    """The base model as a saved prompt names it: a Hub id as it is, a folder by its whole path, which holds wherever it is read."""
+    folder = Path(lm.name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else lm.name
+
+
 def peft_config(lm: LanguageModel, prefix: Prefix) -> dict[str, Any]:
     """PEFT's configuration for this prefix on this model, as adapter_config.json holds it."""
     return {
         "peft_type": prefix.method.peft_type,
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": lm.name,
+        "base_model_name_or_path": base_name(lm),
         "num_virtual_tokens": prefix.virtual_tokens,
         "num_layers": lm.layers,
         "num_transformer_submodules": 1,
@@ -129,23 +152,26 @@ def peft_config(lm: LanguageModel, prefix: Prefix) -> dict[str, Any]:
 
 
 def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
-    """A learned prompt from an adapter folder or a zip of one, checked against the loaded model.
+    """A learned prompt from an adapter folder or a zip of one, checked against the loaded model. ZIP/NAME is one of several in a zip.
 
     template: for a prompt without recipe.json; default `{input}`. Raises LabError for anything that is not one.
     """
     path = as_path(path)
     most = largest_files(lm)
     if path.is_dir():
-        return from_files(in_folder(path, most), lm, path.name, template)
+        return from_files(in_folder(prompt_folder(path), most), lm, path.name, template)
     if path.is_file():
         return from_files(unpack(path, most), lm, path.name, template)
+    if path.parent.is_file():
+        return from_files(unpack(path.parent, most, path.name), lm, path.name, template)
     raise LabError(f"There is no learned prompt at {shown(path)}: name a folder or zip that was saved here or by PEFT.")
 
 
 def largest_files(lm: LanguageModel) -> dict[str, int]:
     """The files that a prompt for `lm` is read from, and their largest sizes in bytes: what is larger is never fetched, read, unpacked."""
     widest = max(math.prod(method.shape(lm.shape, 1)) for method in METHODS.values())
-    most = 8 + LARGEST_HEADER + 4 * MOST_TOKENS * widest
+    encoder = min(LARGEST_ENCODER, 4 * 46 * lm.d_model**2)  # P-tuning's LSTM of two layers with its MLP, as wide as the model
+    most = 8 + LARGEST_HEADER + 8 * MOST_TOKENS * widest + encoder
     return {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: most}
 
 
@@ -156,24 +182,41 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
         raise LabError(f"{shown(name)} keeps its weights as a pickle ({PICKLE}), which is never read: save it again as safetensors.")
     if missing:
         raise LabError(f"{shown(name)} is not a learned prompt ({missing[0]} is missing): give a folder or zip saved here or by PEFT.")
-    kind = check_config(files[CONFIG], name)
+    config = read_config(files[CONFIG], name)
     tensor = read_tensor(files[WEIGHTS], name)
     record = read_json(files[RECIPE], RECIPE) if RECIPE in files else {}
-    method = _method(name, record, kind, len(tensor))
+    method = _method(name, record, config.layout, len(tensor))
+    check_sizes(config, len(tensor), method, lm, name)
     _check_fit(name, tuple(tensor.shape), method, lm)
     array = method.from_rows(tensor.numpy(), lm.shape)
-    warnings = []
-    known = record.get("base", {}).get("weights") if isinstance(record.get("base", {}), dict) else None
-    if not record:
-        warnings.append("It has no recipe.json, so its template and the rows that it was trained on are not known.")
-    elif known != lm.weights_hash:
-        warnings.append("It was trained on other weights of the same shapes: its old scores don't hold here, so it is scored anew.")
+    warnings = _warnings(config, record, lm, method)
     saved = record.get("template", "")
     if isinstance(saved, str) and len(saved) > LONGEST_TEMPLATE:
         raise LabError(f"{shown(name)} has a template of {len(saved):,} characters: at most {LONGEST_TEMPLATE:,} can be used.")
     chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
     placement = "after" if record.get("placement") == "after" else "before"
     return Learned(prefix_of(method, array).to(lm.device), chosen, placement, record, tuple(warnings))
+
+
+def _warnings(config: AdapterConfig, record: Mapping[str, Any], lm: LanguageModel, method: Method) -> list[str]:
+    """What is doubtful of a prompt that fits `lm`: its base, its origin."""
+    base = record.get("base")
+    known = base.get("weights") if isinstance(base, dict) else None
+    warnings = []
+    if config.method:
+        warnings.append(f"It was made by {config.method}: what that came to is used here, as a {method.label}.")
+    if not record:
+        warnings.append("It has no recipe.json, so its template and the rows that it was trained on are not known.")
+    if known and known == lm.weights_hash:
+        return warnings
+    if config.base and not same_base(config.base, lm.name):
+        warnings.append(
+            f"It was trained on {shown(config.base)}, and {shown(lm.name)} is loaded: expect little of it here, and no old score holds, "
+            "so it is scored anew."
+        )
+    elif record:
+        warnings.append("It was trained on other weights of the same shapes: its old scores don't hold here, so it is scored anew.")
+    return warnings
 
 
 def _method(name: str, record: Mapping[str, Any], peft_type: str, count: int) -> Method:

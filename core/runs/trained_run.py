@@ -3,6 +3,7 @@
 The command line trains by the same call, and the page by the same `training_job`.
 """
 
+import hashlib
 import html
 import sys
 from collections import deque
@@ -22,7 +23,7 @@ from core.inspection.nearest import nearest
 from core.models.language_model import LanguageModel
 from core.prefix import prefix_of
 from core.recipe import Recipe, default_of
-from core.runs import adapter_files
+from core.runs import adapter_files, hub_prompts
 from core.runs import saved_adapter as storage
 from core.runs.contest import Scored
 from core.runs.readings import Vocabulary
@@ -34,6 +35,7 @@ from core.scoring.answering import answer
 from core.scoring.contender import Contender, contender_of_run
 from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Task, template_of
+from core.training.start import Begun
 from core.training.training import StepEvent
 
 
@@ -45,25 +47,29 @@ def train(
     progress: bool | Callable[[Event | None], None] = True,
     stopping: Callable[[], bool] = lambda: False,
     book: Scorebook | None = None,
+    begun: Begun | None = None,
 ) -> "TrainedRun":
     """Train `recipe` on `task`, then score it with the task's handcrafted prompts on the held-out rows, once.
 
-    recipe: None for the task's own. progress: a bar on standard error, nothing, or a function that is told every event.
-    stopping: asked between steps; True ends training, and scoring follows. Ctrl-C (a notebook's Interrupt) keeps what was
-    learned by then, unscored. Raises LabError for a recipe that doesn't fit the task or the model.
+    recipe: None for the task's own. begun: the prompt that its `init_from` names; None to load that by its name. progress: a
+    bar on standard error, nothing, or a function that is told every event. stopping: asked between steps; True ends training,
+    and scoring follows. Ctrl-C (a notebook's Interrupt) keeps what was learned by then, unscored. Raises LabError for a recipe
+    that doesn't fit the task or the model.
 
     >>> import core
     >>> core.train(core.load_model(), core.load_task("plural"), core.Recipe(steps=20))  # doctest: +SKIP
     TrainedRun('Plural': 10 vectors, 20 steps; 41 % of 103 held-out rows right (32–51); best handcrafted 77 % …)
     """
-    recipe = recipe or Recipe.from_dict(task.recipe)
+    recipe = recipe or Recipe.from_settings(task.recipe)
     if recipe.task == default_of("task"):  # the recipe does not name one
         recipe = recipe.but(task=task.slug)
+    if recipe.init_from and begun is None:
+        begun = hub_prompts.load(recipe.init_from, lm).begun
     record = new_record(task, recipe)
     with _Bar(recipe, progress is True) as bar:
         tell = bar.tell if isinstance(progress, bool) else progress
         try:
-            for event in training_job(lm, task, recipe, Vocabulary(lm), book or Scorebook(), record, stopping):
+            for event in training_job(lm, task, recipe, Vocabulary(lm), book or Scorebook(), record, stopping, begun):
                 tell(event)
         except KeyboardInterrupt:
             if not record.step:
@@ -107,7 +113,7 @@ class TrainedRun:
         vectors = self.record.final_vectors()
         assert vectors is not None  # a TrainedRun exists only after a step
         prefix = prefix_of(self.record.method, vectors).to(self.lm.device)
-        return contender_of_run("learned", self.task, self.recipe, prefix, self.record.seconds)
+        return contender_of_run("learned", self.task, self.recipe, prefix, self.record.seconds, self.record.seen_before)
 
     @property
     def vectors(self) -> np.ndarray:
@@ -184,6 +190,9 @@ def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) 
         raise LabError("There is nothing to save yet: train a prompt to its end, or stop it.")
     scores = [score.to_dict() for score in record.held_out.values()]
     told = storage.record_of(lm, task, recipe, template_of(task, recipe.template), seconds=record.seconds, steps=record.step, scores=scores)
+    if recipe.init_from and 0 in record.vectors:
+        told["start"] = {"prompt": recipe.init_from, "sha256": hashlib.sha256(record.vectors[0].tobytes()).hexdigest()}
+    told["trained_on"] = sorted(task.seen.union(record.seen_before))
     return {**storage.to_files(lm, prefix_of(record.method, vectors), told), **run_file(record)}
 
 
@@ -205,14 +214,15 @@ def _told(result: TrainedRun) -> str:
 class Scores(dict[str, Score]):
     """Scores by name, in the order in which they were made; printed as a table."""
 
-    HEADS = ("contender", "kind", "right", "95 %", "loss", "rows", "tokens in front")
+    HEADS = ("contender", "kind", "right", "95 %", "exact", "loss", "rows", "tokens in front")
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         for score in self.values():
             low, high = score.interval
             loss = "–" if score.loss is None else f"{score.loss:.3f}"
+            exact = "–" if score.exact is None else f"{score.exact:.1%}"
             yield (
-                *(score.name, score.kind, f"{score.accuracy:.1%}", f"{low:.1%}–{high:.1%}", loss, str(score.n)),
+                *(score.name, score.kind, f"{score.accuracy:.1%}", f"{low:.1%}–{high:.1%}", exact, loss, str(score.n)),
                 "–" if score.kind == "majority" else str(score.positions),
             )
 

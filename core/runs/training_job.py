@@ -16,6 +16,7 @@ from core.runs.scorebook import Scorebook
 from core.scoring.score import best_handcrafted, compare, learned_score
 from core.tasks.task import Task
 from core.training.memory import check
+from core.training.start import Begun
 from core.training.training import StepEvent, Training
 
 
@@ -32,12 +33,14 @@ def training_job(
     book: Scorebook,
     record: RunRecord,
     stopping: Any,
+    begun: Begun | None = None,
 ) -> Iterator[RunEvent | Ready | None]:
-    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button.
+    """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button. begun: see `Training`.
 
     LabError, with the numbers, where the device hasn't enough memory left for it.
     """
-    training = Training(lm, task, recipe)
+    training = Training(lm, task, recipe, begun)
+    record.seen_before = sorted(begun.seen) if begun else []
     if lm.device_process is None:  # else it is asked there, by the first slice
         check(training)
     state = training.start()

@@ -1,6 +1,6 @@
 """Contenders: a prefix with its template, as all prompts are scored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.methods import METHODS
@@ -40,10 +40,13 @@ class Contender:
         return replace(self, excluded=frozenset()) if self.learned else self
 
 
-def contender_of_run(name: str, task: Task, recipe: Recipe, prefix: Prefix, seconds: float = 0.0) -> Contender:
-    """What a run of `recipe` on `task` learned. The rows that it was trained on don't count for it."""
+def contender_of_run(name: str, task: Task, recipe: Recipe, prefix: Prefix, seconds: float = 0.0, seen: Iterable[str] = ()) -> Contender:
+    """What a run of `recipe` on `task` learned. The rows that it was trained on don't count for it.
+
+    seen: keys of the rows that the prompt which it started from was trained on.
+    """
     template = template_of(task, recipe.template)
-    made = Contender(name, prefix.kind, template, prefix, recipe.placement, task.seen)
+    made = Contender(name, prefix.kind, template, prefix, recipe.placement, task.seen.union(seen))
     return replace(made, examples=len(task.train), seconds=seconds)
 
 

@@ -1,7 +1,7 @@
 """Tokenised rows after a prefix, ready to be run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
@@ -12,9 +12,11 @@ from core.scoring.rows import Row, check_window, encode, share_start
 from core.tasks.task import Example
 
 
-def prepare(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> "Prepared":
-    """Tokenise `examples` for `contender`. LabError where a row can't be used."""
-    rows = encode(lm, contender.template, examples, labels)
+def prepare(
+    lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None, end: Sequence[int] = ()
+) -> "Prepared":
+    """Tokenise `examples` for `contender`. end: tokens to train after every answer. LabError where a row can't be used."""
+    rows = [replace(row, answer=(*row.answer, *end)) for row in encode(lm, contender.template, examples, labels)]
     check_window(lm, rows, contender.prefix.virtual_tokens)
     shared, rest = share_start(rows)
     return Prepared(contender.prefix, contender.placement, shared, tuple(rest), len(lm.lead))

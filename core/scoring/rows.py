@@ -54,6 +54,22 @@ def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels
     return rows
 
 
+def end_tokens(lm: LanguageModel, end: str) -> tuple[int, ...]:
+    """What follows an answer in training: nothing, the model's end token (at which `generate` stops), or a new line and that token.
+
+    end: the recipe's. Raises LabError where it is the model's end token, and the model has none.
+    """
+    if end == "none":
+        return ()
+    stop = (lm.end_token,) if lm.stop_tokens else ()
+    if end == "newline":
+        line, bare = lm.tokenise("a\n"), lm.tokenise("a")  # after a word: at a text's start some tokenizers add a space
+        return (*(line[len(bare) :] if line[: len(bare)] == bare else lm.tokenise("\n")), *stop)
+    if not stop:
+        raise LabError(f"The model {shown(lm.name)} has no end token: let answers end with a new line, or with nothing.")
+    return stop
+
+
 def _split(lm: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """(prompt ids, answer ids) of each (prompt, answer) text.
 

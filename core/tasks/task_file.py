@@ -214,7 +214,7 @@ def _recipe(value: Any, file: str) -> dict[str, Any]:
             if name not in SETTINGS or SETTINGS[name].place in ("task", "server"):
                 raise LabError(f"it can't hold {shown(name)}.")
             SETTINGS[name].check(setting)
-        Recipe.from_dict(value)
+        Recipe.from_settings(value)
     except LabError as error:
         raise LabError(f"The recipe in {file} can't be used: {error}") from error
     return dict(value)

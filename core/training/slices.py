@@ -22,6 +22,7 @@ from core.scoring.score import Score, score
 from core.scoring.score import score_steps as scored_here
 from core.tasks.task import Example, Task
 from core.training.memory import check
+from core.training.start import Begun
 from core.training.training import State, StepEvent, Training, longest_sequence
 
 MOST_STEPS = 10  # in a slice, so that a page is updated and other runs get turns between slices
@@ -37,17 +38,21 @@ _known: list[Training] = []  # in the process that does the slices; the newest l
 
 @dataclass(frozen=True)
 class TrainingSlice:
-    """`steps` more steps of the run of `recipe` on `task`. state: as `State.to_bytes` gives it. seconds: to ask for."""
+    """`steps` more steps of the run of `recipe` on `task`. state: as `State.to_bytes` gives it. seconds: to ask for.
+
+    begun: see `Training`.
+    """
 
     task: Task
     recipe: Recipe
     state: bytes
     steps: int
     seconds: int
+    begun: Begun | None = None
 
     def do(self, lm: LanguageModel) -> tuple[list[StepEvent], bytes]:
         """The steps, and the state after them as bytes. LabError where the run doesn't fit the model or the memory."""
-        training = _training(lm, self.task, self.recipe)
+        training = _training(lm, self.task, self.recipe, self.begun)
         state = State.from_bytes(self.state)
         if state.step == 0:
             check(training)
@@ -81,7 +86,7 @@ def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
     tokens = sequences * longest_sequence(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
     steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
-    events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step)))
+    events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step), training.begun))
     state = State.from_bytes(data)
     training.show(state, best=True)
     return events, state
@@ -103,12 +108,13 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     yield replace(found, parameters=prefix.parameter_count())
 
 
-def _training(lm: LanguageModel, task: Task, recipe: Recipe) -> Training:
+def _training(lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None) -> Training:
     """The run's Training, kept for its next slice: tokenising takes longer than some steps do."""
     for known in _known:
-        if known.lm is lm and known.recipe == recipe and known.task == task:
+        same = (known.begun and known.begun.array.tobytes()) == (begun and begun.array.tobytes())
+        if known.lm is lm and known.recipe == recipe and known.task == task and same:
             return known
-    _known.append(Training(lm, task, recipe))
+    _known.append(Training(lm, task, recipe, begun))
     del _known[:-MOST_KNOWN]
     return _known[-1]
 

@@ -1,8 +1,12 @@
 """The untrained prefix that a recipe starts from."""
 
-import torch
+from dataclasses import dataclass
 
-from core.errors import LabError
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import LabError, shown
 from core.methods import METHODS
 from core.methods.contract import Start
 from core.models.language_model import LanguageModel
@@ -11,13 +15,40 @@ from core.recipe import Recipe
 from core.tasks.task import Task
 
 
-def create(lm: LanguageModel, task: Task, recipe: Recipe) -> Prefix:
-    """The prefix before the first step. Depends on nothing but its arguments: the generator is its own."""
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A prompt that was trained before, to go on from. array: what is stored of it. seen: keys of the rows that it was trained on."""
+
+    array: np.ndarray
+    seen: frozenset[str] = frozenset()
+
+
+def create(lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = None) -> Prefix:
+    """The prefix before the first step. Depends on nothing but its arguments: the generator is its own.
+
+    begun: the saved prompt that the recipe starts from. LabError where the recipe names one that is not given, or does not fit.
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
-    tokens = None if recipe.init == "random" else start_tokens(lm, task, recipe, generator)
     method = METHODS[recipe.method]
-    start = Start(recipe.virtual_tokens, tokens, recipe.init_scale, recipe.mlp, generator)
+    if recipe.init_from:
+        start = Start(recipe.virtual_tokens, None, recipe.init_scale, recipe.mlp, generator, _fitting(lm, recipe, begun))
+    else:
+        tokens = None if recipe.init == "random" else start_tokens(lm, task, recipe, generator)
+        start = Start(recipe.virtual_tokens, tokens, recipe.init_scale, recipe.mlp, generator)
     return Prefix(method, method.start(lm, start)).to(lm.device)
+
+
+def _fitting(lm: LanguageModel, recipe: Recipe, begun: Begun | None) -> Tensor:
+    """The array of the prompt to start from. LabError where it is not what the recipe trains."""
+    name, method = shown(recipe.init_from), METHODS[recipe.method]
+    if begun is None:
+        raise LabError(f"This run starts from the saved prompt {name}, which is not here: bring it, or start from something else.")
+    count = begun.array.shape[method.token_axis] if begun.array.ndim > method.token_axis else 0
+    if begun.array.shape != method.shape(lm.shape, count):
+        raise LabError(f"The saved prompt {name} is no {method.label} of this model: choose the method that it was trained with.")
+    if count != recipe.virtual_tokens:
+        raise LabError(f"The saved prompt {name} has {count} virtual tokens, the recipe {recipe.virtual_tokens}: set them to {count}.")
+    return torch.from_numpy(begun.array.copy())
 
 
 def start_tokens(lm: LanguageModel, task: Task, recipe: Recipe, generator: torch.Generator | None = None) -> list[int]:

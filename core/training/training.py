@@ -19,13 +19,13 @@ from core.errors import LabError
 from core.events import Event, Step
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix
-from core.recipe import Recipe
+from core.recipe import SETTINGS, Recipe
 from core.scoring.contender import Contender, contender_of_run
 from core.scoring.likelihood import answer_loss, label_loss
 from core.scoring.prepared import Prepared, prepare
-from core.scoring.rows import Row, check_window, encode
+from core.scoring.rows import Row, check_window, encode, end_tokens
 from core.tasks.task import Task, template_of
-from core.training.start import create
+from core.training.start import Begun, create
 
 MOST_TOKENS = 8192  # in one step: gradients keep about 1.5 MB a token on the default model
 WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
@@ -80,22 +80,25 @@ class State:
 class Training:
     """All that a run needs and never changes: model, recipe, tokenised rows."""
 
-    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe):
-        """Raises LabError for a recipe that doesn't fit the task or the model."""
+    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = None):
+        """begun: the saved prompt that the recipe starts from. Raises LabError for a recipe that doesn't fit the task or the model."""
         if recipe.loss == "labels" and not task.labels:
             raise LabError(f"The task {task.name!r} has no label words: use the loss over the vocabulary.")
-        self.lm, self.task, self.recipe = lm, task, recipe
-        self.prefix: Prefix = create(lm, task, recipe)
+        self.lm, self.task, self.recipe, self.begun = lm, task, recipe, begun
+        self.prefix: Prefix = create(lm, task, recipe, begun)
         self.template = template_of(task, recipe.template)
-        self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels)
+        end = end_tokens(lm, recipe.end if recipe.loss == "vocabulary" else "none")
+        self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels, end)
         # Rows that are scored later must fit too: an error is better before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
         self._check_size()
         self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
         if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
+            count, most = len(self.pulled_to), SETTINGS["virtual_tokens"].high or 0
+            way = f"set the virtual tokens to {count}, or choose another text"
+            way = way if count <= most else f"choose a text of at most {most} tokens"
             raise LabError(
-                f"The text to pull to has {len(self.pulled_to)} tokens, one for each vector, and there are {recipe.virtual_tokens} "
-                f"vectors: set the virtual tokens to {len(self.pulled_to)}, or choose another text."
+                f"The text to pull to has {count:,} tokens, one for each vector, and there are {recipe.virtual_tokens} vectors: {way}."
             )
 
     def _check_size(self) -> None:
@@ -110,7 +113,7 @@ class Training:
 
     def contender(self, name: str = "learned") -> Contender:
         """The prefix as it is now, with its template."""
-        return contender_of_run(name, self.task, self.recipe, self.prefix)
+        return contender_of_run(name, self.task, self.recipe, self.prefix, seen=self.begun.seen if self.begun else frozenset())
 
     def start(self) -> State:
         """The state before the first step."""

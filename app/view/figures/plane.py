@@ -7,7 +7,7 @@ import numpy as np
 
 from app.view.colours import CONTROL, HANDCRAFTED, LEARNED, PLAIN
 from app.view.figures.drawing import MARGIN, MOST_PLACES, NUMBERED, STILL, axis, figure, path_lines, plain, points, thinned
-from app.view.text import token
+from app.view.text import cut, token
 from core.runs.pca_paths import PathView
 from core.runs.readings import Reading
 from core.runs.record import RunRecord
@@ -47,8 +47,9 @@ def plane(
         now,
     ]
     shares = [100 * share for share in record.explained]
+    begun = f" (the saved prompt “{plain(cut(record.recipe['init_from'], 60))}”)" if record.recipe.get("init_from") else ""
     note = (
-        f"PCA of the {'vocabulary' if record.method.in_embedding_space else 'real values'}. Hollow: the start; filled: step {step}. "
+        f"PCA of the {'vocabulary' if record.method.in_embedding_space else 'real values'}. Hollow: the start{begun}; filled: step {step}. "
         f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so points that look close may be far apart."
     )
     return figure(_moved(record, step), note, traces, **_layout(shares, flat))

@@ -72,6 +72,15 @@ def test_every_setting_of_a_recipe_can_be_given(capsys, csv):
     assert recipe == wanted.to_dict()
 
 
+def test_train_goes_on_from_a_saved_prompt_with_its_method_and_length(capsys, lm, csv, saved, tmp_path):
+    out, common = tmp_path / "second", ("train", "--task", csv, "--steps", "2", "--batch-size", "4")
+    recipe = call(capsys, *common, "--init-from", saved, "--out", out)["recipe"]
+    assert (recipe["method"], recipe["virtual_tokens"], recipe["init_from"]) == ("prompt", 3, saved)
+    assert storage.load(out, lm).record["start"]["prompt"] == saved
+    assert "has 3 virtual tokens, the recipe 5: set them to 3." in error(capsys, *common, "--init-from", saved, "--virtual-tokens", "5")
+    assert "There is no learned prompt at 'nowhere'" in error(capsys, *common, "--init-from", "nowhere")
+
+
 def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv, saved):
     found = call(capsys, "evaluate", "--task", csv, "--prompt", "Is {input} a pet?", "--prompt", "{input}:", "--learned", saved)
     assert set(found) == {"contenders"}

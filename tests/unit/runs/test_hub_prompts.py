@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import huggingface_hub
 import numpy as np
 import pytest
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from tiny_models import answer_task, make, random_prefix
 
 from core.errors import LabError
@@ -57,6 +59,10 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 if name not in hub.files.get(repo, {}):
                     return self.say(404, X_Error_Code="EntryNotFound", X_Repo_Commit=SHA)
                 return self.say(200, hub.files[repo][name], ETag=f'"{name}"', X_Repo_Commit=SHA)
+            if tree := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/main", self.path.split("?")[0]):
+                names = hub.files.get(tree[1], {})
+                data = [{"type": "file", "path": name, "size": 1, "oid": SHA} for name in names]
+                return self.say(200, json.dumps(data).encode())
             repo = self.path.removeprefix("/api/models/").split("?")[0]
             self.say(200, {"id": repo, "private": repo not in hub.public, "sha": SHA, "siblings": [], "tags": [], "downloads": 0})
 
@@ -135,7 +141,7 @@ def test_pefts_own_files_on_the_hub_need_no_recipe(hub):
         ({WEIGHTS: None, PICKLE: b"x"}, "as a pickle .adapter_model.bin., which is never read"),
         ({CONFIG: b'{"peft_type": "LORA"}'}, "is a LoRA adapter"),
         ({CONFIG: b" " * 3_000_000}, "adapter_config.json of 'some/one' is larger"),
-        ({WEIGHTS: b"x" * 200_000}, "adapter_model.safetensors of 'some/one' is larger"),
+        ({WEIGHTS: b"x" * 900_000}, "adapter_model.safetensors of 'some/one' is larger"),
     ],
 )
 def test_what_cannot_be_a_prompt_is_refused_before_it_is_fetched(hub, given, sentence):
@@ -144,6 +150,44 @@ def test_what_cannot_be_a_prompt_is_refused_before_it_is_fetched(hub, given, sen
         remote.load("some/one", LM)
     fetched = [line for line in hub.asked if line.startswith("GET") and WEIGHTS in line]
     assert not fetched and not any(line.startswith("GET") and PICKLE in line for line in hub.asked)
+
+
+def test_a_model_and_a_folder_of_prompts_are_told_apart_from_a_prompt(hub):
+    hub.files["some/model"] = {"config.json": b"{}", "model.safetensors": b"x"}
+    with pytest.raises(LabError, match="'some/model' is a model and no learned prompt: choose it as the model"):
+        remote.load("some/model", LM)
+    hub.files["some/runs"] = {f"checkpoint-{step}/{name}": data for step in (5, 10) for name, data in files().items()}
+    with pytest.raises(LabError, match=r"holds its prompts in folders \('checkpoint-5', 'checkpoint-10'\): download one"):
+        remote.load("some/runs", LM)
+
+
+def refusal(kind: type[HfHubHTTPError], status: int) -> HfHubHTTPError:
+    request = httpx.Request("GET", "https://hub.example/some/one")
+    return kind("Cannot access it. " + "very " * 60 + "long", response=httpx.Response(status, request=request))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (refusal(GatedRepoError, 403), "'some/one' is gated on the Hub: ask for access on its page"),
+        (
+            refusal(RepositoryNotFoundError, 401),
+            "or not for you to see: check the name, and `hf auth login` if it is private",
+        ),
+        (refusal(HfHubHTTPError, 403), "The Hub refuses 'some/one' to this login"),
+        (refusal(HfHubHTTPError, 500), r"could not be fetched \(Cannot access it\.(?: very)+ …\): check the name"),
+        (LocalEntryNotFoundError("nothing here"), "is not on this machine, and the Hub can't be reached"),
+    ],
+)
+def test_every_refusal_of_the_hubs_client_has_its_sentence(monkeypatch, error, sentence):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(remote, "hub_reachable", lambda: True)
+    monkeypatch.setattr(huggingface_hub.HfApi, "get_hf_file_metadata", refuse)
+    with pytest.raises(LabError, match=sentence) as caught:
+        remote.load("some/one", LM)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(

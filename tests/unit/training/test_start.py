@@ -1,11 +1,19 @@
-"""Where training starts: random numbers of the right size, real tokens, a text, or label words."""
+"""Where training starts: random numbers of the right size, real tokens, a text, or label words; or a saved prompt."""
 
 import numpy as np
 import pytest
-from tiny_models import answer_task, label_task
+from tiny_models import answer_task, label_task, random_prefix
 
+from app.view.figures import plane
+from app.view.headline import recipe_line
+from core.errors import LabError
 from core.recipe import Recipe
-from core.training.start import create, start_tokens
+from core.runs import saved_adapter as storage
+from core.runs.readings import Vocabulary
+from core.runs.record_writer import loaded_record
+from core.runs.trained_run import train
+from core.training.start import Begun, create, start_tokens
+from core.training.training import Training
 
 
 def test_a_random_start_has_the_spread_of_the_real_vectors_times_the_scale(tiny):
@@ -55,3 +63,48 @@ def test_an_mlp_starts_exactly_where_the_plain_prefix_does(tiny, init):
     assert plain.parameter_count() == 6 * out
     random = create(lm, answer_task(), recipe.but(init="random", mlp=8)).snapshot()
     assert np.isfinite(random).all() and random.std() > 0.01
+
+
+MAKERS = [Recipe(virtual_tokens=4), Recipe(method="encoder", virtual_tokens=4, mlp=5), Recipe(method="prefix", virtual_tokens=4, mlp=5)]
+
+
+@pytest.mark.parametrize("recipe", MAKERS, ids=[recipe.method for recipe in MAKERS])
+def test_a_run_goes_on_exactly_from_a_saved_prompt(tiny, recipe):
+    lm = tiny("llama")
+    saved = Begun(random_prefix(lm, recipe.method, 4).snapshot(), frozenset({"a row"}))
+    training = Training(lm, answer_task(), recipe.but(init_from="saved", steps=3), saved)
+    start = training.start()
+    assert np.allclose(training.prefix.snapshot(), saved.array, atol=1e-6)  # an MLP adds nothing at first
+    assert training.contender().excluded == answer_task().seen | {"a row"}
+    _, end = training.advance(start, 3)
+    assert not np.allclose(training.show(end).snapshot(), saved.array, atol=1e-3)
+
+
+def test_a_saved_prompt_that_is_not_what_the_recipe_trains_is_refused(tiny):
+    lm = tiny("llama")
+    recipe = Recipe(init_from="my prompt", virtual_tokens=4)
+    saved = Begun(random_prefix(lm, "prompt", 4).snapshot())
+    for changed, begun, sentence in (
+        (recipe, None, "saved prompt 'my prompt', which is not here: bring it"),
+        (recipe.but(virtual_tokens=6), saved, "has 4 virtual tokens, the recipe 6: set them to 4"),
+        (recipe.but(method="prefix"), saved, "is no K/V prefix of this model: choose the method that it was trained with"),
+        (recipe, Begun(saved.array[:, :8]), "is no soft prompt of this model"),
+    ):
+        with pytest.raises(LabError, match=sentence):
+            Training(lm, answer_task(), changed, begun)
+
+
+def test_a_run_that_goes_on_from_a_file_says_so_in_its_files(lm, tmp_path):
+    task, settings = answer_task(), {"virtual_tokens": 3, "steps": 2, "batch_size": 4}
+    first = train(lm, task, Recipe(**settings), progress=False)
+    first.save(tmp_path / "first")
+    second = train(lm, task, Recipe(init_from=str(tmp_path / "first"), **settings), progress=False)
+    assert np.array_equal(second.record.vectors[0], first.vectors) and second.record.start_known
+    loaded = storage.load(second.save(tmp_path / "second"), lm)
+    assert loaded.recipe == second.recipe and loaded.record["start"]["prompt"] == str(tmp_path / "first")
+    assert loaded.seen == task.seen
+    card = (tmp_path / "second" / "README.md").read_text()
+    assert "* Start: the saved prompt" in card and loaded.record["start"]["sha256"] in card and "init `vocab`" not in card
+    assert not loaded_record(lm, task, loaded, Vocabulary(lm)).start_known  # the first prompt may be gone
+    assert "from the saved prompt" in recipe_line(second.record)
+    assert "Hollow: the start (the saved prompt" in str(plane(second.record, 2))

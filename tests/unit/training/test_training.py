@@ -163,6 +163,8 @@ def test_a_text_of_another_length_than_the_prompt_is_refused_with_the_number_to_
     count = len(lm.tokenise(SENTENCE))
     with pytest.raises(LabError, match=f"has {count} tokens.*set the virtual tokens to {count}"):
         Training(lm, answer_task(), pulled(lm, pull=1.0).but(virtual_tokens=count + 1))
+    with pytest.raises(LabError, match=r"has 1,0.. tokens.*: choose a text of at most 200 tokens"):  # more than a prompt can have
+        Training(lm, answer_task(), pulled(lm, pull=1.0, pull_text=" fox" * 1000))
 
 
 def test_single_steps_a_pause_and_a_file_all_give_the_unbroken_run(tiny, recipe):

@@ -62,7 +62,7 @@ def test_a_cell_carries_its_row():
 
 def test_what_is_measured_besides():
     answers = tables.measures({score.name: score for score in SCORES}, labelled=False)
-    assert "right, then stops" in answers and "75 %" in answers and "0.05" in answers  # |0.75 - 0.8|
+    assert "tokens agreeing" in answers and "75 %" in answers and "0.05" in answers  # |0.75 - 0.8|
     assert "first choice" in tables.measures({score.name: score for score in SCORES}, labelled=True)
 
 
