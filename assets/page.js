@@ -314,6 +314,17 @@ lab.keepToken = (token) => {
   store('sessionStorage', 'soft-prompt-lab-link', location.search + location.hash);
 };
 
+// A file that is dropped on the box for pasted rows is given to the file field next to it. Which keeps the browser from opening it.
+for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => {
+  const field = event.target.closest?.('#bring') && document.querySelector('#upload-task input[type=file]');
+  if (!field || event.target.closest('#upload-task') || ![...event.dataTransfer.types].includes('Files')) return;
+  event.preventDefault();
+  if (name === 'drop' && event.dataTransfer.files.length) {
+    field.files = event.dataTransfer.files;
+    field.dispatchEvent(new Event('change', {bubbles: true}));
+  }
+}, true);
+
 // How far the lessons have come.
 lab.readLessons = (session) => [session, stored('localStorage', 'soft-prompt-lab-lessons')];
 lab.keepLessons = (progress) => { if (progress) store('localStorage', 'soft-prompt-lab-lessons', progress); };

@@ -235,6 +235,11 @@ class TrainPage:
         async for changes in self._train(session, *values, start=run):
             yield changes
 
+    async def begin(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """Train with the settings that the controls hold, for a button of another page."""
+        async for changes in self._train(session, *values):
+            yield changes
+
     async def _step(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         run = session.shown
         if run and run.ticket and run.busy:

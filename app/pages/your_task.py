@@ -1,7 +1,9 @@
-"""The Your task page: bring rows, see exactly which tokens the model gets and must produce, and use them everywhere."""
+"""The Your task page: bring rows, see how they are read and which tokens the model gets, change it, and use them everywhere."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +13,29 @@ from app.components.widgets import QUIET, Changes, html
 from app.pages.train import TrainPage
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.view import tables
+from app.view import reading, tables
 from app.view.html import Html, alert, join, note, table, tag, td, tokens
-from app.view.text import cut
 from core import LabError
+from core.files import ASSETS
 from core.models.language_model import LanguageModel
+from core.scoring.fit_rows import WAYS, fitted
 from core.scoring.rows import encode
 from core.tasks.columns import Columns, decide
-from core.tasks.from_table import task_from_table
+from core.tasks.decode import ENCODINGS
+from core.tasks.from_table import same_but_for_case, task_from_table
 from core.tasks.hub_rows import load_hub_table
 from core.tasks.load import table_or_task
-from core.tasks.reader import read_bytes, read_table
-from core.tasks.table import Table
+from core.tasks.reader import read_bytes
+from core.tasks.table import Format, Table
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
 NONE = "(none)"
+FOUND = "found"  # of a setting of the file's format: what was found from the bytes
 MOST_PASTED = 200_000  # characters
 PREVIEWED = 5
+EXAMPLES = {"tickets": "tickets.csv", "feedback": "feedback.csv", "word forms": "comparatives.txt"}
+SIGNS = [("as found", FOUND), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("arrow ->", "->")]
 
 
 class TaskPage:
@@ -39,198 +46,352 @@ class TaskPage:
         self.fetching = asyncio.Lock()  # one dataset at a time, for all visitors
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
-                self.pasted = gr.Textbox(
-                    label="paste rows",
-                    info="From a spreadsheet, as CSV or JSON lines, or as lines like: France -> Paris",
-                    lines=6,
-                    max_lines=12,
-                    max_length=MOST_PASTED,
-                    elem_id="paste",
-                )
-                self.read = gr.Button("Read these rows", elem_id="read-rows", min_width=120)
-                self.upload = gr.File(
-                    label="or a file: CSV, TSV, Excel, JSON, or a task saved here; up to 20 MB", height=120, elem_id="upload-task"
-                )
+                with gr.Column(elem_id="bring"):
+                    self.pasted = gr.Textbox(
+                        label="paste rows, or drop a file here",
+                        info="From a spreadsheet, CSV, JSON, Markdown, or lines like: France -> Paris",
+                        lines=6,
+                        max_lines=12,
+                        max_length=MOST_PASTED,
+                        elem_id="paste",
+                    )
+                    self.upload = gr.File(label="or choose a file, or a task saved here; up to 20 MB", height=120, elem_id="upload-task")
+                with gr.Row(elem_classes="buttons", elem_id="example-files"):
+                    self.examples = {
+                        name: gr.Button(f"Try {title}", size="sm", min_width=90, elem_id=f"example-{Path(name).stem}")
+                        for title, name in EXAMPLES.items()
+                    }
                 self.hub = gr.Textbox(
                     label="or a dataset of the Hub", info="owner/name or owner/name:config", visible=allow_hub, elem_id="hub"
                 )
                 self.fetch = gr.Button("Read it", visible=allow_hub, elem_id="read-hub", min_width=120)
-                with gr.Row(elem_classes="settings"):
-                    self.input = gr.Dropdown(label="input columns", choices=[], multiselect=True, elem_id="input-column", min_width=120)
-                    self.output = gr.Dropdown(label="output column", choices=[], elem_id="output-column", min_width=120)
-                with gr.Row(elem_classes="settings"):
+                with gr.Column(visible=False, elem_id="read-as") as self.settings:
+                    self.input = gr.Dropdown(label="what goes in", choices=[], multiselect=True, elem_id="input-column", min_width=120)
+                    with gr.Row(elem_classes="settings"):
+                        self.output = gr.Dropdown(label="what comes out", choices=[], elem_id="output-column", min_width=120)
+                        self.split = gr.Dropdown(label="split column", choices=[NONE], value=NONE, elem_id="split-column", min_width=110)
                     self.kind = gr.Radio(
                         [("free answers", "answers"), ("labels", "labels")], value="answers", label="outputs", elem_id="kind"
                     )
-                    self.split = gr.Dropdown(label="split column", choices=[NONE], value=NONE, elem_id="split-column", min_width=110)
-                self.template = gr.Textbox(
-                    label="template",
-                    info="The text around {input}; empty: the usual one",
-                    lines=2,
-                    max_length=2000,
-                    elem_id="task-template",
-                )
-                self.words = gr.Textbox(
-                    label="label words",
-                    info="A line for each: label = word",
-                    lines=3,
-                    max_length=4000,
-                    visible=False,
-                    elem_id="label-words",
-                )
-                self.use = gr.Button("Use this task", variant="primary", interactive=False, elem_id="use-task", min_width=120)
+                    self.template = gr.Textbox(
+                        label="template",
+                        info="The text around {input}, or around the names of columns in braces; empty: the usual one",
+                        lines=2,
+                        max_length=2000,
+                        elem_id="task-template",
+                    )
+                    self.words = gr.Textbox(
+                        label="label words",
+                        info="A line for each: label = word. Several labels may share a word.",
+                        lines=3,
+                        max_length=20_000,
+                        visible=False,
+                        elem_id="label-words",
+                    )
+                    self.merge = gr.Button("Merge labels that differ only in case", visible=False, size="sm", elem_id="merge-labels")
+                    with gr.Accordion("how the file was read", open=False, elem_id="file-format"):
+                        with gr.Row(elem_classes="settings"):
+                            self.header = gr.Dropdown(
+                                [("as found", FOUND), ("names columns", "yes"), ("is data", "no")],
+                                value=FOUND, label="first row", elem_id="header", min_width=110,
+                            )  # fmt: skip
+                            self.separator = gr.Dropdown(SIGNS, value=FOUND, label="between cells", elem_id="separator", min_width=110)
+                        with gr.Row(elem_classes="settings"):
+                            self.encoding = gr.Dropdown(
+                                [("as found", FOUND), *ENCODINGS], value=FOUND, label="encoding", elem_id="encoding", min_width=110
+                            )
+                            self.sheet = gr.Dropdown([], label="sheet", visible=False, elem_id="sheet", min_width=110)
+                        self.long = gr.Radio(
+                            [("cut the end", "end"), ("cut the beginning", "beginning"), ("leave out", "leave out")],
+                            value="end", label="rows longer than the model's window", elem_id="long-rows",
+                        )  # fmt: skip
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="task-message")
-                self.preview = html(WELCOME, elem_id="task-preview")
+                self.sentence = html(elem_id="task-sentence")
+                with gr.Row(elem_classes="buttons"):
+                    self.use = gr.Button("Use it", interactive=False, elem_id="use-task", min_width=120)
+                    self.use_and_train = gr.Button(
+                        "Use it and train", variant="primary", interactive=False, elem_id="use-and-train", min_width=120
+                    )
+                self.rows = html(elem_id="task-rows")
+                self.preview = html(reading.WELCOME, elem_id="task-preview")
                 self.saved = html(elem_id="task-download")
-        self.columns = [self.input, self.output, self.kind, self.split, self.template]
-        self.result = [self.message, self.preview, self.use, self.words, self.saved]
+        self.chosen = [self.input, self.output, self.kind, self.split, self.template, self.words, self.long]
+        self.format = [self.header, self.separator, self.encoding, self.sheet]
+        self.result = [self.message, self.sentence, self.rows, self.preview, self.use, self.use_and_train, self.merge, self.saved]
+        self.outputs = [self.settings, *self.chosen, *self.format, *self.result]
 
     def wire(
         self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Callable[[Session], Changes], other_outputs: list[Any]
     ) -> None:
         """train: the Train page, which takes the task up. paint_others: what the other pages show then."""
         self.tabs = tabs
-        outputs = [*self.columns, *self.result]
-        self.read.click(self._paste, [session, self.pasted], outputs, **QUIET)
-        self.upload.upload(self._file, [session, self.upload], outputs, **QUIET)
+        self.pasted.change(self._paste, [session, self.pasted], self.outputs, trigger_mode="always_last", **QUIET)
+        self.upload.upload(self._file, [session, self.upload], [self.pasted, *self.outputs], **QUIET)
+        for name, button in self.examples.items():
+            button.click(partial(self._example, name), [session], [self.pasted, *self.outputs], **QUIET)
         if self.allow_hub:  # a hidden button could still be pressed by hand
-            self.fetch.click(self._hub, [session, self.hub], outputs, **QUIET)
-        inputs = [session, *self.columns, self.words]
-        for control in (self.input, self.output, self.kind, self.split):
-            # Other outputs have other labels, so their words are filled in anew.
-            handler = self._anew if control in (self.output, self.kind) else self._change
-            control.input(handler, inputs, self.result, trigger_mode="always_last", **QUIET)
+            self.fetch.click(self._hub, [session, self.hub], self.outputs, **QUIET)
+        inputs = [session, *self.chosen]
+        for control, name in ((self.input, "inputs"), (self.output, "output"), (self.kind, "kind"), (self.split, ""), (self.long, "")):
+            control.input(partial(self._change, name), inputs, self.outputs, trigger_mode="always_last", **QUIET)
         for text in (self.template, self.words):  # change, since a text that is put in at once counts as no input
-            text.change(self._typed, inputs, self.result, trigger_mode="always_last", **QUIET)
+            text.change(self._typed, inputs, self.outputs, trigger_mode="always_last", **QUIET)
+        self.merge.click(self._merge, inputs, self.outputs, **QUIET)
+        for control in self.format:
+            control.input(self._again, [session, *self.format], self.outputs, trigger_mode="always_last", **QUIET)
 
         def take(session: Session) -> Changes:
             return train.take_task(session, lambda: session.your_task.draft or session.task)
 
-        self.use.click(self._use, [session], [tabs, self.message, self.saved], **QUIET).success(
-            take, [session], [train.message, *train.set_up_outputs], **QUIET
-        ).then(paint_others, [session], other_outputs, **QUIET)
+        for button in (self.use, self.use_and_train):
+            used = button.click(self._use, [session], [tabs, self.message, self.saved], **QUIET).success(
+                take, [session], [train.message, *train.set_up_outputs], **QUIET
+            )
+            others = used.then(paint_others, [session], other_outputs, **QUIET)
+            if button is self.use_and_train:
+                others.then(train.begin, [session, *train.controls.values()], train.outputs, **QUIET)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def _paste(self, session: Session, text: Any) -> Changes:
-        data = str(text or "").encode("utf-8", "replace")
-        return self._read(session, lambda: read_table(data, "your rows"))
+    async def _paste(self, session: Session, text: Any) -> AsyncIterator[Changes]:
+        state, data = session.your_task, str(text or "").encode("utf-8", "replace")
+        if data.strip():
+            async for changes in self._read(session, data, "your rows"):
+                yield changes
+        elif state.name == "your rows":  # the rows were deleted; where a file was brought, the box was emptied for it
+            state.clear()
+            yield self._nothing("")
+        else:
+            yield gr.skip()
 
-    def _file(self, session: Session, path: Any) -> Changes:
-        def read() -> Table | Task:
-            if not path:
-                raise LabError("No file arrived: choose one.")
-            return table_or_task(read_bytes(Path(path)), Path(path).name)
+    async def _file(self, session: Session, path: Any) -> AsyncIterator[Changes]:
+        try:
+            data = await asyncio.to_thread(read_bytes, Path(path or "no file"))
+        except (LabError, TypeError) as error:
+            session.your_task.clear()
+            yield self._nothing(str(error) if isinstance(error, LabError) else "No file arrived: choose one.")
+            return
+        async for changes in self._read(session, data, Path(path).name):
+            yield {**changes, self.pasted: ""}
 
-        return self._read(session, read)
+    async def _example(self, name: str, session: Session) -> AsyncIterator[Changes]:
+        async for changes in self._read(session, (ASSETS / "examples" / name).read_bytes(), name):
+            yield {**changes, self.pasted: ""}
 
-    async def _hub(self, session: Session, name: Any) -> Changes:
+    async def _hub(self, session: Session, name: Any) -> AsyncIterator[Changes]:
         if self.fetching.locked():
-            return {self.message: alert("Another dataset is being fetched: try again in half a minute.")}
+            yield {self.message: alert("Another dataset is being fetched: try again in half a minute.")}
+            return
+        state = session.your_task
         async with self.fetching:
             try:  # in a thread of its own: the engine's thread would keep other sessions waiting
-                table = await asyncio.to_thread(load_hub_table, str(name or "").strip())
+                found = await asyncio.to_thread(load_hub_table, str(name or "").strip())
             except LabError as error:
-                return {self.message: alert(str(error))}
-        return self._read(session, lambda: table)
+                state.clear()
+                yield self._nothing(str(error))
+                return
+        state.clear()
+        state.name = found.name
+        async for changes in self._decided(session, found):
+            yield changes
 
-    def _read(self, session: Session, read: Callable[[], Table | Task]) -> Changes:
-        """Changes of the columns and of `result`, for rows or a whole task that `read` brings."""
+    async def _read(self, session: Session, data: bytes, name: str, chosen: Format | None = None) -> AsyncIterator[Changes]:
+        """Changes of `outputs` for a file's bytes. A file that is refused leaves nothing of an earlier one."""
         state = session.your_task
+        state.clear()
+        state.name, state.data = name, data
         try:
-            brought = read()
+            brought = await asyncio.to_thread(table_or_task, data, name, chosen)
         except LabError as error:
-            return {self.message: alert(str(error))}
+            kept = chosen is not None  # the settings stay in sight, so that a wrong one can be put right
+            yield {**self._nothing(str(error)), self.settings: gr.update(visible=kept)}
+            return
+        if state.data is not data:  # a newer file came in the meantime
+            return
         if isinstance(brought, Task):
-            state.table, state.draft = None, brought
-            return {**self._shown(session, brought), self.words: gr.update(visible=False)}
-        state.table, state.draft, state.filled_in = brought, None, {""}
-        names = list(brought.columns)
+            state.draft = brought
+            async for changes in self._shown(session, brought, "end"):
+                yield {
+                    self.settings: gr.update(visible=False),
+                    self.sentence: "",
+                    self.rows: "",
+                    self.merge: gr.update(visible=False),
+                    **changes,
+                }
+            return
+        async for changes in self._decided(session, brought, chosen):
+            yield changes
+
+    async def _decided(self, session: Session, brought: Table, chosen: Format | None = None) -> AsyncIterator[Changes]:
+        """Changes of `outputs` for a new table: what is decided of it stands in the controls."""
+        session.your_task.table, session.your_task.filled_in = brought, {""}
+        found = Columns(kind="answers", split="")
+        problem = ""
         try:
-            guess = decide(brought)
+            found = decide(brought)
         except LabError as error:
-            return {
-                **self._choices(names, Columns()),
-                self.message: alert(f"{error} Or choose the columns here."),
-                self.preview: _table(brought),
-                self.use: gr.update(interactive=False),
-                self.saved: "",
-            }
-        return {
-            **self._choices(names, guess),
-            **self._change(session, list(guess.inputs), guess.output, guess.kind, guess.split, "", None),
-        }
-
-    def _choices(self, names: list[str], chosen: Columns) -> Changes:
-        """Changes of the columns: their names to choose from, and an empty template."""
-        return {
-            self.input: gr.update(choices=names, value=list(chosen.inputs)),
-            self.output: gr.update(choices=names, value=chosen.output or None),
-            self.kind: chosen.kind or "answers",
-            self.split: gr.update(choices=[NONE, *names], value=chosen.split or NONE),
+            problem = str(error)
+        names = list(brought.columns)
+        told = self._nothing("") if chosen is None else {}
+        changes: Changes = {
+            **told,
+            self.settings: gr.update(visible=True),
+            self.input: gr.update(choices=names, value=list(found.inputs)),
+            self.output: gr.update(choices=names, value=found.output or None),
+            self.kind: found.kind,
+            self.split: gr.update(choices=[NONE, *names], value=found.split or NONE),
             self.template: "",
+            self.sheet: gr.update(choices=list(brought.sheets), value=brought.format.sheet or None, visible=len(brought.sheets) > 1),
+            self.rows: reading.first_rows(brought, found if found.output else None),
+            self.message: alert(problem),
         }
+        yield changes
+        if not problem:
+            async for more in self._made(session, found, "end"):
+                yield {**changes, **more}
 
-    def _change(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> Changes:
-        """Changes of `result` for what is chosen. words None: the labels as they are in the rows."""
+    async def _again(self, session: Session, header: Any, separator: Any, encoding: Any, sheet: Any) -> AsyncIterator[Changes]:
+        """The same bytes, read in the way that is chosen."""
+        state = session.your_task
+        given = ["" if value in (FOUND, None, []) else str(value) for value in (header, separator, encoding, sheet)]
+        if not state.data:
+            yield {self.message: alert("Bring some rows first: paste them, or choose a file.")}
+            return
+        async for changes in self._read(session, state.data, state.name, Format(given[2], given[1], given[0], given[3])):
+            yield changes
+
+    # --- changing ---------------------------------------------------------------------------------------------------
+
+    async def _change(self, which: str, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """Changes of `outputs` for what is chosen. which: the part of the decision that was just changed; others follow it."""
         state = session.your_task
         if state.table is None:
-            return {self.message: alert("Bring some rows first: paste them, or choose a file.")}
+            yield {self.message: alert("Bring some rows first: paste them, or choose a file.")}
+            return
         state.draft = None
-        labelled = kind == "labels"
         try:
-            if not input or not output:
-                raise LabError("Choose the input column and the output column.")
-            names = tuple(str(name) for name in input) if isinstance(input, list) else (str(input),)
-            columns = Columns(
-                names,
-                str(output),
-                "labels" if labelled else "answers",
-                "" if split in (NONE, None, "") else str(split),
-                str(template or "").strip("\n"),
-                read_words(words) if labelled and words else {},
-            )
-            task = state.draft = task_from_table(state.table, columns)
+            chosen, long = self._columns(*values), str(values[-1])
+            if which == "output":  # other outputs are of another kind, and what comes out does not go in
+                left = tuple(name for name in chosen.inputs if name != chosen.output)
+                chosen = replace(chosen, kind="", words={}, inputs=left, template="")
+            elif which == "inputs":
+                chosen = replace(chosen, output="" if chosen.output in chosen.inputs else chosen.output, template="")
+            elif which == "kind":
+                chosen = replace(chosen, words={})
+            found = await asyncio.to_thread(decide, state.table, chosen)
         except LabError as error:
-            return {
-                self.message: alert(str(error)),
-                self.use: gr.update(interactive=False),
-                self.words: gr.update(visible=labelled),
-                self.saved: "",
-            }
-        changes = {**self._shown(session, task), self.words: gr.update(visible=labelled)}
-        if labelled and not words:
-            lines = "\n".join(f"{label} = {label}" for label in task.labels or ())
-            state.filled_in = {str(template or ""), lines}
-            changes[self.words] = gr.update(visible=True, value=lines)
-        return changes
-
-    def _typed(self, session: Session, *chosen: Any) -> Changes:
-        """As `_change`, unless the texts are those that the page itself put there: that is a change, too."""
-        texts = {str(chosen[-2] or ""), str(chosen[-1] or "")}
-        if texts <= session.your_task.filled_in:
-            return gr.skip()
-        session.your_task.filled_in = texts
-        return self._change(session, *chosen)
-
-    def _anew(self, session: Session, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any) -> Changes:
-        return self._change(session, input, output, kind, split, template, None)
-
-    def _shown(self, session: Session, task: Task) -> Changes:
-        """Changes of `result` for a task that can be used, label words left out."""
-        lm = self.lab.engine.lm
-        problem, shown = "", summary(task)
-        try:
-            shown = preview(lm, task) if lm else shown + note("The tokens appear here when the model is loaded.")
-        except LabError as error:
-            session.your_task.draft, problem = None, str(error)
-        return {
-            self.message: alert(problem),
-            self.preview: shown,
-            self.use: gr.update(interactive=not problem),
-            self.saved: "",
+            yield self._refused(str(error))
+            return
+        changes: Changes = {
+            self.input: list(found.inputs),
+            self.output: found.output,
+            self.kind: found.kind,
+            self.split: found.split or NONE,
         }
+        if which in ("inputs", "output"):
+            changes[self.template] = ""
+        changes[self.rows] = reading.first_rows(state.table, found)
+        async for more in self._made(session, found, long):
+            yield {**changes, **more}
+
+    def _columns(self, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any, long: Any) -> Columns:
+        """What the controls say."""
+        if long not in WAYS:
+            raise LabError("Choose what becomes of long rows.")
+        names = [str(name) for name in input] if isinstance(input, list) else [str(input)] if input else []
+        labelled = kind == "labels"
+        return Columns(
+            tuple(names),
+            "" if output is None else str(output),
+            "labels" if labelled else "answers",
+            "" if split in (NONE, None, "", []) else str(split),
+            str(template or "").strip("\n"),
+            read_words(words) if labelled and words else {},
+        )
+
+    async def _typed(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """As `_change`, unless the texts are those that the page itself put there: that is a change, too."""
+        texts = {str(values[4] or ""), str(values[5] or "")}
+        if texts <= session.your_task.filled_in or session.your_task.table is None:
+            yield gr.skip()
+            return
+        session.your_task.filled_in = texts
+        async for changes in self._change("", session, *values):
+            yield changes
+
+    async def _merge(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """Labels that differ only in case get the word of the one that is most common."""
+        state = session.your_task
+        if state.table is None or state.draft is None or not state.draft.labels:
+            yield gr.skip()
+            return
+        counts = state.table.column(str(values[1])) if values[1] in state.table.columns else []
+        words = {}
+        for names in same_but_for_case(dict.fromkeys(filter(None, counts))):
+            usual = max(names, key=counts.count)
+            words.update(dict.fromkeys(names, usual))
+        lines = "\n".join(f"{label} = {word}" for label, word in words.items())
+        state.filled_in = {str(values[4] or ""), lines}
+        async for changes in self._change("", session, *values[:5], lines, values[6]):
+            yield {**changes, self.words: gr.update(value=lines, visible=True)}
+
+    # --- showing ----------------------------------------------------------------------------------------------------
+
+    async def _made(self, session: Session, columns: Columns, long: str) -> AsyncIterator[Changes]:
+        """Changes of the sentence, label words and `result` for a table and what is decided of it."""
+        state = session.your_task
+        brought = state.table
+        assert brought is not None
+        labelled = columns.kind == "labels"
+        try:
+            task = await asyncio.to_thread(task_from_table, brought, columns)
+        except LabError as error:
+            yield {**self._refused(str(error)), self.words: gr.update(visible=labelled)}
+            return
+        if state.table is not brought:
+            return
+        state.draft = task
+        known: Changes = {self.sentence: reading.said(brought, columns, task.labels), self.words: gr.update(visible=labelled)}
+        if labelled and not columns.words:
+            lines = "\n".join(f"{label} = {label}" for label in task.labels or ())
+            state.filled_in = {columns.template, lines}
+            known[self.words] = gr.update(visible=True, value=lines)
+        known[self.merge] = gr.update(visible=any(len(names) > 1 for names in same_but_for_case(task.labels or ())))
+        async for changes in self._shown(session, task, long):
+            yield {**known, **changes}
+
+    async def _shown(self, session: Session, task: Task, long: str) -> AsyncIterator[Changes]:
+        """Changes of the preview and the buttons for a task that can be used."""
+        state, lm = session.your_task, self.lab.lm(session)
+        problem, shown = "", reading.summary(task)
+        try:
+            if lm:
+                task = state.draft = await asyncio.to_thread(fitted, lm, task, long)
+                shown = await asyncio.to_thread(preview, lm, task)
+            else:
+                shown += note("The tokens appear here when the model is loaded.")
+        except LabError as error:
+            state.draft, problem = None, str(error)
+        ready = gr.update(interactive=not problem)
+        yield {self.message: alert(problem), self.preview: shown, self.use: ready, self.use_and_train: ready, self.saved: ""}
+
+    def _refused(self, problem: str) -> Changes:
+        """Changes of `result` where the rows stay but make no task as they are read."""
+        never = gr.update(interactive=False)
+        return {
+            self.message: alert(problem), self.sentence: "", self.preview: "", self.use: never, self.use_and_train: never,
+            self.saved: "", self.merge: gr.update(visible=False),
+        }  # fmt: skip
+
+    def _nothing(self, problem: str) -> Changes:
+        """Changes of `outputs` where no rows are there."""
+        as_found = dict.fromkeys((self.header, self.separator, self.encoding), FOUND)
+        return {
+            **self._refused(problem), **as_found, self.rows: "", self.preview: "" if problem else reading.WELCOME,
+            self.settings: gr.update(visible=False), self.words: gr.update(value="", visible=False), self.template: "",
+            self.sheet: gr.update(choices=[], value=None, visible=False), self.long: "end",
+        }  # fmt: skip
 
     def _use(self, session: Session) -> Changes:
         task = session.your_task.draft
@@ -260,20 +421,6 @@ def read_words(text: Any) -> dict[str, str]:
     return words
 
 
-WELCOME = Html(
-    "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste or upload some (50 rows work; "
-    "200 work better), look at the tokens that the model gets, and press <b>Use this task</b>. 30 % of the rows are held out, "
-    "chosen by their content, and rows that repeat each other stay on one side. This server keeps the rows while this page is open.</p>"
-)
-
-
-def summary(task: Task) -> Html:
-    """How a task's rows are parted, and what was dropped."""
-    kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
-    counts = f"{len(task.train)} rows to train on, {len(task.validation)} for validation, {len(task.held_out)} held out; {kind}."
-    return join([tag("h2", task.name), tag("p", cut(counts, 600)), *map(note, task.notes)])
-
-
 def preview(lm: LanguageModel, task: Task) -> Html:
     """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
 
@@ -290,9 +437,4 @@ def preview(lm: LanguageModel, task: Task) -> Html:
     longest = max(len(one.prompt) + max([len(one.answer), *map(len, one.candidates)]) for one in encoded)
     heads = ["the model gets", "and chooses among" if task.labels else "and must produce"]
     caption = f"The first {len(rows)} training rows as tokens (␣: a space, ⏎: a line break); up to {longest} tokens each"
-    return summary(task) + table(heads, rows, caption, class_="said")
-
-
-def _table(brought: Table) -> Html:
-    rows = [[td(cut(cell, 60)) for cell in cells[:12]] for cells in brought.rows[:8]]
-    return table([cut(name, 40) for name in brought.columns[:12]], rows, f"{len(brought.rows)} rows", class_="said")
+    return reading.summary(task) + table(heads, rows, caption, class_="said")

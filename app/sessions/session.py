@@ -74,11 +74,21 @@ class InspectState:
 
 @dataclass
 class YourTaskState:
-    """The Your task page. table: the rows. draft: the task made of them. filled_in: template and label words as the page last set them."""
+    """The Your task page.
 
+    name, data: of what was brought, to read it in another way. table: its rows. draft: the task made of them. filled_in:
+    template and label words as the page last set them.
+    """
+
+    name: str = ""
+    data: bytes = b""
     table: Table | None = None
     draft: Task | None = None
     filled_in: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Forget what was brought."""
+        self.name, self.data, self.table, self.draft, self.filled_in = "", b"", None, None, {""}
 
 
 @dataclass

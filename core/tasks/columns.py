@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from core.errors import LabError, shown
-from core.tasks.names import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
+from core.tasks.names import ABOUT_ROWS, ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
 from core.tasks.table import Table, spread
 from core.tasks.template import places
 
@@ -230,7 +230,7 @@ def _points(column: Profile, everything: Sequence[Profile]) -> float:
             # Confidence in a label is a number; so may a label be, but then with few values.
             return place - found / 10 - (10 if column.kind == "number" else 0) - len(column.counts) / 100
     if column.like_labels() and name not in INPUT_NAMES:
-        return 50 - len(column.counts) / 10
+        return 50 - len(column.counts) / 10 - (20 if has_word_of(column.name, ABOUT_ROWS) is not None else 0)
     if name in TRANSLATIONS and column.kind == "text":
         return 20.0
     if column.kind == "text" and name not in INPUT_NAMES:
@@ -298,7 +298,7 @@ def _within(inner: Profile, outer: Profile) -> bool:
 
 def _counts_up(column: Profile) -> bool:
     """Whether the cells are numbers of rows."""
-    if not all(cell.isdigit() for cell in column.filled[:1000]):
+    if not all(re.fullmatch("[0-9]{1,18}", cell) for cell in column.filled[:1000]):
         return False
     numbers = [int(cell) for cell in column.filled[:1000]]
     return len(numbers) > 2 and all(b == a + 1 for a, b in pairwise(numbers))
@@ -313,18 +313,30 @@ def unused(table: Table, columns: Columns) -> list[str]:
     return [name for name in table.columns if name not in used]
 
 
-def sentence(table: Table, columns: Columns, labels: Sequence[str] | None) -> str:
-    """What was decided, in one sentence."""
+def pieces(table: Table, columns: Columns, labels: Sequence[str] | None) -> list[tuple[str, bool]]:
+    """What was decided, as a sentence in pieces: each with whether it is the name of a column."""
     kind = f"{len(labels)} labels" if labels else "free answers"
-    said = f"Read as {kind} from the column {columns.output}; {_and(columns.inputs)} {'goes' if len(columns.inputs) == 1 else 'go'} in"
+    said = [(f"Read as {kind} from the column ", False), (columns.output, True), ("; ", False), *_and(columns.inputs)]
+    said.append((" goes in" if len(columns.inputs) == 1 else " go in", False))
     if columns.split:
-        said += f"; {columns.split} says which rows are held out"
+        said += [("; ", False), (columns.split, True), (" says which rows are held out", False)]
     left = unused(table, columns)
     if left:
-        said += f"; {_and(left[:6] if len(left) > 7 else left)}"
-        said += f" and {len(left) - 6} more columns are not used" if len(left) > 7 else f" {'is' if len(left) == 1 else 'are'} not used"
-    return said + "."
+        many = len(left) > 7
+        said += [("; ", False), *_and(left[:6] if many else left)]
+        said.append(
+            (f" and {len(left) - 6} more columns are not used" if many else f" {'is' if len(left) == 1 else 'are'} not used", False)
+        )
+    return [*said, (".", False)]
 
 
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nothing"
+def sentence(table: Table, columns: Columns, labels: Sequence[str] | None) -> str:
+    """What was decided, in one sentence."""
+    return "".join(text for text, _ in pieces(table, columns, labels))
+
+
+def _and(names: Sequence[str]) -> list[tuple[str, bool]]:
+    said: list[tuple[str, bool]] = []
+    for at, name in enumerate(names):
+        said += [(name, True), ("" if at == len(names) - 1 else " and " if at == len(names) - 2 else ", ", False)]
+    return said

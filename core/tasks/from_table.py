@@ -10,7 +10,7 @@ from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, unused
 from core.tasks.own_prompts import own_prompts
 from core.tasks.split import HELD_OUT_SIZE, VALIDATION_SIZE, Parts, keep_together, spare, split_table, split_validation, unseen
 from core.tasks.table import Table, counted, fitting, listed
-from core.tasks.task import Example, Task, marked, stem_of
+from core.tasks.task import Example, Task, marked, repeats, stem_of
 from core.tasks.template import compiled, usual_template
 
 
@@ -170,25 +170,12 @@ def _usable(table: Table, columns: Columns, render: Callable[[Mapping[str, str]]
                 left_out.add(row.number, "the same text has another label in another row")
         rows = [row for row in rows if len(outputs[row.text]) == 1]
     notes = left_out.notes(table.name, len(table.rows))
-    kept = _without_repeats(rows)
+    again = repeats((row.part, row.example) for row in rows)
+    kept = [row for row, repeated in zip(rows, again, strict=True) if not repeated]
     if len(kept) < len(rows):
         dropped = len(rows) - len(kept)
         notes.append(f"{counted(dropped)} dropped: {'it repeats' if dropped == 1 else 'they repeat'} an earlier input.")
     return kept, notes
-
-
-def _without_repeats(rows: Sequence[Row]) -> list[Row]:
-    """Rows of one text, and rows of nearly one text (in case, or signs at its ends) with the same output, are kept once."""
-    texts: set[tuple[str, str]] = set()
-    near: set[tuple[str, str, str]] = set()
-    kept = []
-    for row in rows:
-        mark = (row.part, row.example.key, row.example.output)
-        if row.text not in texts and mark not in near:
-            kept.append(row)
-        texts.add(row.text)
-        near.add(mark)
-    return kept
 
 
 def _sampled(rows: list[Row]) -> tuple[list[Row], list[str]]:

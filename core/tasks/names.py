@@ -102,6 +102,27 @@ OTHER_NAMES = (
         "v2",
     ),
 )
+ABOUT_ROWS = (  # few values each, and hardly ever what a text is to be sorted by
+    *(
+        "day",
+        "weekday",
+        "month",
+        "year",
+        "date",
+        "time",
+        "city",
+        "country",
+        "state",
+        "region",
+        "gender",
+        "sex",
+        "age",
+        "language",
+        "lang",
+        "agent",
+    ),
+    *("user", "author", "name", "channel", "device", "version", "group", "team", "assigned", "owner", "source", "file", "page", "id"),
+)
 TRANSLATIONS = frozenset(OTHER_NAMES[OTHER_NAMES.index("english") : OTHER_NAMES.index("term")])
 KNOWN_NAMES = frozenset((*LABEL_NAMES, *LABEL_TEXT_NAMES, *ANSWER_NAMES, *INPUT_NAMES, *OTHER_NAMES))
 

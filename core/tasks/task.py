@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,21 @@ class Task:
     def majority(self) -> str:
         """The most common answer of training and validation rows (of equals, the first)."""
         return Counter(example.output for example in (*self.train, *self.validation)).most_common(1)[0][0]
+
+
+def repeats(rows: Iterable[tuple[str, Example]]) -> list[bool]:
+    """Whether each (part, row) repeats an earlier row of its part: in its text, or nearly (in its key) with the same output.
+
+    >>> repeats([("", Example(text, output)) for text, output in (("a", "x"), ("A.", "x"), ("A", "y"), ("a ", "z"))])
+    [False, True, False, True]
+    """
+    seen: set[tuple[str, ...]] = set()
+    found = []
+    for part, example in rows:
+        marks = {(part, " ".join(example.input.split())), (part, example.key, example.output)}
+        found.append(bool(marks & seen))
+        seen |= marks
+    return found
 
 
 def marked(slug: str, task: Task) -> Task:

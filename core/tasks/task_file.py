@@ -10,7 +10,7 @@ from core.recipe import SETTINGS, Recipe, check_template
 from core.tasks.columns import MOST_LABELS
 from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
 from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text
-from core.tasks.task import Example, Handcrafted, Task, stem_of
+from core.tasks.task import Example, Handcrafted, Task, repeats, stem_of
 from core.tasks.template import LONGEST_TEXT
 
 MOST_PROMPTS = 20
@@ -165,10 +165,8 @@ def _without_repeats(
 
 
 def _different(rows: Sequence[Example]) -> list[Example]:
-    found: dict[str, Example] = {}
-    for example in rows:
-        found.setdefault(example.key, example)
-    return list(found.values())
+    again = repeats(("", row) for row in rows)
+    return [row for row, repeated in zip(rows, again, strict=True) if not repeated]
 
 
 def _text(data: Mapping[str, Any], field: str, default: str, longest: int, file: str) -> str:

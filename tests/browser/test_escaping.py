@@ -222,19 +222,18 @@ def test_columns_names_of_files_and_pasted_rows_stay_texts(visitor, tmp_path):
     rows = "".join(quoted(f"{text} {i}", f"out {text}", *TEXTS[:4]) for i, text in enumerate(TEXTS))
     name = TEXTS[1]
     visitor.bring(f"{name}.csv", (head + rows).encode(), tmp_path)
-    visitor.settle("#task-message", "choose the columns here")
-    assert_shown(visitor, "#task-preview", [*(show[:39] for show in SHOWN[:6]), *SHOWN[:8]])
+    visitor.settle("#task-preview", "training rows as tokens")
+    assert_shown(visitor, "#task-rows", [*(show[:39] for show in SHOWN[:6]), *SHOWN[:5]])
     assert_clean(page)
-    for label, place in (("input-column", 0), ("output-column", 1)):
+    for label in ("input-column", "output-column"):
         page.click(f"#{label} input")
         page.wait_for_selector("ul[role=listbox] li")
         assert_clean(page)
-        page.click(f"ul[role=listbox] li >> nth={place}")
-    visitor.settle("#task-preview", "training rows as tokens")
+        page.keyboard.press("Escape")
     assert "img" in visitor.text("#task-preview h2")
-    for number, label in enumerate(TEXTS[:3]):  # refused, by a name that is markup
+    for number, label in enumerate(TEXTS[:3]):  # refused, with a name that is markup
         visitor.bring(f"{label.replace('/', '')}.csv", (quoted(label, f"{number}") + "a,b\n").encode(), tmp_path)
-        visitor.settle("#task-message", "column")
+        visitor.settle("#task-message", "different rows")
         assert_clean(page)
 
     # Tokens: markup, line breaks, halves of an emoji, a sign that turns the line; each of them alone in the preview.
@@ -252,7 +251,6 @@ def test_columns_names_of_files_and_pasted_rows_stay_texts(visitor, tmp_path):
     assert TEXTS[2] in visitor.text("#task-message")
     page.fill("#task-template textarea", "")
     page.fill("#paste textarea", "\n".join(f"{text} -> {text} {i}" for i, text in enumerate(TEXTS)))
-    page.click("#read-rows")
     visitor.settle("#task-preview", "held out")
     assert_clean(page)
     page.wait_for_selector("#use-task:not([disabled])")

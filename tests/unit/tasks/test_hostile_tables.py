@@ -142,7 +142,12 @@ def test_any_rows_of_any_texts_are_a_task_or_refused(header, rows, delimiter, en
     st.dictionaries(odd, odd, max_size=2),
 )
 def test_any_table_with_any_choices_is_a_task_or_refused(rows, kind, template, words):
-    table = Table("x", ("input", "output"), tuple((a.strip(), b.strip()) for a, b in rows), tuple(range(2, 2 + len(rows))))
+    table = Table(
+        "x",
+        ("input", "output"),
+        tuple((a.replace("\0", "").strip(), b.replace("\0", "").strip()) for a, b in rows),
+        tuple(range(2, 2 + len(rows))),
+    )
     try:
         task = task_from_table(table, Columns(("input",), "output", kind, template=template, words=words))
     except LabError as error:
