@@ -13,7 +13,7 @@ from core.errors import LabError, shown
 from core.methods import METHODS
 
 OF_METHOD = frozenset().union(*(method.settings for method in METHODS.values()))  # settings that only some methods have
-BEFORE = {"end": "none"}  # settings that earlier versions had not, and what their runs did: the meaning of saved recipes and links
+BEFORE = {"end": "none", "label_score": "sum"}  # settings that earlier versions had not, and what their runs did: the meaning of saved recipes and links
 Place = Literal["task", "server", "run", "panel", "more"]  # the task picker, the server's own, a run of the session, in sight, under "more"
 
 
@@ -181,6 +181,14 @@ class Recipe:
         choices=("none", "eos", "newline"),
         words={"none": "nothing", "eos": "the model's end token", "newline": "a new line, then the end token"},
         only_with=("loss", "vocabulary"),
+    )
+    label_score: str = _setting(
+        "mean",
+        "how labels are compared, for all prompts: by the sum or the mean of their tokens' log-probabilities, or by the sum against "
+        "that after inputs without content",
+        "labels compared by",
+        choices=("sum", "mean", "calibrated"),
+        words={"sum": "sum over tokens", "mean": "mean per token", "calibrated": "contextual calibration"},
     )
     template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", "template")
     placement: str = _setting(

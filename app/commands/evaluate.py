@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.commands.options import (
     PROMPTS,
@@ -19,7 +19,7 @@ from app.commands.options import (
 )
 from app.commands.rows import TASKS, add_rows, load_task, names_columns
 from core.errors import LabError
-from core.recipe import check_template
+from core.recipe import SETTINGS, check_template
 from core.tasks import evidence
 from core.tasks.task import Handcrafted
 
@@ -39,6 +39,10 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a handcrafted prompt with {input} (may be repeated)")
     made.add_argument("--learned", action="append", default=[], metavar="PROMPT", help=f"{PROMPTS} (may be repeated)")
     made.add_argument("--template", default="", help="for saved prompts without a recipe.json: the text around {input}")
+    score = SETTINGS["label_score"]
+    made.add_argument(
+        score.flag, choices=score.choices, help=f"{score.help} (default: as the first saved prompt was, else {score.default})"
+    )
     add_rows(made)
     add_model(made)
 
@@ -55,15 +59,18 @@ def run(options: argparse.Namespace) -> Outcome:
     from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
     from core.runs.hub_prompts import load as load_prompt
     from core.runs.scorebook import Scorebook
-    from core.scoring.contender import written
+    from core.scoring.contender import DEFAULT_SCORE, by_one_score, written
     from core.scoring.score import majority
 
     contenders = [*baselines(task), *with_model(lm, task)]
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
+    rules: list[str] = []
     for name in options.learned:
         learned = load_prompt(name, lm, options.template)
         tell_warnings(name, learned)
         contenders.append(learned.contender(Path(name).name))
+        rules.append(learned.recipe.label_score if learned.recipe else DEFAULT_SCORE)
+    contenders = by_one_score(contenders, options.label_score or next(iter(rules), DEFAULT_SCORE))
     rows = common_rows(task.held_out, contenders)
     if not rows:
         raise LabError("Every held-out row was used in training or is shown in a prompt: give other rows with --test.")
@@ -84,5 +91,6 @@ def run(options: argparse.Namespace) -> Outcome:
                     scores.append(event.score)
     tell_skipped(skipped)
     scores.append(majority(task, rows))
-    result = {"contenders": [contender_row(score) for score in scores], "evidence": evidence.as_dict(len(rows))}
+    result: dict[str, Any] = {"contenders": [contender_row(score) for score in scores], "evidence": evidence.as_dict(len(rows))}
+    result["label_score"] = contenders[0].label_score if task.labels else None
     return Outcome(result, f"{table(scores)}\n{evidence.in_words(len(rows))}")

@@ -13,6 +13,7 @@ from app.sessions.contest import (
     all_prompts,
     entrants,
     known_scores,
+    label_score,
     learned_contender,
     learned_runs,
     prompt_named,
@@ -121,7 +122,9 @@ class ComparePage:
         runs = [run.name for run in learned_runs(session)]
         return {
             **changes,
-            self.table: join([None if known else RECORDED, table, tables.how_counted(task), _saved(scores)]) if grouped else NOTHING_SCORED,
+            self.table: join([None if known else RECORDED, table, tables.how_counted(task, label_score(session)), _saved(scores)])
+            if grouped
+            else NOTHING_SCORED,
             self.written: tables.prompts(all_prompts(session)),
             self.base: gr.update(choices=prompts, value=_chosen(session.compare.base_prompt, prompts, -1)),
             self.run: gr.update(choices=runs, value=_chosen(session.compare.control_run, runs, 0)),

@@ -32,7 +32,7 @@ from core.recipe import check_template
 from core.runs.adapter_files import pack
 from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
 from core.scoring.answering import answer, label_probabilities
-from core.scoring.contender import Contender, bare, written
+from core.scoring.contender import DEFAULT_SCORE, Contender, bare, by_one_score, written
 from core.scoring.score import Score, majority
 from core.tasks import evidence
 from core.tasks.built_in import slugs
@@ -111,12 +111,13 @@ class Api:
             *(written(rows, prompt) for prompt in _prompts(prompts)),
             *baselines(rows),
         ]
+        rule = asked.recipe.label_score if asked else DEFAULT_SCORE
         held_out = common_rows(rows.held_out, contenders)
         if not held_out:
             raise LabError("Every held-out row is shown in a prompt, so none is left to score: leave some examples out.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-            yield from contest(lm, rows, [*contenders, *with_model(lm, rows)], held_out, self.lab.book, "held_out")
+            yield from contest(lm, rows, by_one_score([*contenders, *with_model(lm, rows)], rule), held_out, self.lab.book, "held_out")
             yield Scored("held_out", majority(rows, held_out))
 
         ticket = self.lab.engine.submit(_caller(request), job)

@@ -12,7 +12,7 @@ from core.prefix import Prefix, prefix_of
 from core.runs.contest import baselines
 from core.runs.saved_adapter import to_files
 from core.runs.trained_run import run_files
-from core.scoring.contender import Contender, contender_of_run, written
+from core.scoring.contender import DEFAULT_SCORE, Contender, by_one_score, contender_of_run, written
 from core.scoring.score import Score, best_handcrafted
 from core.tasks.task import Handcrafted, Task
 from core.training.start import Begun
@@ -24,7 +24,14 @@ def entrants(session: Session) -> list[Contender]:
     entered = session.compare.on(task)
     own = [written(task, prompt) for prompt in entered.prompts]
     added = {**{one.name: one for one in derived(session)}, **entered.added}
-    return [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *baselines(task)]
+    every = [*(learned_contender(run) for run in learned_runs(session)), *added.values(), *own, *baselines(task)]
+    return by_one_score(every, label_score(session))
+
+
+def label_score(session: Session) -> str:
+    """By what labels are compared on the session's task: as the newest run on it says, or the task."""
+    newest = next((run for run in reversed(session.runs) if run.task == session.task and not run.learned), None)
+    return newest.recipe.label_score if newest else str(session.task.recipe.get("label_score", DEFAULT_SCORE))
 
 
 def derived(session: Session) -> list[Contender]:
@@ -62,6 +69,9 @@ def known_scores(session: Session) -> dict[str, Score]:
         if run.task == session.task:
             known |= _scores_of(run)
     known.update(session.compare.on(session.task).scores)
+    if session.task.labels:  # what was compared in another way is no part of this comparison
+        rule = label_score(session)
+        known = {name: score for name, score in known.items() if score.label_score == rule or score.kind == "majority"}
     groups = {score.group for score in known.values()}
     for run in session.runs_here:  # a run whose seeds were repeated is one of them
         if run.name in known and seeds_of(run) in groups:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from app.sessions.contest import entrants, known_scores, start_of
+from app.sessions.contest import entrants, known_scores, label_score, start_of
 from app.sessions.jobs import ContestProgress, side_job
 from app.sessions.lab import Lab
 from app.sessions.session import Contest, Session
@@ -15,7 +15,7 @@ from core.models.language_model import LanguageModel
 from core.runs.contest import Scored, Skipped, contest
 from core.runs.run import Trained, repeat
 from core.scoring.answering import answer, label_probabilities, next_tokens
-from core.scoring.contender import Contender
+from core.scoring.contender import Contender, by_one_score
 from core.scoring.score import Score
 from core.ticket import Ticket
 
@@ -43,10 +43,10 @@ class Scoring(NamedTuple):
 async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False) -> AsyncIterator[Scoring]:
     """Score the contenders that `make` returns on the held-out rows. keep: they take part from now on."""
     task = session.task
-    entered = session.compare.on(task)
+    entered, rule = session.compare.on(task), label_score(session)
 
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-        contenders = make(lm)
+        contenders = by_one_score(make(lm), rule)
         yield Progress(len(contenders))
         for contender in contenders:
             if keep:

@@ -10,6 +10,7 @@ from typing import Any
 from app.view.colours import colours
 from app.view.html import Cell, Html, button, details, dim, join, note, table, tag, td, th
 from app.view.text import cut, percent, token
+from core.recipe import SETTINGS
 from core.scoring.measures import expected_calibration_error, in_words, pairs, spread
 from core.scoring.row_results import RowResult
 from core.scoring.score import Score, compare
@@ -189,10 +190,10 @@ def label_said(result: RowResult, task: Task) -> str:
     return labels[max(range(len(labels)), key=lambda i: result.shares[i])] if result.shares else result.said
 
 
-def how_counted(task: Task) -> Html:
-    """A note on how this task's answers are counted as right."""
+def how_counted(task: Task, label_score: str) -> Html:
+    """A note on how this task's answers are counted as right. label_score: the recipe's."""
     right = (
-        "Right means: the right label is the most likely of the label words."
+        f"Right means: the right label is the most likely of the label words ({SETTINGS['label_score'].word(label_score)}, for all prompts)."
         if task.labels
         else "Right means: every token of the right answer is the model's first choice. Exact means: right, and then it stops."
     )

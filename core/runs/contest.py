@@ -8,7 +8,7 @@ from core.errors import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.runs.scorebook import Scorebook
-from core.scoring.contender import Contender, bare, written
+from core.scoring.contender import Contender, bare, by_one_score, written
 from core.scoring.derived_contenders import calibrated, in_chat
 from core.scoring.score import Score
 from core.tasks.built_in import slugs
@@ -66,11 +66,13 @@ def with_model(lm: LanguageModel, task: Task) -> list[Contender]:
 def calibrated_best(lm: LanguageModel, task: Task, contenders: Sequence[Contender], book: Scorebook) -> Contender | None:
     """Of a task of one's own with labels: the contextually calibrated version of the contender that did best on validation rows.
 
-    None for other tasks, and where no contender has a validation score. LabError where no content-free input can be run.
+    None for other tasks, where no contender has a validation score, and where all are calibrated anyway.
+    LabError where no content-free input can be run.
     """
+    plain = [one for one in contenders if one.label_score != "calibrated"]
     if task.slug in slugs() or not task.labels or not task.validation:
         return None
-    known = [(score.accuracy, one) for one in contenders if (score := book.get(lm, one, task.validation, task.labels))]
+    known = [(score.accuracy, one) for one in plain if (score := book.get(lm, one, task.validation, task.labels))]
     return calibrated(lm, max(known, key=lambda pair: pair[0])[1], task.labels) if known else None
 
 
@@ -101,10 +103,11 @@ def contest(
 ) -> Iterator[Scored | Skipped]:
     """Score `contenders` one after another, batch by batch, on the rows of `examples` that count for all of them.
 
+    Labels are compared for all of them as for the first.
     A handcrafted prompt that can't be scored is skipped, with its reason; a learned one raises its LabError.
     """
     rows = common_rows(examples, contenders) if part == "held_out" else list(examples)
-    for contender in contenders:
+    for contender in by_one_score(contenders, contenders[0].label_score) if contenders else ():
         if found := book.get(lm, contender, rows, task.labels):
             yield Scored(part, found, step, known=True)
             continue

@@ -122,6 +122,7 @@ class _Score(_Checked):
     seconds: Number = 0.0
     group: str = ""
     final: bool = True
+    label_score: str = "sum"
     samples: list[Sample] = []
 
     def score(self, results: Sequence[RowResult] = ()) -> Score:

@@ -25,7 +25,7 @@ from core.runs.contest import (
     with_model,
 )
 from core.runs.scorebook import Scorebook
-from core.scoring.contender import Contender
+from core.scoring.contender import Contender, by_one_score
 from core.scoring.score import majority
 from core.tasks.task import Task
 from core.training import slices
@@ -80,9 +80,9 @@ def run(
     state = state or training.start()
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
-    entered = with_model(lm, task)
+    entered = by_one_score(with_model(lm, task), recipe.label_score)
     yield from map(Entered, entered)
-    others = [*baselines(task, recipe.template), *entered]
+    others = [*by_one_score(baselines(task, recipe.template), recipe.label_score), *entered]
     if task.labels and task.validation:
         yield Scored("validation", majority(task, task.validation))
     waiting = list(others) if task.validation else []

@@ -37,7 +37,8 @@ class Scorebook:
     def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
         rows = tuple((e.input, e.output) for e in examples if e.key not in contender.excluded)
         parameters = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
-        made = (contender.template, contender.placement, contender.offsets, contender.learned, parameters)
+        by = (contender.offsets, contender.label_score) if labels else ()
+        made = (contender.template, contender.placement, by, contender.learned, parameters)
         return lm.weights_hash, lm.for_scoring.dtype_name, made, hash(rows), len(rows), tuple(labels or ())
 
     def get(self, lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Score | None:

@@ -10,8 +10,9 @@ from torch import Tensor
 from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.models.past import Past
+from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
-from core.scoring.likelihood import candidate_scores
+from core.scoring.likelihood import candidate_scores, compared
 from core.scoring.prepared import Prepared
 from core.scoring.rows import check_window, encode
 from core.tasks.prompt_text import join
@@ -60,7 +61,7 @@ def _ready(lm: LanguageModel, contender: Contender, text: str, most: int) -> tup
 
 
 def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labels: Sequence[str]) -> list[float]:
-    """The share of each label among the label words, by the probability of its tokens, in the order of `labels`."""
+    """The share of each label among the label words, as the contender compares them, in the order of `labels`."""
     lm = lm.for_scoring
     rows = encode(lm, contender.template, [Example(text, labels[0])], labels)
     check_window(lm, rows, contender.prefix.virtual_tokens)
@@ -68,6 +69,8 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
     shared, rest = rows[0].prompt[:split], replace(rows[0], prompt=rows[0].prompt[split:])
     with torch.inference_mode():
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lm.lead)).fill(lm)
-        scores = candidate_scores(lm, cache, [rest])[0][0]
-    scores = scores - torch.tensor(contender.offsets or [0.0], device=scores.device)
-    return torch.softmax(scores.cpu().double(), dim=0).tolist()
+        sums = candidate_scores(lm, cache, [rest])[0].cpu()
+    offsets = contender.offsets
+    if not offsets and contender.label_score == "calibrated":
+        offsets = content_free_shares(lm, contender, labels)
+    return torch.softmax(compared(sums, [rest], contender.label_score, offsets)[0].double(), dim=0).tolist()

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 from core.methods import METHODS
 from core.prefix import Prefix, no_prefix
-from core.recipe import Recipe
+from core.recipe import Recipe, default_of
 from core.tasks.task import Example, Handcrafted, Task, template_of
+
+DEFAULT_SCORE: str = default_of("label_score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +16,8 @@ class Contender:
     """A prefix with its template. kind: none, handcrafted, or the name of the method that trained it.
 
     excluded: keys of rows that don't count for it, because they are in its prompt or its training rows. offsets: for a calibrated one, the
-    natural log of each label's share where there is nothing to go by; they are taken off. examples, seconds: what it cost:
+    natural log of each label's share where there is nothing to go by; they are taken off. label_score: by what labels are compared, the
+    recipe's; one for all contenders. examples, seconds: what it cost:
     training examples that it shows or was trained on, and seconds of training. group: contenders of one group (orders, seeds) are
     shown as their mean and range.
     """
@@ -26,6 +29,7 @@ class Contender:
     placement: str = "before"
     excluded: frozenset[str] = frozenset()
     offsets: tuple[float, ...] = ()
+    label_score: str = DEFAULT_SCORE
     examples: int = 0
     seconds: float = 0.0
     group: str = ""
@@ -47,7 +51,12 @@ def contender_of_run(name: str, task: Task, recipe: Recipe, prefix: Prefix, seco
     """
     template = template_of(task, recipe.template)
     made = Contender(name, prefix.kind, template, prefix, recipe.placement, task.seen.union(seen))
-    return replace(made, examples=len(task.train), seconds=seconds)
+    return replace(made, examples=len(task.train), seconds=seconds, label_score=recipe.label_score)
+
+
+def by_one_score(contenders: Iterable[Contender], label_score: str) -> list[Contender]:
+    """The same contenders, whose labels are all compared by `label_score`."""
+    return [replace(contender, label_score=label_score) for contender in contenders]
 
 
 def bare(task: Task, template: str = "") -> Contender:

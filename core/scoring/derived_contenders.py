@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from core.errors import LabError, shown
@@ -14,13 +13,11 @@ from core.inspection.snap import snap
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix, no_prefix, prefix_of
+from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
-from core.scoring.likelihood import candidate_scores
-from core.scoring.prepared import prepare
 from core.tasks.prompt_text import around, drawn, with_examples
-from core.tasks.task import Example, Task
+from core.tasks.task import Task
 
-CONTENT_FREE = ("N/A", "[MASK]", "")  # Zhao et al. 2021's own
 MOST_EXAMPLES = 32
 
 
@@ -63,23 +60,10 @@ def in_chat(lm: LanguageModel, prompt: Contender) -> Contender:
 def calibrated(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -> Contender:
     """`contender`, contextually calibrated (Zhao et al. 2021): label shares are divided by those for content-free inputs.
 
-    The shares of the label words after "N/A", "[MASK]" and nothing are averaged; what a label gets there, it gets for
-    nothing. Runs the model. Raises LabError where no content-free input can be run.
+    What a label gets after "N/A", "[MASK]" and nothing, it gets for nothing. Runs the model. Raises LabError where no
+    content-free input can be run.
     """
-    small = lm.for_scoring
-    shares = []
-    for text in CONTENT_FREE:
-        try:
-            prepared = prepare(small, contender, [Example(text, labels[0])], labels)
-        except LabError:
-            continue  # nothing at all can't be run where the template is the bare input
-        with torch.inference_mode():
-            scores = candidate_scores(small, prepared.fill(small), prepared.rows)[0]
-        shares.append(torch.softmax(scores[0].cpu().double(), dim=0))
-    if not shares:
-        raise LabError(f"{contender.name!r} can't be calibrated: its template takes no content-free input; change the template.")
-    offsets = torch.stack(shares).mean(dim=0).log()
-    return replace(contender, name=f"{contender.name}, calibrated", offsets=tuple(offsets.tolist()))
+    return replace(contender, name=f"{contender.name}, calibrated", offsets=content_free_shares(lm, contender, labels))
 
 
 def snapped(lm: LanguageModel, learned: Contender) -> tuple[Contender, str]:

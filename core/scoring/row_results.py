@@ -7,15 +7,14 @@ import torch
 
 from core.models.language_model import LanguageModel
 from core.models.past import Past, expand
-from core.scoring.likelihood import candidate_scores
+from core.scoring.likelihood import MOST_KEYS, candidate_scores, compared
 from core.scoring.prepared import Prepared
-from core.scoring.rows import Row, collate
+from core.scoring.rows import END, Row, collate
 
 BATCH = 32  # rows in a batch, fewer where they are long or have many labels
 
 
 MOST_TOKENS = 16384  # in a batch
-MOST_KEYS = 24576  # in a batch: each of its sequences has its own copy of the keys and values before it
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,13 @@ class RowResult:
     shares: tuple[float, ...] = ()
 
 
-def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()) -> Iterator[list[tuple[int, RowResult]]]:
-    """Score row by row, in batches of similar length: yields lists of (row number, RowResult). float32. offsets: see Contender."""
+def results(
+    lm: LanguageModel, prepared: Prepared, label_score: str = "sum", offsets: Sequence[float] = ()
+) -> Iterator[list[tuple[int, RowResult]]]:
+    """Score row by row, in batches of similar length: yields lists of (row number, RowResult). float32.
+
+    label_score, offsets: see `Contender`.
+    """
     lm = lm.for_scoring
     order = sorted(range(len(prepared.rows)), key=lambda i: len(prepared.rows[i].prompt) + len(prepared.rows[i].answer))
     with torch.inference_mode():
@@ -57,7 +61,7 @@ def results(lm: LanguageModel, prepared: Prepared, offsets: Sequence[float] = ()
         numbers, order = order[:size], order[size:]
         rows = [prepared.rows[i] for i in numbers]
         with torch.inference_mode():  # never across a yield: it would affect the next job in this thread
-            scored = _label_results(lm, cache, rows, offsets) if rows[0].candidates else _answer_results(lm, cache, rows)
+            scored = _label_results(lm, cache, rows, label_score, offsets) if rows[0].candidates else _answer_results(lm, cache, rows)
         yield list(zip(numbers, scored, strict=True))
 
 
@@ -102,23 +106,24 @@ def ends_answer(lm: LanguageModel, token: int) -> bool:
     return token in lm.stop_tokens or lm.token_text(token).lstrip(" ").startswith("\n")
 
 
-def _label_results(lm: LanguageModel, cache: Past, rows: Sequence[Row], offsets: Sequence[float]) -> list[RowResult]:
-    scores, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
-    if offsets:
-        scores = torch.log_softmax(scores - torch.tensor(offsets), dim=1)
+def _label_results(lm: LanguageModel, cache: Past, rows: Sequence[Row], label_score: str, offsets: Sequence[float]) -> list[RowResult]:
+    sums, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
+    scores = compared(sums, rows, label_score, offsets)
+    losses = -(torch.log_softmax(scores, dim=1) if offsets else sums)
     made = []
-    for row, score, first in zip(rows, scores, firsts, strict=True):
+    for row, score, loss, first in zip(rows, scores, losses, firsts, strict=True):
         choice = int(score.argmax())
         shares = torch.softmax(score.double(), dim=0)
+        said = [token for token in row.candidates[choice] if token != END]
         made.append(
             RowResult(
                 input=row.example.input,
                 output=row.example.output,
                 correct=choice == row.label,
                 first_choice=bool(first[row.label]),
-                loss=-float(score[row.label]),
+                loss=float(loss[row.label]),
                 tokens=len(row.answer),
-                said=lm.decode(row.candidates[choice]).strip(),
+                said=lm.decode(said).strip(),
                 confidence=float(shares[choice]),
                 agreement=float(choice == row.label),
                 shares=tuple(shares.tolist()),

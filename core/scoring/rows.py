@@ -1,7 +1,10 @@
 """From examples to tokens: what the model gets, what it must produce, and the start that all rows share."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -13,13 +16,15 @@ from core.recipe import check_template
 from core.tasks.prompt_text import join
 from core.tasks.task import Example
 
+END = -1  # after a label: any token that ends an answer
+
 
 @dataclass(frozen=True)
 class Row:
     """One example as token ids.
 
     prompt: template and input. answer: what must follow. candidates: for labels, every label's ids (the answer among
-    them, at `label`); else empty.
+    them, at `label`), each with END after it where one label begins another; else empty.
     """
 
     example: Example
@@ -32,7 +37,8 @@ class Row:
 def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels: Sequence[str] | None) -> list[Row]:
     """Token ids of every example. The prompt's are those that generation begins after, whatever the answer.
 
-    Raises LabError for a template without {input}, an input or answer without tokens, or labels of which one begins another.
+    Where a label begins another (`1` and `10`), all are scored with an end.
+    Raises LabError for a template without {input}, an input or answer without tokens, or labels of the same tokens.
     """
     check_template(template)
     outputs = [list(labels) if labels else [example.output] for example in examples]
@@ -49,8 +55,8 @@ def encode(lm: LanguageModel, template: str, examples: Sequence[Example], labels
                 raise LabError(f"The {what} of row {number} ({shown(text)}) gives the model no tokens: give it some text.")
         candidates = tuple(ids for _, ids in parts) if labels else ()
         rows.append(Row(example, prompt, answer, candidates, place if labels else -1))
-    if labels and rows:
-        _check_candidates(rows[0].candidates, labels)
+    if labels and rows and not _told_apart(rows[0].candidates, labels):
+        rows = [replace(row, candidates=tuple((*ids, END) for ids in row.candidates)) for row in rows]
     return rows
 
 
@@ -86,14 +92,26 @@ def _split(lm: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[tuple[tu
     return result
 
 
-def _check_candidates(candidates: Sequence[tuple[int, ...]], labels: Sequence[str]) -> None:
-    for i, short in enumerate(candidates):
-        for j, long in enumerate(candidates):
-            if i != j and long[: len(short)] == short:
-                raise LabError(
-                    f"The tokens of the label {shown(labels[i])} begin those of {shown(labels[j])}, so the first can never be told "
-                    f"from the second: rename one of them."
-                )
+def _told_apart(candidates: Sequence[tuple[int, ...]], labels: Sequence[str]) -> bool:
+    """Whether no label begins another, in tokens. LabError for two labels of the same tokens, which no score could tell apart."""
+    ordered = sorted(zip(candidates, labels, strict=True))  # what begins with a label comes right after it
+    begins = False
+    for (short, one), (long, other) in itertools.pairwise(ordered):
+        if short == long:
+            raise LabError(f"The labels {shown(one)} and {shown(other)} are the same tokens to this model: rename one of them.")
+        begins = begins or long[: len(short)] == short
+    return not begins
+
+
+def answer_ends(lm: LanguageModel) -> list[int]:
+    """The ids of all tokens that end an answer: stop tokens, and those that begin a new line."""
+    return _answer_ends(lm.tokenizer, frozenset(lm.stop_tokens), lm.vocab_size)
+
+
+@lru_cache(maxsize=4)
+def _answer_ends(tokenizer: Any, stops: frozenset[int], size: int) -> list[int]:
+    texts = tokenizer.batch_decode([[token] for token in range(size)], clean_up_tokenization_spaces=False)
+    return sorted({*stops, *(token for token, text in enumerate(texts) if text.lstrip(" ").startswith("\n"))})
 
 
 def share_start(rows: Sequence[Row]) -> tuple[tuple[int, ...], list[Row]]:

@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import LabError
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
+from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
 from core.scoring.measures import bootstrap_difference, mcnemar, wilson
 from core.scoring.prepared import prepare
@@ -22,6 +23,7 @@ class Score:
 
     exact: for answers, the share of rows that are right and then stop. agreement: mean over rows. examples, seconds, group:
     the contender's. members: the contenders whose mean this is. final: False while batches of rows are still to come.
+    label_score: by what labels were compared (in earlier versions always by the sum).
     """
 
     name: str
@@ -42,6 +44,7 @@ class Score:
     group: str = ""
     members: tuple[str, ...] = ()
     final: bool = True
+    label_score: str = "sum"
 
     @property
     def learned(self) -> bool:
@@ -66,7 +69,11 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int,
     right = sum(result.correct for result in scored)
     labelled = bool(scored[0].shares)
     # A calibrated contender's probabilities are of label words only: its loss is not comparable.
-    loss = None if contender.offsets else float(np.mean([result.loss for result in scored]))
+    loss = (
+        None
+        if contender.offsets or (labelled and contender.label_score == "calibrated")
+        else float(np.mean([result.loss for result in scored]))
+    )
     return Score(
         name=contender.name,
         kind=contender.kind,
@@ -85,6 +92,7 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int,
         seconds=contender.seconds,
         group=contender.group,
         final=final,
+        label_score=contender.label_score,
     )
 
 
@@ -94,8 +102,11 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.for_scoring, contender, counted, labels)
+    offsets = contender.offsets
+    if labels and not offsets and contender.label_score == "calibrated":
+        offsets = content_free_shares(lm, contender, labels)
     done: dict[int, RowResult] = {}
-    for scored in results(lm, prepared, contender.offsets):
+    for scored in results(lm, prepared, contender.label_score, offsets):
         done.update(scored)
         yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions, len(done) == len(counted))
 

@@ -193,7 +193,9 @@ class Training:
     def loss(self, rows: Sequence[Row]) -> Tensor:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
         cache = self.prepared.fill(self.lm)
-        return (label_loss if self.recipe.loss == "labels" else answer_loss)(self.lm, cache, rows)
+        if self.recipe.loss == "labels":
+            return label_loss(self.lm, cache, rows, self.recipe.label_score)
+        return answer_loss(self.lm, cache, rows)
 
 
 def longest_sequence(rows: Sequence[Row]) -> int:
