@@ -13,7 +13,10 @@ from core.errors import LabError, shown
 from core.methods import METHODS
 
 OF_METHOD = frozenset().union(*(method.settings for method in METHODS.values()))  # settings that only some methods have
-BEFORE = {"end": "none", "label_score": "sum"}  # settings that earlier versions had not, and what their runs did: the meaning of saved recipes and links
+BEFORE = {
+    "end": "none",
+    "label_score": "sum",
+}  # settings that earlier versions had not, and what their runs did: the meaning of saved recipes and links
 Place = Literal["task", "server", "run", "panel", "more"]  # the task picker, the server's own, a run of the session, in sight, under "more"
 
 
@@ -70,8 +73,8 @@ class Setting:
         """The choices that `method` has on such a task."""
         if self.name == "init" and method in METHODS:
             return METHODS[method].starts
-        if self.name == "loss" and not labelled:
-            return ("vocabulary",)
+        if self.name in ("loss", "label_score") and not labelled:
+            return self.choices[:1]
         return self.choices
 
     def word(self, choice: str) -> str:
@@ -183,12 +186,12 @@ class Recipe:
         only_with=("loss", "vocabulary"),
     )
     label_score: str = _setting(
-        "mean",
+        "sum",
         "how labels are compared, for all prompts: by the sum or the mean of their tokens' log-probabilities, or by the sum against "
         "that after inputs without content",
         "labels compared by",
         choices=("sum", "mean", "calibrated"),
-        words={"sum": "sum over tokens", "mean": "mean per token", "calibrated": "contextual calibration"},
+        words={"calibrated": "contextual calibration", "sum": "sum over tokens", "mean": "mean per token"},
     )
     template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", "template")
     placement: str = _setting(
