@@ -60,8 +60,10 @@ def run(options: argparse.Namespace) -> Outcome:
     from core.runs.hub_prompts import load as load_prompt
     from core.runs.scorebook import Scorebook
     from core.scoring.contender import DEFAULT_SCORE, by_one_score, written
+    from core.scoring.fit_rows import fitted
     from core.scoring.score import majority
 
+    task = fitted(lm, task, options.long_rows)
     contenders = [*baselines(task), *with_model(lm, task)]
     contenders += [written(task, Handcrafted(prompt, prompt)) for prompt in options.prompt]
     rules: list[str] = []

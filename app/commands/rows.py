@@ -30,6 +30,8 @@ def add_rows(made: argparse.ArgumentParser) -> None:
     rows.add_argument("--separator", default="", metavar="SIGN", help="the sign between cells, as ; or tab")
     rows.add_argument("--encoding", default="", help="as in utf-8, cp1252, gb18030")
     rows.add_argument("--sheet", default="", help="of an .xlsx workbook")
+    ways = ("end", "beginning", "leave out")
+    rows.add_argument("--long-rows", choices=ways, default="end", help="what is cut of rows longer than the model's window (default end)")
 
 
 def load_task(options: argparse.Namespace) -> Task:

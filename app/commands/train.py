@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> Outcome:
     from core.runs import saved_adapter as storage
     from core.runs.hub_prompts import load as load_prompt
     from core.runs.trained_run import train
+    from core.scoring.fit_rows import fitted
 
     begun = None
     if recipe.init_from:
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> Outcome:
         recipe, begun = recipe.but(**{**learned.as_start, **given}), learned.begun
     if options.out:
         storage.check_savable(lm, recipe.placement)
+    task = fitted(lm, task, options.long_rows)
     tell(*(f"note: {note}" for note in task.notes))
     stop = threading.Event()
 

@@ -55,7 +55,7 @@ class TaskPage:
                         max_length=MOST_PASTED,
                         elem_id="paste",
                     )
-                    self.upload = gr.File(label="or choose a file, or a task saved here; up to 20 MB", height=120, elem_id="upload-task")
+                    self.upload = gr.File(label="or choose a file, or a task saved here; up to 32 MB", height=120, elem_id="upload-task")
                 with gr.Row(elem_classes="buttons", elem_id="example-files"):
                     self.examples = {
                         name: gr.Button(f"Try {title}", size="sm", min_width=90, elem_id=f"example-{Path(name).stem}")

@@ -33,6 +33,7 @@ from core.runs.adapter_files import pack
 from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import DEFAULT_SCORE, Contender, bare, by_one_score, written
+from core.scoring.fit_rows import fitted
 from core.scoring.score import Score, majority
 from core.tasks import evidence
 from core.tasks.built_in import slugs
@@ -79,6 +80,8 @@ class Api:
     async def train(self, request: gr.Request, task: Any, rows: Any, *values: Any) -> AsyncIterator[dict]:
         given = {name: value for name, value in zip(ON_PAGE, values, strict=True) if value is not None}
         task = await asyncio.to_thread(_task, task, rows)
+        if self.lab.engine.lm is not None:
+            task = await asyncio.to_thread(fitted, self.lab.engine.lm, task)
         recipe = _recipe(task, given)
         caller = _caller(request)
         session = Session(id=caller, task=task)

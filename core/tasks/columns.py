@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from core.errors import LabError, shown
-from core.tasks.names import ABOUT_ROWS, ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
+from core.tasks.names import ABOUT_ROWS, ANSWER_NAMES, IDS, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
 from core.tasks.table import Table, spread
 from core.tasks.template import places
 
@@ -97,6 +97,8 @@ class Profile:
         if not 2 <= different <= MOST_LABELS or self.kind in ("date", "link", "empty") or max(map(len, self.counts)) > 80:
             return False
         repeated = sum(number for number in self.counts.values() if number > 1)
+        if self.kind == "number" and different > 20 and any("." in cell.removesuffix(".0") for cell in self.counts):
+            return False  # a measure
         if self.kind == "number" and not named and (different > 20 or count < 10 * different) and different > 2:
             return False  # numbers that are no label's may repeat by chance
         if strict:
@@ -151,7 +153,7 @@ def decide(table: Table, chosen: Columns | None = None) -> Columns:
     if split is None:
         split = next((one.name for one in found if one.name not in (*chosen.inputs, chosen.output) and _is_split(one)), "")
     rest = [one for one in found if one.name != split]
-    if len({one.name for one in rest} | {*chosen.inputs, chosen.output} - {""}) < 2:
+    if len({one.name for one in rest if not _is_id(one)} | {*chosen.inputs, chosen.output} - {""}) < 2:
         what = next(iter(table.nested.items()), None)
         why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
         raise LabError(
@@ -200,7 +202,7 @@ def _is_split(column: Profile) -> bool:
 def _output(candidates: Sequence[Profile], everything: Sequence[Profile]) -> str:
     scored = [(_points(one, everything), place, one.name) for place, one in enumerate(candidates)]
     points, _, best = max(scored)
-    plain = [one for one in candidates if one.kind not in ("empty", "constant") and not (one.kind == "number" and _counts_up(one))]
+    plain = [one for one in candidates if one.kind not in ("empty", "constant") and not _is_id(one)]
     if points < 35 and len(plain) == 2 and (plain[1].name.casefold() not in INPUT_NAMES or plain[0].name.casefold() in INPUT_NAMES):
         return plain[1].name  # of two columns of which nothing is known, the second comes out
     return best
@@ -265,9 +267,9 @@ def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ..
         longest = sorted(texts, key=lambda one: -one.words)[:MOST_INPUTS]
         return tuple(one.name for one in texts if one in longest)
     words = [one for one in usable if one.kind == "text" and len(one.counts) > 0.5 * len(one.filled)]
-    if words:
+    if words and len(usable) <= 3:
         return (max(words, key=lambda one: len(one.counts) / len(one.cells)).name,)
-    plain = [one for one in usable if one.kind in ("number", "text") and not _counts_up(one)]
+    plain = [one for one in usable if one.kind in ("number", "text") and not _is_id(one)]
     return tuple(one.name for one in (plain or usable)[: 2 * MOST_INPUTS])
 
 
@@ -296,12 +298,20 @@ def _within(inner: Profile, outer: Profile) -> bool:
     return len(pairs) > 3 and len(pairs) > 0.5 * len(inner.filled) and sum(a in b for a, b in pairs) >= 0.9 * len(pairs)
 
 
+def _is_id(column: Profile) -> bool:
+    """Whether a column only tells rows apart: it counts them, or is named so and has no value twice."""
+    if column.kind == "number" and _counts_up(column):
+        return True
+    return has_word_of(column.name, IDS) is not None and len(column.counts) == len(column.filled) and column.words < 2
+
+
 def _counts_up(column: Profile) -> bool:
     """Whether the cells are numbers of rows."""
     if not all(re.fullmatch("[0-9]{1,18}", cell) for cell in column.filled[:1000]):
         return False
     numbers = [int(cell) for cell in column.filled[:1000]]
-    return len(numbers) > 2 and all(b == a + 1 for a, b in pairwise(numbers))
+    steps = [b - a for a, b in pairwise(numbers)]
+    return len(numbers) > 2 and min(steps) > 0 and max(steps) <= min(steps) + 1  # rows of a large file are looked at in even steps
 
 
 # --- said in words ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import LabError, shown
 from core.tasks.delimited import table_of
-from core.tasks.names import is_known
+from core.tasks.names import ANSWER_NAMES, is_known
 from core.tasks.table import MOST_COLUMNS, Format, Table, counted, listed, make_table
 
 HOLDERS = ("data", "rows", "examples", "items", "records", "instances", "results", "dataset")  # keys under which rows are kept
@@ -108,15 +108,18 @@ def _in_object(found: dict[str, Any], name: str) -> list[Any]:
         return [found["columns"], *found["data"]]
     if isinstance(found.get("rows"), list) and all(isinstance(item, dict) and isinstance(item.get("row"), dict) for item in found["rows"]):
         return [item["row"] for item in found["rows"]]
-    parts = {key: value for key, value in found.items() if key.casefold() in PARTS and isinstance(value, list)}
-    if parts and all(isinstance(item, dict) for value in parts.values() for item in value):
-        return [{**item, "split": part} for part, value in parts.items() for item in value]
+    held = [(_part(key), value) for key, value in found.items() if _part(key) and isinstance(value, list)]
+    parts = [(part, item) for part, value in held for item in value]
+    if parts and all(isinstance(item, dict) for _, item in parts):
+        return [{**item, "split": part} for part, item in parts]
+    if parts and all(isinstance(item, list) for _, item in parts):
+        return [{**{f"column {at}": cell for at, cell in enumerate(item, start=1)}, "split": part} for part, item in parts]
     values = list(found.values())
-    held = next((found[key] for key in HOLDERS if _are_objects(found.get(key))), None)
-    if held is None and sum(map(_are_objects, values)) == 1:
-        held = next(value for value in values if _are_objects(value))
-    if held is not None:
-        return held
+    rows = next((found[key] for key in HOLDERS if _are_objects(found.get(key))), None)
+    if rows is None and sum(map(_are_objects, values)) == 1:
+        rows = next(value for value in values if _are_objects(value))
+    if rows is not None:
+        return rows
     if len(found) == 1 and isinstance(values[0], dict):
         return _in_object(values[0], name)
     if len(found) > 1 and all(isinstance(value, list) for value in values) and len(set(map(len, values))) == 1 and values[0]:
@@ -132,6 +135,11 @@ def _in_object(found: dict[str, Any], name: str) -> list[Any]:
     if any(isinstance(value, list | dict) for value in values) and not any(is_known(key) for key in found):
         raise LabError(f"{shown(name)} holds one nested object, not rows: give a list of objects, or one object on each line.")
     return [found]
+
+
+def _part(key: str) -> str:
+    """The part of a data set that a key names, as "train" in "small_train"; empty: none."""
+    return next((name for name in (key.casefold(), key.casefold().rpartition("_")[2]) if name in PARTS), "")
 
 
 def _are_objects(value: Any) -> bool:
@@ -171,7 +179,7 @@ def _opened(row: Mapping[str, Any]) -> dict[str, Any]:
         key = key.strip()
         turns = _turns(value)
         if turns is None or any(column == LAST for column in made):
-            made[key] = _unwrapped(value)
+            made[key] = _unwrapped(key, value)
         elif key.casefold() in CHATS or "completion" not in row:
             at = max((i for i, (role, _) in enumerate(turns) if role == "assistant"), default=0)
             made[key] = _written(turns[:at])
@@ -201,13 +209,15 @@ def _written(turns: Sequence[tuple[str, str]]) -> str:
     return said[0][1] if len(said) == 1 else "\n".join(f"{role}: {text}" for role, text in said)
 
 
-def _unwrapped(value: Any) -> Any:
-    """A list of one value as that value, and {"text": [...]} (answers, as SQuAD has them) as the first of its texts."""
+def _unwrapped(key: str, value: Any) -> Any:
+    """A list of one value as that value; of several right answers, as SQuAD and others have them, the first."""
     if isinstance(value, dict) and "text" in value and set(value) <= {"text", "answer_start", "answer_end", "input_text"}:
         value = value["text"]
         value = value[:1] if isinstance(value, list) else value
     if isinstance(value, list) and value and all(isinstance(item, dict) and "text" in item for item in value):
         value = [value[0]["text"]]
+    if isinstance(value, list) and key.casefold() in ANSWER_NAMES and all(isinstance(item, str) for item in value):
+        value = value[:1]
     if isinstance(value, list) and len(value) < 2:
         return value[0] if value else ""
     return value

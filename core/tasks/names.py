@@ -75,7 +75,25 @@ INPUT_NAMES = (
     *("tweet", "message", "messages", "conversations", "query", "utterance", "body", "subject", "description"),
     *("premise", "hypothesis"),
     *("passage", "comment", "headline", "article", "email", "sms", "abstract", "post", "dialogue", "claim", "evidence", "statement"),
-    *("feedback", "sentence1", "sentence2", "question1", "question2", "text1", "text2", "text_a", "text_b", "sentence_a", "sentence_b"),
+    *(
+        "feedback",
+        "sentence1",
+        "sentence2",
+        "question1",
+        "question2",
+        "text1",
+        "text2",
+        "sent1",
+        "sent2",
+        "s1",
+        "s2",
+        "q1",
+        "q2",
+        "text_a",
+        "text_b",
+        "sentence_a",
+        "sentence_b",
+    ),
     *("#1 string", "#2 string", "input_text", "source_text", "system", "frage", "titel", "kommentar", "beschreibung"),
     *("评论", "文本", "问题", "内容", "текст", "texte", "texto", "テキスト", "文章"),
 )
@@ -102,6 +120,7 @@ OTHER_NAMES = (
         "v2",
     ),
 )
+IDS = ("id", "ids", "idx", "index", "uuid", "guid", "no", "nr")
 ABOUT_ROWS = (  # few values each, and hardly ever what a text is to be sorted by
     *(
         "day",

@@ -15,7 +15,7 @@ JSON = re.compile(r'\s*(\[\s*[\[{"\]]|\{\s*["}])')  # typed lines may begin with
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes; LabError where it is missing or larger than 20 MB."""
+    """A file's bytes; LabError where it is missing or larger than 32 MB."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_READ + 1)

@@ -10,7 +10,7 @@ from core.errors import LabError, shown
 
 LARGEST_FILE = 2 * 2**20  # bytes of text that a task's rows may have
 LARGEST_TASK = 4 * LARGEST_FILE  # a task file written from a table (and a test table) repeats them with quotes and brackets
-LARGEST_READ = 20 * 2**20  # bytes of a table; its rows are sampled
+LARGEST_READ = 32 * 2**20  # bytes of a table; its rows are sampled
 MOST_ROWS = 5000
 MOST_READ = 50_000  # rows of a table; of these a task takes at most MOST_ROWS
 MOST_COLUMNS = 200

@@ -58,15 +58,18 @@ def task_data(data: bytes, name: str) -> dict[str, Any] | None:
         found = json.loads(text) if text.lstrip().startswith("{") else None
     except (ValueError, RecursionError):  # another encoding, JSON Lines or no JSON
         return None
-    if not isinstance(found, dict) or "train" not in found or _holds_objects(found["train"]):
+    if not isinstance(found, dict) or "train" not in found or _is_table(found):
         return None
     check_size(data, name, LARGEST_TASK)
     return found
 
 
-def _holds_objects(rows: Any) -> bool:
-    """Whether rows are objects, as in a table with its parts in one file; those of a task are pairs."""
-    return isinstance(rows, list) and len(rows) > 0 and all(isinstance(row, dict) for row in rows)
+def _is_table(found: Mapping[str, Any]) -> bool:
+    """Whether this is a table with its parts in one file: its rows are objects, or it has test rows and no held_out ones."""
+    rows = found["train"]
+    return (isinstance(rows, list) and len(rows) > 0 and all(isinstance(row, dict) for row in rows)) or (
+        "held_out" not in found and any(part in found for part in ("test", "val", "dev", "valid"))
+    )
 
 
 def task_of(data: Mapping[str, Any], name: str, distinct: bool = False) -> Task:

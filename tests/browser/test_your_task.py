@@ -19,7 +19,7 @@ def test_a_file_that_is_refused_gets_a_sentence_and_clears_what_was_there(visit,
         ("excel.xlsx", b"PK\x03\x04rest", "damaged"),
         ("nul.csv", b"input,output\na\0,b\n", "binary"),
         ("column.csv", b"text\na\nb\n", "no two cells"),
-        ("large.csv", b"input,output\n" + b"a,b\n" * 6_000_000, "larger than 20 MB"),
+        ("large.csv", b"input,output\n" + b"a,b\n" * 9_000_000, "larger than 32 MB"),
     ]:
         visitor.page.fill("#paste textarea", ROWS)
         visitor.page.wait_for_selector("#use-task:not([disabled])")

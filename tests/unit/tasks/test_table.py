@@ -233,7 +233,7 @@ BAD = {
     "a web page": (b"<!doctype html>\n<html><body>a,b</body></html>\n", "is a web page or XML"),
     "binary": (b"input,output\na\0,b\n", "binary file"),
     "noise": (bytes(range(1, 256)) * 20, "binary file, not text"),
-    "21 MB": (b"a,b\n" * 5_300_000, "'rows.csv' is larger than 20 MB"),
+    "33 MB": (b"a,b\n" * 8_500_000, "'rows.csv' is larger than 32 MB"),
     "an open object": (b'{"input": "a"\n', "is not well-formed JSON"),
     "a list of words": (b'["a", "b"]', "holds values that are no objects"),
     "a deep list of objects": (b'[{"input": ' + b"[" * 50_000, "too deeply nested"),

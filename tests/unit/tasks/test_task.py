@@ -59,8 +59,8 @@ def test_missing_folder_and_huge_files_are_refused_by_name(tmp_path):
     for place, data, sentence in (
         ("nope", None, r"no task or file 'nope'.*past-tense"),
         (tmp_path, None, "is a folder"),
-        (big, ANSWERS + b"x,y\n" * 2**23, r"'big\.csv' is larger than 20 MB"),
-        (bigger, b"[" + b" " * 2**25, r"'big\.json' is larger than 20 MB"),
+        (big, ANSWERS + b"x,y\n" * 2**23, r"'big\.csv' is larger than 32 MB"),
+        (bigger, b"[" + b" " * 2**25, r"'big\.json' is larger than 32 MB"),
     ):
         if data:
             place.write_bytes(data)
