@@ -47,8 +47,8 @@ def describe_train(train: Any) -> None:
     ]
     lines = [
         "task: a built-in task's name, as /tasks lists them",
-        "rows: rows of your own in its place: CSV, TSV or JSON Lines with the columns input and output, or text and label; lines "
-        "like `France -> Paris`; or a task file; up to 200,000 characters",
+        "rows: rows of your own in its place: CSV, TSV, JSON, a Markdown table, or lines like `France -> Paris`, whose columns are "
+        "found from their values; or a task file; up to 200,000 characters",
     ]
     for name, setting in ON_PAGE.items():
         kind = Literal[setting.choices] if setting.choices else setting.kind
