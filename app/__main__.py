@@ -15,6 +15,7 @@ USAGE = """python -m app [options of the page]
 EPILOG = """examples:
   python -m app                                                 open the page at http://127.0.0.1:7860
   python -m app --port 7861 --model Qwen/Qwen2.5-0.5B           another port, another model
+  python -m app models                                          which models are on this machine
   python -m app tasks                                           what there is to learn
   python -m app read rows.csv                                   how a file of your own is read
   python -m app train --task past-tense --out my-prompt         train ten vectors, score them, save them

@@ -21,3 +21,12 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def described(title: str, facts: Mapping[str, object]) -> str:
     """An object as a small table for a notebook."""
     return f"<p><b>{html.escape(title)}</b></p>{html_table(('', ''), [(name, str(value)) for name, value in facts.items()])}"
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people.
+
+    >>> in_words(5_240_000_000), in_words(37_000_000), in_words(900)
+    ('5.2 GB', '37 MB', '1 kB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -69,7 +69,12 @@ TRIES: tuple[dict[str, Any], ...] = (  # the first that can be built and run cou
     SPECIAL,
     {"num_key_value_heads": 4, **SPECIAL},
     {"mamba_d_ssm": 64, "mamba_n_heads": 8, **SPECIAL},
-    {"attn_config": {"kv_n_heads": 2, "rope_theta": 1e4}, "ffn_config": {"ffn_hidden_size": 16, "moe_num_experts": 4, "moe_top_k": 2}},
+    {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}},
+    {"attention_types": [[["global", "local"], 2]]},
+    {"num_heads": 8, "expand": 2},
+    {"layer_types": ["conv", "full_attention"] * 2},
+    {"num_experts_per_tok": 1},
+    {"default_language": "en_XX", "languages": ["en_XX"]},
 )
 WRAPPERS = ("llava", "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl", "smolvlm", "paligemma", "aya_vision", "lfm2_vl")
 VISION: dict[str, Any] = {
@@ -114,6 +119,8 @@ def config_of(kind: str, changes: dict[str, Any]) -> Any:
     given: dict[str, Any] = {}
     for name in made.sub_configs:
         part = parts.get(name) or type(getattr(default, name))
+        if part is type(None):
+            continue
         sizes = SMALL if name == "text_config" else VISION
         given[name] = _set(part, changes if name == "text_config" else {}, sizes)
         if name not in parts:

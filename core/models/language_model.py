@@ -19,6 +19,7 @@ from core.models.devices import pick_device, pick_dtype
 from core.models.past import NO_TOKEN, Past, Vectors
 from core.models.probe import ROUGH, Way, check_attention, check_finite, far, probe, sample_ids
 from core.models.sizes import Shape
+from core.models.tokens import Tokens, lead_tokens
 
 Part = Sequence[int] | Tensor  # token ids, or vectors
 WINDOWS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "n_ctx")  # names for it in configurations
@@ -32,7 +33,7 @@ def load_model(name: str | None = None, device: str | None = None, dtype: str | 
     """
     name = name or weights.DEFAULT_MODEL
     where = pick_device(device)
-    base = reading.read(name)
+    base = reading.read(name, str(where))
     chosen = pick_dtype(dtype, where, base.model.num_parameters())
     made = LanguageModel(base.model, base.tokenizer, name).to(where, chosen)
     made.notes += base.notes
@@ -48,7 +49,7 @@ class DeviceProcess(Protocol):
         """The result of `work.do` in that process, or in this one if that fails. LabError as `work.do` raises it."""
 
 
-class LanguageModel:
+class LanguageModel(Tokens):
     """A frozen causal LM with its tokenizer. Everything that runs the network is here; nothing here is trained.
 
     way: how it is run, with its sizes. window: the largest number of positions. lead: the special tokens (BOS) that its tokenizer
@@ -66,15 +67,18 @@ class LanguageModel:
         self.tokenizer = tokenizer
         self.name = name
         self.window, rule = window_of(model.config.get_text_config())
-        self.lead = _lead_tokens(tokenizer)
+        self.lead = lead_tokens(tokenizer)
         self.for_scoring = self  # the same weights in float32, in which scores are published; another model where this one is smaller
         self.notes: tuple[str, ...] = (rule,) if rule else ()  # what a person should know of it, in sentences
         self._checked: set[str] = set()  # what was tried out at its first use
+        self.impossible_mistakes: dict[str, str] = {}  # of core.models.mistakes: why it can't make one, or "", where tried out
         self.device_process: DeviceProcess | None = None  # trains and scores instead of this process
         self.way = way or probe(self)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "LanguageModel":
-        """This model on `device`; where `dtype` isn't float32, a copy in it whose `for_scoring` is this one."""
+        """This model on `device`; where `dtype` isn't float32, a copy in it whose `for_scoring` is this one. Quantised: unchanged."""
+        if getattr(self.model, "is_quantized", False):
+            return self  # its weights stay where and as they were read
         self.model.to(device)
         if dtype == torch.float32:
             return self
@@ -90,10 +94,6 @@ class LanguageModel:
                 if far(small.model(input_ids=ids, use_cache=False).logits.float(), usual, ROUGH):  # it can't switch
                     small.model.set_attn_implementation(with_fused)
         return small
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
 
     @property
     def device_name(self) -> str:
@@ -140,77 +140,6 @@ class LanguageModel:
     @property
     def dtype_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
-
-    # --- embeddings -------------------------------------------------------------------------------------------------
-
-    def embed(self, ids: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
-        """The output of the embedding *module*: some models scale in it, so its weight is not the vocabulary."""
-        return self.model.get_input_embeddings()(ids)
-
-    def embed_ids(self, ids: Sequence[int]) -> Float[Tensor, "tokens d_model"]:
-        """The embeddings of these token ids, float32."""
-        return self.embed(torch.tensor(list(ids), dtype=torch.long, device=self.device)).float()
-
-    @cached_property
-    def vocabulary(self) -> Float[Tensor, "vocab d_model"]:
-        """Every token's input embedding, float32. Padding rows of the matrix, which belong to no token, are left out."""
-        ids = torch.arange(self.vocab_size, device=self.device)
-        return self.for_scoring.embed(ids).detach().float()
-
-    @property
-    def vocab_size(self) -> int:
-        return min(len(self.tokenizer), self.model.get_input_embeddings().num_embeddings)
-
-    @cached_property
-    def ordinary_tokens(self) -> Int[Tensor, " ordinary"]:
-        """Ids of the vocabulary without special tokens, on the CPU."""
-        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        return torch.tensor([i for i in range(self.vocab_size) if i not in special])
-
-    def sample_tokens(self, count: int, generator: torch.Generator) -> list[int]:
-        """`count` ordinary token ids, drawn uniformly with replacement."""
-        picks = torch.randint(len(self.ordinary_tokens), (count,), generator=generator)
-        return self.ordinary_tokens[picks].tolist()
-
-    def token_text(self, token: int) -> str:
-        """A token as text. A leading space is kept; a piece of a character shows as U+FFFD."""
-        # Decoded after another token: some tokenizers drop the space that begins a text.
-        before, start = self._anchor
-        whole = self.decode([*before, token])
-        return whole[len(start) :] if whole.startswith(start) else self.decode([token])
-
-    @cached_property
-    def _anchor(self) -> tuple[list[int], str]:
-        """A token that others are decoded after, and its text."""
-        ids = self.tokenise("a")[-1:]
-        return ids, self.decode(ids)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of these tokens, as it is."""
-        return self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
-
-    def tokenise(self, text: str) -> list[int]:
-        """Token ids of a text without special tokens. LabError as in `tokenise_all`."""
-        return self.tokenise_all([text])[0]
-
-    def tokenise_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """The same for several texts. LabError where the model has no embedding for a token: the tokenizer is another model's."""
-        made = self.tokenizer(list(texts), add_special_tokens=False, verbose=False).input_ids if texts else []
-        most = self.model.get_input_embeddings().num_embeddings
-        if (largest := max((token for ids in made for token in ids), default=0)) >= most:
-            raise LabError(
-                f"The tokenizer of {shown(self.name)} makes the token {largest:,}, the model has {most:,} embeddings: "
-                "put the model's own tokenizer into its folder."
-            )
-        return made
-
-    def continued(self, text: str) -> list[int]:
-        """Token ids of a text that follows other text: without what some tokenizers put before a text."""
-        for before in ("\n", "a", "0", "."):
-            head, (both,) = self.tokenise(before), self.tokenise_all([before + text])
-            if both[: len(head)] == head and self.decode(both) == self.decode(head) + text:
-                return both[len(head) :]
-        return self.tokenise(text)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -403,23 +332,6 @@ class LanguageModel:
             yield token
             row = torch.tensor([[token]], device=self.device)
 
-    @cached_property
-    def stop_tokens(self) -> set[int]:
-        """The ids that end a text, from the generation config and the tokenizer."""
-        own = self.tokenizer.eos_token_id
-        return {*self._generation_ends, *([] if own is None else [int(own)])}
-
-    @property
-    def end_token(self) -> int:
-        """The id that a prompt is trained to end answers with: one at which plain `generate` stops, the tokenizer's where it can be."""
-        own = self.tokenizer.eos_token_id
-        return int(own) if own is not None and (own in self._generation_ends or not self._generation_ends) else self._generation_ends[0]
-
-    @property
-    def _generation_ends(self) -> list[int]:
-        ends = getattr(self.model.generation_config, "eos_token_id", None)
-        return [int(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None]
-
 
 def hash_weights(model: nn.Module) -> str:
     """SHA-256 over the names and float32 values of a model's parameters, sorted by name (tied ones once)."""
@@ -428,15 +340,6 @@ def hash_weights(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(parameter.shape)}".encode())
         digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _lead_tokens(tokenizer: Any) -> list[int]:
-    plain = tokenizer("a", add_special_tokens=False).input_ids
-    full = tokenizer("a").input_ids
-    for start in range(len(full)):
-        if full[start : start + len(plain)] == plain:
-            return list(full[:start])
-    return []
 
 
 def window_of(config: Any) -> tuple[int, str]:

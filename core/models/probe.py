@@ -49,7 +49,7 @@ class Way:
 def probe(lm: "LanguageModel") -> Way:
     """The way to run `lm`. LabError, with the reason, for a model that can't be used."""
     model, name = lm.model, shown(lm.name)
-    ids = sample_ids(lm)  # (TOKENS,)
+    ids, tolerance = sample_ids(lm), tolerance_of(lm)  # (TOKENS,)
     with torch.inference_mode():
         try:
             plain = model(input_ids=ids[None], use_cache=False).logits[0].float()  # (TOKENS, vocab)
@@ -57,7 +57,7 @@ def probe(lm: "LanguageModel") -> Way:
             raise LabError(f"The model {name} can't be run ({_reason(error)}): choose another.") from error
         check_finite(plain, lm)
         other = torch.cat([ids[:-1], ids[:1]])
-        if far(model(input_ids=other[None], use_cache=False).logits[0, :-1].float(), plain[:-1]):
+        if far(model(input_ids=other[None], use_cache=False).logits[0, :-1].float(), plain[:-1], tolerance):
             raise LabError(
                 f"Every position of {name} sees the tokens after it (an encoder, or a decoder saved without is_decoder): "
                 "choose a causal language model."
@@ -68,7 +68,7 @@ def probe(lm: "LanguageModel") -> Way:
         vectors = (torch.randn(VECTORS, words.shape[-1], generator=generator) * spread).to(words)
         row = torch.cat([vectors, words[VECTORS:]])[None]  # (1, TOKENS, d_model)
         per_layer, by_vectors = _by_vectors(lm, row, ids)
-        extras = next((names for names in EXTRAS if not far(_with(lm, row, names, per_layer, ids), by_vectors)), ())
+        extras = next((names for names in EXTRAS if not far(_with(lm, row, names, per_layer, ids), by_vectors, tolerance)), ())
         fixed: dict[str, Any] = {"extras": extras, "per_layer": per_layer, "d_model": words.shape[-1]}
         config = model.config.get_text_config()
         fixed["heads"] = int(getattr(config, "num_attention_heads", None) or getattr(config, "n_head", None) or 0)
@@ -80,7 +80,7 @@ def probe(lm: "LanguageModel") -> Way:
         reason = "its cache can't be filled by hand"
         lm.way = way = Way(caches=False, no_prefix=reason, layers=layers, kv_heads=0, head_dim=0, **fixed)
         found = _after(lm, vectors, ids)
-    if far(found, by_vectors[BEFORE:]):
+    if far(found, by_vectors[BEFORE:], tolerance):
         raise LabError(f"The model {name} answers differently when vectors stand before its tokens: choose another.")
     return way
 
@@ -99,6 +99,12 @@ def check_finite(logits: Tensor, lm: "LanguageModel") -> None:
     raise LabError(f"In {lm.dtype_name} the outputs of {shown(lm.name)} {what}.")
 
 
+def tolerance_of(lm: "LanguageModel") -> float:
+    """What counts as rounding: more in formats of 16 bits, and with quantised weights, which round by what else is in a pass."""
+    plain = lm.dtype == torch.float32 and not getattr(lm.model, "is_quantized", False)
+    return TOLERANCE if plain else ROUGH
+
+
 def far(a: Tensor | None, b: Tensor, tolerance: float = TOLERANCE) -> bool:
     """Whether two tensors differ by more than rounding; true where there is no first one."""
     if a is None or a.shape != b.shape:
@@ -114,7 +120,7 @@ def check_attention(lm: "LanguageModel") -> None:
         usual = lm.model(input_ids=ids[None], use_cache=False).logits.float()
         with lm.eager():
             eager = lm.model(input_ids=ids[None], use_cache=False).logits.float()
-    tolerance = TOLERANCE if lm.dtype == torch.float32 else ROUGH
+    tolerance = tolerance_of(lm)
     ahead, most = weights.triu(1).abs().max().item(), weights.sum(dim=-1).max().item()
     if not (ahead < tolerance and most < 1 + tolerance and weights.min() > -tolerance) or far(eager, usual, tolerance):
         raise LabError(
@@ -167,7 +173,7 @@ def _cached(lm: "LanguageModel", way: Way, vectors: Tensor, ids: Tensor, plain: 
     """`way` with the sizes that its cache has, or None where what follows a cache filled by hand is not what the plain way gives."""
     lm.way = way
     try:
-        if far(_after(lm, vectors, ids), plain[BEFORE:]):
+        if far(_after(lm, vectors, ids), plain[BEFORE:], tolerance_of(lm)):
             return None
         past: Any = lm.prefill(vectors)
         layers = past.layers

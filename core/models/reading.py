@@ -27,8 +27,10 @@ class Base:
     notes: tuple[str, ...] = ()
 
 
-def read(name: str) -> Base:
+def read(name: str, device: str = "cpu") -> Base:
     """The float32 model and tokenizer for a package name, folder or Hub id. The Hub is asked only for missing files.
+
+    Quantised weights stay as they are, on `device`.
 
     Raises LabError, in one sentence, for anything that can't be found, fetched or read.
     """
@@ -36,7 +38,7 @@ def read(name: str) -> Base:
     # Local files are tried without asking the Hub first, so that without a network there is no waiting.
     for local_only in [True] if Path(source).is_dir() or not hub_reachable() else [True, False]:
         try:
-            return _read(source, name, local_only)
+            return _read(source, name, device, local_only)
         except LabError:
             raise
         except Exception as error:  # readers of configurations, tokenizers and weights raise errors of any type
@@ -44,7 +46,7 @@ def read(name: str) -> Base:
     raise _told(problem, source, name) from problem
 
 
-def _read(source: str, name: str, local_only: bool) -> Base:
+def _read(source: str, name: str, device: str, local_only: bool) -> Base:
     import torch
     from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
@@ -53,13 +55,13 @@ def _read(source: str, name: str, local_only: bool) -> Base:
     _check_config(raw, name)
     config = AutoConfig.from_pretrained(source, **options)
     kind, config = _class_for(config, name)
-    quantised = _check_quantisation(config, name)
+    quantised = _check_quantisation(config, device, name)
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     # PEFT would be asked for an adapter beside the model: it looks for one in a folder that isn't there.
     beside = {"adapter_kwargs": {"subfolder": "no adapter is applied"}}
-    dtype = "auto" if quantised else torch.float32
+    as_stored: dict[str, Any] = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": torch.float32}
     model, found = kind.from_pretrained(
-        source, config=config, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **beside, **options
+        source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **as_stored, **beside, **options
     )
     check_weights(model, found, name)
     return Base(model, tokenizer, tuple(_notes(source, raw)))
@@ -104,7 +106,7 @@ def _class_for(config: Any, name: str) -> tuple[Any, Any]:
     raise LabError(f"The model {shown(name)} is a {config.model_type} model, which predicts no next token: choose a causal language model.")
 
 
-def _check_quantisation(config: Any, name: str) -> bool:
+def _check_quantisation(config: Any, device: str, name: str) -> bool:
     """Whether the weights are quantised. LabError where the package that reads them is not installed."""
     from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING, AutoHfQuantizer
 
@@ -113,7 +115,7 @@ def _check_quantisation(config: Any, name: str) -> bool:
         return False
     method = str(given.get("quant_method", "") if isinstance(given, dict) else given.quant_method).split(".")[-1].lower()
     try:
-        AutoHfQuantizer.from_config(given, pre_quantized=True).validate_environment(device_map={"": "cpu"})
+        AutoHfQuantizer.from_config(given, pre_quantized=True).validate_environment(device_map={"": device})
     except Exception as error:  # each reader has its own kinds of errors for what it needs
         known = any(key.startswith(method) for key in AUTO_QUANTIZER_MAPPING) if method else False
         reason = _sentence(error) if known else f"transformers knows no {method}"

@@ -36,6 +36,13 @@ def packaged_gguf() -> Path | None:
     return found[0] if found and found[0].is_file() else None
 
 
+def converted_folder(gguf: Path) -> Path:
+    """Where `converted` puts the GGUF file's model."""
+    size = gguf.stat().st_size
+    key = hashlib.sha256(f"{gguf.name} {size} {metadata.version('transformers')}".encode()).hexdigest()[:12]
+    return cache_folder() / f"{gguf.stem}-{key}"
+
+
 def converted(gguf: Path) -> Path:
     """A folder with the GGUF file's model as safetensors; made at the first call (about 20 s), found after that (under 2 s).
 
@@ -44,9 +51,7 @@ def converted(gguf: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    size = gguf.stat().st_size
-    key = hashlib.sha256(f"{gguf.name} {size} {metadata.version('transformers')}".encode()).hexdigest()[:12]
-    folder = cache_folder() / f"{gguf.stem}-{key}"
+    folder = converted_folder(gguf)
     if (folder / "config.json").is_file():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from core.display import in_words
 from core.errors import LabError
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
@@ -170,12 +171,3 @@ def check(training: Training) -> Estimate:
             f"use fewer virtual tokens or a smaller batch."
         )
     return needed
-
-
-def in_words(size: int) -> str:
-    """A number of bytes for people.
-
-    >>> in_words(5_240_000_000), in_words(37_000_000), in_words(900)
-    ('5.2 GB', '37 MB', '1 kB')
-    """
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

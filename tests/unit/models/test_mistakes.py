@@ -3,10 +3,12 @@
 import pytest
 import torch
 from plain import relative_error
-from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix
+from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix, tokenizer
+from zoo import WINDOW, build
 
 from core import LabError
-from core.models.mistakes import MISTAKES, Mistaken
+from core.models.language_model import LanguageModel
+from core.models.mistakes import MISTAKES, Mistaken, impossible
 from core.models.past import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
@@ -80,6 +82,35 @@ def test_without_virtual_tokens_there_is_nothing_to_get_wrong(tiny, arch):
         right = logits(lm, no_prefix(), ids)
         for mistake in MISTAKES:
             assert relative_error(logits(Mistaken(lm, mistake, 0), no_prefix(), ids), right) < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["mistral", "phi3", "starcoder2", "gpt_bigcode", "bloom", "falcon"])
+def test_windows_and_alibi_keep_their_masks(kind):
+    """A window that a configuration sets without kinds of layers, and models that make their own bias from the mask."""
+    lm = LanguageModel(build(kind), tokenizer(), kind)
+    ids = torch.arange(20, 20 + 3 * WINDOW)[None]
+    vectors = random_prefix(lm, "prompt", COUNT)
+    with torch.no_grad():
+        right = logits(lm, no_prefix(), ids)
+        for mistake in MISTAKES:
+            if impossible(lm, mistake):
+                assert (kind, mistake) == ("bloom", "restart")
+                continue
+            assert relative_error(logits(Mistaken(lm, mistake, 0), no_prefix(), ids), right) < 1e-5
+            changed = relative_error(logits(Mistaken(lm, mistake, COUNT), vectors, ids), logits(lm, vectors, ids))
+            assert changed > 1e-5
+
+
+@pytest.mark.parametrize(
+    "kind, mistake, reason",
+    [
+        ("mpt", "restart", r"would change nothing, since its layers take no positions \(such as ALiBi\)"),
+        ("mamba", "hidden", "its cache can't be filled by hand"),
+    ],
+)
+def test_a_mistake_that_a_model_cannot_make_is_refused_with_the_reason(kind, mistake, reason):
+    with pytest.raises(LabError, match=f"can't be made with '{kind}': .*{reason}"):
+        Mistaken(LanguageModel(build(kind), tokenizer(), kind), mistake, COUNT)
 
 
 def test_what_the_input_cannot_see_gets_no_gradient_and_the_others_do(tiny):
