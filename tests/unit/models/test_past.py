@@ -14,7 +14,7 @@ from core.prefix import no_prefix
 from core.probes.attention import attention_of
 from core.probes.hears import hear, said_alone
 from core.recipe import Recipe
-from core.scoring.answering import answer, label_probabilities, next_tokens
+from core.scoring.answering import label_probabilities, next_tokens
 from core.scoring.contender import Contender
 from core.scoring.likelihood import answer_loss
 from core.scoring.prepared import prepare
@@ -48,9 +48,9 @@ def test_loss_and_gradient_are_the_plain_ways(mamba, kind, template):
 
 @pytest.mark.parametrize("task", [answer_task(), label_task()])
 def test_it_trains_scores_answers_and_is_heard(mamba, task):
-    training = Training(mamba, task, Recipe(virtual_tokens=4, steps=4, batch_size=4))
+    training = Training(mamba, task, Recipe(virtual_tokens=4, steps=8, batch_size=12, learning_rate=0.1, warmup=0))
     assert check(training).bytes > 0
-    events, state = training.advance(training.start(), 4)
+    events, state = training.advance(training.start(), 8)
     assert events[-1].loss < events[0].loss
     training.show(state)
     contender = training.contender()
@@ -58,7 +58,6 @@ def test_it_trains_scores_answers_and_is_heard(mamba, task):
     alone = [score(mamba, contender, [row], task.labels).loss for row in task.held_out[:3]]
     assert [row.loss for row in together.results[:3]] == pytest.approx(alone, abs=1e-4)
     assert len(next_tokens(mamba, contender, "fox")) == 6
-    assert list(answer(mamba, contender, "fox", 3)) or True
     if task.labels:
         assert sum(label_probabilities(mamba, contender, "fox", task.labels)) == pytest.approx(1)
     lens = list(hear(mamba, contender))[-1]
