@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> None:
             gc.enable()
         if lent:
             zerogpu.lend(lm)
-        log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name}})
+        log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name, "notes": "; ".join(lm.notes)}})
         return lm
 
     loads = {name: partial(load, name) for name in models}

@@ -54,6 +54,7 @@ def _read(source: str, name: str, device: str, local_only: bool) -> Base:
     raw = PreTrainedConfig.get_config_dict(source, local_files_only=local_only)[0]
     _check_config(raw, name)
     config = AutoConfig.from_pretrained(source, **options)
+    whole = config
     kind, config = _class_for(config, name)
     quantised = _check_quantisation(config, device, name)
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -63,8 +64,8 @@ def _read(source: str, name: str, device: str, local_only: bool) -> Base:
     model, found = kind.from_pretrained(
         source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **as_stored, **beside, **options
     )
-    check_weights(model, found, name)
-    return Base(model, tokenizer, tuple(_notes(source, raw)))
+    check_weights(model, found, name, part=config is not whole)
+    return Base(model, tokenizer, tuple(_notes(source, raw, local_only)))
 
 
 def _check_config(raw: dict[str, Any], name: str) -> None:
@@ -126,9 +127,13 @@ def _check_quantisation(config: Any, device: str, name: str) -> bool:
     return True
 
 
-def check_weights(model: Any, found: dict[str, Any], name: str) -> None:
-    """LabError where a weight is missing, has another size, or has no place in the model. found: transformers' loading info."""
-    missing, extra = sorted(found["missing_keys"]), sorted(key for key in found["unexpected_keys"] if not NOT_OF_A_MODEL.search(key))
+def check_weights(model: Any, found: dict[str, Any], name: str, part: bool = False) -> None:
+    """LabError where a weight is missing, has another size, or has no place in the model. found: transformers' loading info.
+
+    part: the model is the text part of what was saved, so that the weights of other parts are left over.
+    """
+    missing = sorted(found["missing_keys"])
+    extra = sorted(key for key in found["unexpected_keys"] if not (part or NOT_OF_A_MODEL.search(key)))
     wrong = sorted(found["mismatched_keys"])
     if wrong:
         key, there, wanted = wrong[0]
@@ -147,12 +152,21 @@ def check_weights(model: Any, found: dict[str, Any], name: str) -> None:
         )
 
 
-def _notes(source: str, raw: dict[str, Any]) -> Iterator[str]:
+def _notes(source: str, raw: dict[str, Any], local_only: bool) -> Iterator[str]:
     if "auto_map" in raw:
         yield "the model brings Python code of its own, which is not run: the architecture is the one that transformers has"
-    beside = Path(source) / ADAPTER
-    if Path(source).is_dir() and beside.is_file():
-        yield f"an adapter ({adapter_kind(beside)}) lies in the model's folder: it is not applied (merge it into the weights to use it)"
+    beside = _beside(source, local_only)
+    if beside is not None:
+        yield f"an adapter ({adapter_kind(beside)}) lies beside the model: it is not applied (merge it into the weights to use it)"
+
+
+def _beside(source: str, local_only: bool) -> Path | None:
+    """The configuration of an adapter that lies beside the model, in its folder or repository."""
+    from transformers.utils.hub import cached_file
+
+    quiet = dict.fromkeys([f"_raise_exceptions_for_{kind}" for kind in ("gated_repo", "missing_entries", "connection_errors")], False)
+    found = cached_file(source, ADAPTER, local_files_only=local_only, **quiet)
+    return Path(found) if found else None
 
 
 def _told(error: BaseException, source: str, name: str) -> LabError:

@@ -11,7 +11,16 @@ import pytest
 import torch
 import transformers
 from tiny_models import make, save_tiny, tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, LlamaModel, ViTConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    LlamaModel,
+    ViTConfig,
+)
+from zoo import build, config_of
 
 from core.errors import LabError
 from core.models import reading
@@ -106,6 +115,25 @@ def test_an_adapter_beside_the_model_is_said_and_not_applied(folder):
     assert not torch.equal(applied(ids).logits, alone.model(ids).logits)  # as transformers would do
     assert torch.equal(beside.model(ids).logits, alone.model(ids).logits)
     assert "LORA" in beside.notes[0] and "not applied" in beside.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["llava", "mistral3", "qwen2_5_vl", "gemma3"])
+def test_models_with_images_load_as_language_models(tmp_path, kind):
+    model = build(kind)
+    model.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    lm, ids = load_model(str(tmp_path), "cpu"), torch.arange(20, 30)[None]
+    assert lm.way.caches and lm.layers == 4
+    torch.testing.assert_close(lm.model(input_ids=ids).logits, model(input_ids=ids).logits)
+
+
+def test_the_text_part_of_a_whole_is_read_without_the_rest(tmp_path):
+    whole = AutoModelForMultimodalLM.from_config(config_of("qwen3_5", {}), dtype=torch.float32).eval()
+    whole.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    lm, ids = load_model(str(tmp_path), "cpu"), torch.arange(20, 30)[None]
+    assert type(lm.model).__name__ == "Qwen3_5ForCausalLM"
+    torch.testing.assert_close(lm.model(input_ids=ids).logits, whole(input_ids=ids).logits)
 
 
 def test_a_folder_that_holds_an_adapter_or_gguf_says_so(tmp_path):

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, kv_prefix, label_task, make, random_prefix, soft_prompt
+from tiny_models import ARCHITECTURES, EXAMPLES, answer_task, kv_prefix, label_task, make, random_prefix, soft_prompt, tokenizer
+from zoo import build
 
 from core.errors import LabError
 from core.inspection.attention import mean, petrov_residual, shares
@@ -218,3 +219,13 @@ def test_what_cannot_be_run_is_refused(tiny, monkeypatch):
     monkeypatch.setattr(LanguageModel, "eager", lambda _: nullcontext())
     with pytest.raises(LabError, match="no attention weights"):
         whole(lm, bare(answer_task()))
+
+
+def test_a_model_that_cannot_switch_to_eager_attention_is_refused():
+    """Falcon's weights would attend to tokens that come later."""
+    lm = LanguageModel(build("falcon"), tokenizer(), "tiny-falcon")
+    with torch.no_grad():
+        assert lm.attentions(lm.nothing(), torch.arange(20, 30)).triu(1).sum() > 1
+    contender = Contender("x", "prompt", "{input}", random_prefix(lm, "prompt", 3))
+    with pytest.raises(LabError, match="weights that 'tiny-falcon' gives are not those that it computes with"):
+        next(attention_of(lm, contender, EXAMPLES, None))
