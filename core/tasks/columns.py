@@ -67,7 +67,7 @@ class Profile:
 
     @cached_property
     def kind(self) -> str:
-        """empty, constant, number, date, link, code or text."""
+        """empty, constant, number, date, link, code, form (lines that differ in a word or two) or text."""
         if not self.filled:
             return "empty"
         if len(self.counts) == 1 and len(self.filled) > 1:
@@ -78,7 +78,7 @@ class Profile:
         distinct = len(self.counts) >= 0.98 * len(self.filled)
         if distinct and len(self.filled) > 3 and all(CODE.fullmatch(cell) for cell in self.filled):
             return "code"
-        return "code" if len(self.filled) > 3 and self._from_one_form else "text"
+        return "form" if len(self.filled) > 3 and self._from_one_form else "text"
 
     @cached_property
     def _from_one_form(self) -> bool:
@@ -203,7 +203,8 @@ def _output(candidates: Sequence[Profile], everything: Sequence[Profile]) -> str
     scored = [(_points(one, everything), place, one.name) for place, one in enumerate(candidates)]
     points, _, best = max(scored)
     plain = [one for one in candidates if one.kind not in ("empty", "constant") and not _is_id(one)]
-    if points < 35 and len(plain) == 2 and (plain[1].name.casefold() not in INPUT_NAMES or plain[0].name.casefold() in INPUT_NAMES):
+    unknown = points < 35 and best.casefold() not in ANSWER_NAMES
+    if unknown and len(plain) == 2 and (plain[1].name.casefold() not in INPUT_NAMES or plain[0].name.casefold() in INPUT_NAMES):
         return plain[1].name  # of two columns of which nothing is known, the second comes out
     return best
 
@@ -237,7 +238,7 @@ def _points(column: Profile, everything: Sequence[Profile]) -> float:
         return 20.0
     if column.kind == "text" and name not in INPUT_NAMES:
         return 20.0
-    return {"text": 10.0, "number": 8.0, "code": -5.0, "date": -5.0, "link": -20.0, "constant": -30.0}[column.kind]
+    return {"text": 10.0, "number": 8.0, "form": 5.0, "code": -5.0, "date": -5.0, "link": -20.0, "constant": -30.0}[column.kind]
 
 
 def _kind(column: Profile) -> str:
@@ -253,13 +254,13 @@ def _kind(column: Profile) -> str:
 def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ...]:
     out = next((one for one in columns if one.name == output), None)
     others = [one for one in columns if one.name != output]
-    usable = [one for one in others if one.kind not in ("empty", "link") and not (out and _tells(one, out, kind))]
+    usable = [one for one in others if one.kind not in ("empty", "link", "constant") and not (out and _tells(one, out, kind))]
     if len(usable) < 2:
         return tuple(one.name for one in usable or others[:1])
     named = [one for one in usable if one.name.casefold() in INPUT_NAMES and (one.kind not in ("number", "code", "date") or one.is_text)]
     if named:
         return tuple(one.name for one in _without_copies(named)[: MOST_INPUTS + 2])
-    half_named = [one for one in usable if has_word_of(one.name, INPUT_NAMES) is not None and one.kind == "text" and one.words >= 2]
+    half_named = [one for one in usable if has_word_of(one.name, INPUT_NAMES) is not None and one.kind in ("text", "form") and one.words >= 2]
     half_named = [one for one in half_named if not one.like_labels()]
     texts = half_named or [one for one in usable if one.is_text]
     if texts:
@@ -269,6 +270,9 @@ def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ..
     words = [one for one in usable if one.kind == "text" and len(one.counts) > 0.5 * len(one.filled)]
     if words and len(usable) <= 3:
         return (max(words, key=lambda one: len(one.counts) / len(one.cells)).name,)
+    forms = _without_copies([one for one in usable if one.kind == "form" and one.words >= 2])
+    if forms:
+        return tuple(one.name for one in forms[:MOST_INPUTS])
     plain = [one for one in usable if one.kind in ("number", "text") and not _is_id(one)]
     return tuple(one.name for one in (plain or usable)[: 2 * MOST_INPUTS])
 
