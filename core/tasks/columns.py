@@ -260,8 +260,8 @@ def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ..
     named = [one for one in usable if one.name.casefold() in INPUT_NAMES and (one.kind not in ("number", "code", "date") or one.is_text)]
     if named:
         return tuple(one.name for one in _without_copies(named)[: MOST_INPUTS + 2])
-    half_named = [one for one in usable if has_word_of(one.name, INPUT_NAMES) is not None and one.kind in ("text", "form") and one.words >= 2]
-    half_named = [one for one in half_named if not one.like_labels()]
+    sayings = [one for one in usable if one.kind in ("text", "form") and one.words >= 2 and not one.like_labels()]
+    half_named = [one for one in sayings if has_word_of(one.name, INPUT_NAMES) is not None]
     texts = half_named or [one for one in usable if one.is_text]
     if texts:
         texts = _without_copies(texts)
