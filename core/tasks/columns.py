@@ -304,6 +304,8 @@ def _within(inner: Profile, outer: Profile) -> bool:
 
 def _is_id(column: Profile) -> bool:
     """Whether a column only tells rows apart: it counts them, or is named so and has no value twice."""
+    if column.name.casefold() in (*INPUT_NAMES, *LABEL_NAMES, *ANSWER_NAMES):
+        return False
     if column.kind == "number" and _counts_up(column):
         return True
     return has_word_of(column.name, IDS) is not None and len(column.counts) == len(column.filled) and column.words < 2
