@@ -12,6 +12,7 @@ from app.sessions.session_run import SessionRun
 from app.view.lesson import Outcome
 from core import Recipe, Task, load_task
 from core.events import Done, Event, Finding, Progress
+from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.recipe import BEFORE
 from core.runs.contest import Scored, baselines, common_rows, contest
@@ -47,6 +48,12 @@ class Experiment(ABC):
         """
         yield Progress(self.recipe(settings).steps)
         yield from self.trained(lm, settings, ticket)
+
+    def impossible(self, lm: LanguageModel, settings: Settings) -> str:
+        """Why this model can't do it, in a sentence, or "". Asks only what is known: the page may not run the model."""
+        if not METHODS[self.recipe(settings).method].in_embedding_space and lm.way.no_prefix:
+            return f"A K/V prefix can't be made for this model: {lm.way.no_prefix}."
+        return ""
 
     @abstractmethod
     def view(self, settings: Settings, findings: Findings) -> View:

@@ -42,6 +42,15 @@ class RaceExperiment(Experiment):
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         yield from race(lm, self.task(settings), self.entries(settings, lm), self.lab.book)
 
+    def impossible(self, lm: LanguageModel, settings: Settings) -> str:
+        known = lm.for_scoring.impossible_mistakes
+        for spec in settings["entries"]:
+            if reason := known.get(spec.get("mistake", ""), ""):
+                return f"This mistake can't be made with this model: {reason}."
+            if spec.get("recipe", {}).get("method") == "prefix" and lm.way.no_prefix:
+                return f"A K/V prefix can't be made for this model: {lm.way.no_prefix}."
+        return super().impossible(lm, settings)
+
     def view(self, settings: Settings, findings: Findings) -> View:
         laps, placed = each(Lap, findings), {one.name: one for one in each(Placed, findings)}
         names = {spec["id"]: spec["name"] for spec in settings["entries"]}

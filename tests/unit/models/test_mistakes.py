@@ -6,9 +6,11 @@ from plain import relative_error
 from tiny_models import ARCHITECTURES, EXAMPLES, SLIDING_WINDOW, answer_task, make, random_prefix, tokenizer
 from zoo import WINDOW, build
 
+from app.lessons.races import RaceExperiment
+from app.panels.findings import Shelf
 from core import LabError
 from core.models.language_model import LanguageModel
-from core.models.mistakes import MISTAKES, Mistaken, impossible
+from core.models.mistakes import MISTAKES, Mistaken, impossible, try_mistakes
 from core.models.past import expand
 from core.prefix import no_prefix
 from core.recipe import Recipe
@@ -111,6 +113,18 @@ def test_windows_and_alibi_keep_their_masks(kind):
 def test_a_mistake_that_a_model_cannot_make_is_refused_with_the_reason(kind, mistake, reason):
     with pytest.raises(LabError, match=f"can't be made with '{kind}': .*{reason}"):
         Mistaken(LanguageModel(build(kind), tokenizer(), kind), mistake, COUNT)
+
+
+def test_the_lesson_says_what_its_model_cannot_do_before_it_is_run(lab):
+    settings = {"task": "capitals", "entries": [{"id": "a"}, {"id": "b", "mistake": "restart"}]}
+    race = RaceExperiment(lab, Shelf())
+    alibi, recurrent = (LanguageModel(build(kind), tokenizer(), kind) for kind in ("mpt", "mamba"))
+    assert race.impossible(alibi, settings) == ""  # not known yet, and the page may not try it
+    try_mistakes(alibi)
+    assert "can't be made with this model: it would change nothing" in race.impossible(alibi, settings)
+    assert race.impossible(alibi, settings | {"entries": [{"id": "a"}, {"id": "b", "mistake": "hidden"}]}) == ""
+    prefix = settings | {"entries": [{"id": "a"}, {"id": "b", "recipe": {"method": "prefix"}}]}
+    assert race.impossible(recurrent, prefix) == "A K/V prefix can't be made for this model: its cache can't be filled by hand."
 
 
 def test_what_the_input_cannot_see_gets_no_gradient_and_the_others_do(tiny):
