@@ -23,11 +23,13 @@ from app.view import lesson
 from app.view.html import alert
 from app.view.nearest import numbers
 from app.view.report import report
+from app.view.text import short_name
 from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
+from core.runs.adapter_config import base_of, same_base
 from core.runs.adapter_files import pack
 from core.runs.contest import Scored, contest
 from core.runs.embedding_projector import projector_files
@@ -247,7 +249,13 @@ class InspectPage:
             yield self.paint(session, "A run is training: stop it, or wait until it ends, before you load a prompt.")
             return
 
+        told: list[str] = []
         model = session.model
+        own = self.lab.model_of(base_of(Path(path))) if path else None
+        if own is not None and not same_base(self.lab.name_of(own), self.lab.name_of(model)):
+            session.use_model(own)
+            model = own
+            told.append(f"It was trained on {short_name(self.lab.name_of(own))}, which all pages use now.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             if not path:
@@ -271,7 +279,6 @@ class InspectPage:
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
 
         loaded: list[SessionRun] = []
-        told: list[str] = []
 
         def take(event: Event) -> None:
             if isinstance(event, Finding):

@@ -8,6 +8,7 @@ from core import LabError, Recipe
 from core.engine import Engine
 from core.events import Event
 from core.models.language_model import LanguageModel
+from core.runs.adapter_config import same_base
 from core.runs.contest import lines
 from core.runs.readings import Vocabulary
 from core.runs.record import new_record
@@ -56,6 +57,10 @@ class Lab:
     def name_of(self, model: str) -> str:
         """The model's name as people know it."""
         return model or self.model
+
+    def model_of(self, base: str) -> str | None:
+        """The offered model that a saved prompt's base names, or None."""
+        return next((model for model in self.models if base and same_base(base, self.name_of(model))), None)
 
     def vocabulary(self, lm: LanguageModel) -> Vocabulary:
         """A loaded model's vocabulary readings (made once, in the worker)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import LabError, shown
-from core.runs.adapter_files import CONFIG, read_json
+from core.runs.adapter_files import CONFIG, LARGEST_JSON, read_json, unpack
 
 if TYPE_CHECKING:
     from core.methods.contract import Method
@@ -113,6 +113,14 @@ def check_sizes(config: AdapterConfig, rows: int, method: "Method", lm: "Languag
     if wrong:
         base = f", {shown(config.base)}" if config.base else ""
         raise LabError(f"{shown(name)} was made for another model{base}: it has {', '.join(wrong)}. Load the model that it was made for.")
+
+
+def base_of(path: Path) -> str:
+    """The base model that a zip of a saved prompt names; "" where it names none, or is no saved prompt."""
+    try:
+        return read_config(unpack(path, {CONFIG: LARGEST_JSON}).get(CONFIG), path.name).base
+    except LabError:  # loading it says what is wrong
+        return ""
 
 
 def same_base(one: str, other: str) -> bool:

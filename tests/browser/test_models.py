@@ -31,5 +31,15 @@ def test_a_visitor_changes_the_model_and_each_keeps_its_own_runs(visit: Callable
         visitor.settle("#status", "tiny-model")
         visitor.tab("Train")
         assert "tiny-model" in visitor.page.input_value("#model input")
+        visitor.tab("Inspect")
+        path = visitor.prepare("#save", tmp_path / "prompt.zip")
+        visitor.tab("Train")
+        visitor.choose("model", "another-model")
+        visitor.settle("#status", "another-model")
+        visitor.tab("Inspect")
+        visitor.load(path)  # so does a saved prompt
+        visitor.loaded(1)
+        visitor.settle("#inspect-message", "It was trained on tiny-model")
+        visitor.settle("#status", "tiny-model")
         visitor.shoot("two-models")
         assert visitor.errors == []
