@@ -29,7 +29,6 @@ from app.view.text import short_name
 from core import LabError, load_task
 from core.runs.record import RunRecord
 from core.runs.recordings import recordings
-from core.scoring.score import Score
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
@@ -129,7 +128,7 @@ class TrainPage:
     def _paint_run(self, session: Session, run: SessionRun, left: float | None) -> Changes:
         record, step = run.record, session.step_of(run)
         ahead, wait = self.lab.engine.expected_wait(run.ticket) if run.ticket else (0, None)
-        scores = record.scores or _latest(record)
+        scores = record.scores or record.newest_scores
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return {
             self.headline: tag("p", headline(record), class_="headline") + ladder(scores, run.task, record),
@@ -396,9 +395,3 @@ def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | Non
     if pace is None or record.step <= pace[1]:
         return None
     return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)
-
-
-def _latest(record: RunRecord) -> list[Score]:
-    """The learned prompt's newest validation score with the handcrafted ones' on the same rows."""
-    learned = list(record.validation.values())[-1:]
-    return [*learned, *record.lines]

@@ -69,6 +69,11 @@ class RunRecord:
         return len(self.losses)
 
     @property
+    def newest_scores(self) -> list[Score]:
+        """The learned prompt's newest validation score, then the handcrafted ones' on the same rows."""
+        return [*list(self.validation.values())[-1:], *self.lines]
+
+    @property
     def held_out(self) -> dict[str, Score]:
         """The final scores on the held-out rows with all their results, by name; empty for a record that was saved without results."""
         return {score.name: score for score in self.scores if score.final and score.results}
