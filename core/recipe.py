@@ -178,7 +178,7 @@ class Recipe:
         words={"vocabulary": "all tokens", "labels": "label words"},
     )
     end: str = _setting(
-        "eos",
+        "newline",
         "what the model learns to write after an answer, so that it stops: its end token, a new line and that token, or nothing",
         "answer ends with",
         choices=("none", "eos", "newline"),

@@ -286,7 +286,7 @@ BAD_ZIPS: dict[str, Files] = {
         "a folder by the name of a file": zipped([(f"{name}/", b"") for name in SOFT]),
         "behind 2,000 other files": zipped([(f"{i}.txt", b"") for i in range(2_000)] + list(SOFT.items())),
     },
-    "holds 2 prompts .'50', '100'.: name one of them, as in '.*/100'": {
+    "holds 2 prompts .'run/50', 'run/100'.: name one of them, as in '.*/run/100'": {
         "two checkpoints": zipped([(f"run/{step}/{name}", data) for step in (50, 100) for name, data in SOFT.items()]),
     },
     "as a link, or outside of itself": {

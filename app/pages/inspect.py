@@ -30,7 +30,7 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template
 from core.runs.adapter_config import base_of, same_base
-from core.runs.adapter_files import pack
+from core.runs.adapter_files import SeveralPrompts, pack
 from core.runs.contest import Scored, contest
 from core.runs.embedding_projector import projector_files
 from core.runs.record_writer import loaded_record
@@ -39,6 +39,7 @@ from core.runs.saved_adapter import load
 from core.tasks.built_in import slugs
 from core.ticket import Ticket
 
+SEVERAL = "This file holds several prompts: choose one."
 TEMPLATE_UNKNOWN = "This prompt has no recipe.json, so its template is not known: type it below, with {input} once."
 
 
@@ -61,6 +62,7 @@ class InspectPage:
             self.file = gr.DownloadButton("Download", elem_id="download", visible=False, scale=0, min_width=230)
             self.vectors = gr.Button("Vectors as TSV", elem_id="vectors", scale=0, min_width=170)
             self.upload = gr.UploadButton("Load", elem_id="load-prompt", scale=0, min_width=90)
+        self.which = gr.Dropdown(choices=[], visible=False, label="prompt in this file", elem_id="which-prompt")
         with gr.Row(visible=False, elem_classes="ask") as self.template_row:
             self.template = gr.Textbox(
                 label="the template of this prompt", info="The text around {input}", max_length=2000, elem_id="load-template", scale=4
@@ -76,7 +78,7 @@ class InspectPage:
         self.panel_outputs = [*self.toolbar, *(output for panel in self.panels for output in panel.outputs)]
         self.step_panels = [panel for panel in self.panels if panel.follows]
         self.step_outputs = [output for panel in self.step_panels for output in panel.followed]
-        head = [self.message, self.run, self.beside, self.file, self.upload, self.template_row, self.template]
+        head = [self.message, self.run, self.beside, self.file, self.upload, self.which, self.template_row, self.template]
         self.outputs = [*head, *self.panel_outputs]
 
     # --- what the page shows ----------------------------------------------------------------------------------------
@@ -100,6 +102,7 @@ class InspectPage:
             # A file that comes while something is scored would be dropped by Gradio without a word.
             self.upload: gr.update(interactive=not session.busy),
             self.template_row: gr.update(visible=inspect.template_unknown),
+            self.which: gr.update(visible=len(inspect.several) > 1, choices=list(inspect.several)),
             **self.paint_panels(session),
         }
 
@@ -164,7 +167,11 @@ class InspectPage:
             panel.wire(session, self)
         for button, handler in ((self.save, self._save), (self.report, self._report), (self.vectors, self._vectors)):
             button.click(handler, [session], [self.message, self.file], **QUIET)
-        for event, inputs in ((self.upload.upload, [session, self.upload]), (self.use.click, [session, self.upload, self.template])):
+        for event, inputs in (
+            (self.upload.upload, [session, self.upload]),
+            (self.which.input, [session, self.upload, self.which]),
+            (self.use.click, [session, self.upload, self.which, self.template]),
+        ):
             then_train(event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET))
 
     def _pick(self, session: Session, name: Any, beside: Any) -> Changes:
@@ -243,8 +250,8 @@ class InspectPage:
         async for update in self._give(session, job, "vectors.zip"):
             yield update
 
-    async def _load(self, session: Session, path: Any, template: Any = None) -> AsyncIterator[Changes]:
-        """Load a prompt, and score it. template: what a prompt without our recipe was asked for, the second time."""
+    async def _load(self, session: Session, path: Any, which: Any = None, template: Any = None) -> AsyncIterator[Changes]:
+        """Load a prompt, and score it. which: the one of several in the file. template: what a prompt without our recipe was asked for."""
         if session.training:
             yield self.paint(session, "A run is training: stop it, or wait until it ends, before you load a prompt.")
             return
@@ -262,7 +269,14 @@ class InspectPage:
                 raise LabError("No file arrived: choose a zip that was saved here.")
             if template is not None:
                 check_template(str(template))
-            learned = load(Path(path), lm, str(template or ""))
+            if which is None:
+                session.inspect.several = ()
+            place = Path(path) / which if which in session.inspect.several else Path(path)
+            try:
+                learned = load(place, lm, str(template or ""))
+            except SeveralPrompts as error:
+                session.inspect.several, session.inspect.template_unknown = error.names, False
+                return
             session.inspect.template_unknown = not learned.record and not template
             if session.inspect.template_unknown:
                 return
@@ -273,7 +287,7 @@ class InspectPage:
             record = loaded_record(lm, task, learned, self.lab.vocabulary(lm))
             number = 1 + sum(run.learned is not None for run in session.runs)
             run = SessionRun(
-                f"loaded {number}: {Path(path).stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned, model=model
+                f"loaded {number}: {place.stem[:40]}", record, task, Recipe.from_dict(record.recipe), learned=learned, model=model
             )
             yield Finding(run)
             yield from contest(lm, task, [learned_contender(run)], task.held_out, self.lab.book, "held_out")
@@ -290,5 +304,6 @@ class InspectPage:
         async for _, problem, _ in side_job(self.lab, session, job, take):
             warnings = loaded[0].learned.warnings if loaded and loaded[0].learned else ()
             unknown = session.inspect.template_unknown
-            changes = self.paint(session, problem or (TEMPLATE_UNKNOWN if unknown else " ".join((*warnings, *told))))
+            asked = TEMPLATE_UNKNOWN if unknown else SEVERAL if session.inspect.several and not loaded else ""
+            changes = self.paint(session, problem or asked or " ".join((*warnings, *told)))
             yield changes | ({self.template: session.task.template} if unknown else {})

@@ -63,13 +63,15 @@ class InspectState:
     """The Inspect page.
 
     beside: names of the runs shown next to the session's. offered: the run whose file is ready for download. settings: of the
-    panels, by their names. template_unknown: the prompt that was brought does not say its template.
+    panels, by their names. template_unknown: the prompt that was brought does not say its template. several: names of the prompts in the
+    file that was brought, where it holds more than one.
     """
 
     beside: list[str] = field(default_factory=list)
     offered: SessionRun | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     template_unknown: bool = False
+    several: tuple[str, ...] = ()
 
 
 @dataclass

@@ -109,14 +109,23 @@ def prompt_folder(folder: Path) -> Path:
     except OSError as error:
         raise LabError(f"{shown(folder)} can't be read ({error.strerror}): check who may read it.") from error
     if len(found) > 1:
-        raise several(folder.name, [path.name for path in found], str(folder))
+        raise SeveralPrompts(folder.name, [path.name for path in found], str(folder))
     return found[0] if found else folder
 
 
-def several(name: str, found: Sequence[str], place: str) -> LabError:
-    """The error that offers the prompts `found` in a folder or zip by their names. place: what stands before a name to choose one."""
-    listed = ", ".join(shown(each, 40) for each in found[:8]) + (" …" if len(found) > 8 else "")
-    return LabError(f"{shown(name)} holds {len(found)} prompts ({listed}): name one of them, as in {shown(f'{place}/{found[-1]}', 100)}.")
+def zip_around(path: Path) -> Path | None:
+    """The zip in which `path` names a folder (ZIP/NAME), or None."""
+    return next((parent for parent in path.parents if parent.is_file()), None)
+
+
+class SeveralPrompts(LabError):
+    """A folder or zip holds several prompts, and none was chosen. names: of the folders inside that hold them. place: what they lie in."""
+
+    def __init__(self, name: str, names: Sequence[str], place: str):
+        listed = ", ".join(shown(each, 40) for each in names[:8]) + (" …" if len(names) > 8 else "")
+        chosen = shown(f"{place}/{names[-1]}", 100)
+        super().__init__(f"{shown(name)} holds {len(names)} prompts ({listed}): name one of them, as in {chosen}.")
+        self.names = tuple(names)
 
 
 def in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
@@ -179,12 +188,12 @@ def _one_of(folders: Sequence[str], path: Path, chosen: str) -> str | None:
     """The folder in a zip to read: the chosen one, the only one, or the one that the others lie in; None where no folder has one."""
     distinct = list(dict.fromkeys(folders))
     if chosen:
-        distinct = [folder for folder in distinct if folder == chosen or folder.endswith(f"/{chosen}")]
-        if len(distinct) != 1:
-            raise LabError(f"{shown(path.name)} holds no one prompt named {shown(chosen)}: name a folder in it that holds {CONFIG}.")
+        if chosen not in distinct:
+            raise LabError(f"{shown(path.name)} holds no prompt named {shown(chosen)}: name a folder in it that holds {CONFIG}.")
+        return chosen
     around = [folder for folder in distinct if all(f"{other}/".startswith(f"{folder}/" if folder else "") for other in distinct)]
     if len(distinct) > 1 and not around:
-        raise several(path.name, [folder.split("/")[-1] for folder in distinct], str(path))
+        raise SeveralPrompts(path.name, distinct, str(path))
     return around[0] if around else None
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from core.errors import LabError, as_path, shown
-from core.runs.adapter_files import CONFIG
+from core.runs.adapter_files import CONFIG, zip_around
 
 NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
@@ -14,7 +14,7 @@ def repository(name: str) -> str | None:
 
     Raises LabError for any other name.
     """
-    if as_path(name).exists() or as_path(name).parent.is_file():  # ZIP/NAME: one of several in a zip
+    if as_path(name).exists() or zip_around(as_path(name)):
         return None
     repo = name.removeprefix("hub:")
     if not NAME.fullmatch(repo):

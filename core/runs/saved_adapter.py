@@ -25,7 +25,19 @@ from core.models.language_model import LanguageModel
 from core.prefix import Prefix, prefix_of
 from core.recipe import Recipe
 from core.runs.adapter_config import AdapterConfig, check_sizes, read_config, same_base
-from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, WEIGHTS, in_folder, prompt_folder, read_json, unpack
+from core.runs.adapter_files import (
+    CARD,
+    CONFIG,
+    LARGEST_JSON,
+    PICKLE,
+    RECIPE,
+    WEIGHTS,
+    in_folder,
+    prompt_folder,
+    read_json,
+    unpack,
+    zip_around,
+)
 from core.runs.adapter_tensor import LARGEST_HEADER, TENSOR, read_tensor
 from core.runs.card import card
 from core.scoring.contender import Contender
@@ -162,8 +174,8 @@ def load(path: str | Path, lm: LanguageModel, template: str = "") -> Learned:
         return from_files(in_folder(prompt_folder(path), most), lm, path.name, template)
     if path.is_file():
         return from_files(unpack(path, most), lm, path.name, template)
-    if path.parent.is_file():
-        return from_files(unpack(path.parent, most, path.name), lm, path.name, template)
+    if archive := zip_around(path):
+        return from_files(unpack(archive, most, path.relative_to(archive).as_posix()), lm, path.name, template)
     raise LabError(f"There is no learned prompt at {shown(path)}: name a folder or zip that was saved here or by PEFT.")
 
 

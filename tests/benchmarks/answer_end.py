@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import tempfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def own_tasks(folder: Path) -> list[Task]:
     for name, rows in made.items():
         with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("input", "output"), *rows])
-    return [load_task(str(folder / f"{name}.csv")) for name in made]
+    return [replace(load_task(str(folder / f"{name}.csv")), slug=name) for name in made]
 
 
 def stops(lm: LanguageModel, contender: Contender, text: str) -> bool:
@@ -109,7 +110,8 @@ def main() -> None:
     lm = load_model(dtype=options.dtype)
     with tempfile.TemporaryDirectory() as folder:
         tasks = [load_task(slug) for slug in slugs()] + own_tasks(Path(folder))
-        tasks = [task for task in tasks if not task.labels and (not options.tasks or task.slug in options.tasks.split(","))]
+        named = options.tasks.split(",") if options.tasks else [task.slug for task in tasks if not task.labels]
+        tasks = [task for task in tasks if task.slug in named]
         for task in tasks:
             for end in options.ends.split(","):
                 if (task.slug, end, options.seed) in done:

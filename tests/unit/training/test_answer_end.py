@@ -45,7 +45,7 @@ def test_a_model_without_an_end_token_says_so(monkeypatch):
     lm = make("llama")
     monkeypatch.setattr(type(lm), "stop_tokens", set())
     with pytest.raises(LabError, match="has no end token: let answers end with a new line, or with nothing"):
-        Training(lm, answer_task(), Recipe())
+        Training(lm, answer_task(), Recipe(end="eos"))
     assert lm.tokenizer.decode(end_tokens(lm, "newline")) == "\n"
 
 
@@ -54,7 +54,7 @@ def test_what_was_trained_to_stop_stops_here_and_in_pefts_generate(tiny_folder, 
     lm, task = load_model(tiny_folder, "cpu", "float32"), answer_task()
     base = AutoModelForCausalLM.from_pretrained(tiny_folder)
     base.generation_config.eos_token_id = lm.end_token
-    recipe = Recipe(virtual_tokens=10, steps=120, batch_size=12, learning_rate=0.2)
+    recipe = Recipe(virtual_tokens=10, steps=120, batch_size=12, learning_rate=0.2, end="eos")
     training = Training(lm, task, recipe)
     _, state = training.advance(training.start(), recipe.steps)
     training.show(state)

@@ -61,16 +61,16 @@ def test_only_what_differs_is_written(task, method):
     values = links.usual(task, method)
     said = links.write(task, values).partition("#")[0]
     assert said.count("=") == 2 + (method != links.usual(task)["method"])
-    assert "end=eos" in said  # always: a link without it is of a version that had no choice
+    assert "end=newline" in said  # always: a link without it is of a version that had no choice
     assert links.write(task, values | {"seed": 3}).partition("#")[0] == said + "&seed=3"
 
 
 def test_a_link_of_an_earlier_version_ends_answers_with_nothing_as_its_runs_did():
     assert links.read("?task=plural&seed=3", PAGES).given == {"end": "none", "seed": 3}
-    assert links.read("?task=plural&end=newline", PAGES).given == {"end": "newline"}
+    assert links.read("?task=plural&end=eos", PAGES).given == {"end": "eos"}
     assert links.read("?lesson=vectors", PAGES).given == {}
     task = TASKS[0]
-    for end in ("none", "eos"):
+    for end in ("none", "eos", "newline"):
         assert links.settings(task, links.read(links.write(task, links.usual(task) | {"end": end}), PAGES).given)["end"] == end
 
 
@@ -154,7 +154,7 @@ def test_a_large_task_does_not():
     names = [hashlib.sha256(bytes([i % 256, i // 256])).hexdigest() for i in range(3000)]
     task = answer_task(train=tuple(replace(answer_task().train[0], input=name) for name in names))
     link = links.write(task, links.usual(task))
-    assert link == "?task=own&end=eos"
+    assert link == "?task=own&end=newline"
 
 
 def packed(data: bytes) -> str:
