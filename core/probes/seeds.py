@@ -67,6 +67,10 @@ def meet(
     Raises LabError, before anything is trained, for numbers outside 0 to 8 or both 0, and where another seed gives the same
     start (a text's, say).
     """
+    if recipe.init_from:
+        raise LabError(
+            "This run starts from a saved prompt whatever the seed: choose one that starts from sampled vocabulary or random numbers."
+        )
     planned = plan(recipe, starts, orders)
     begun = {name: create(lm, task, changed).snapshot() for name, changed in planned.items()}
     first, *others = planned

@@ -116,7 +116,7 @@ def plan(lm: LanguageModel, task: Task, recipe: Recipe, sentence: str, gammas: S
     if not gammas:
         raise LabError("There is no weight to pull with: give one or more.")
     weights = sorted(set(gammas))
-    plain = recipe.but(virtual_tokens=count, pull_text=sentence, pull=0.0)
+    plain = recipe.but(virtual_tokens=count, pull_text=sentence, pull=0.0, init_from="")
     near, far = plain.but(init="text", init_text=sentence), plain.but(init="vocab", init_text="")
     runs: list[tuple[Start, Recipe]] = [("sentence", near.but(pull=gamma)) for gamma in weights]
     runs += [("elsewhere", far.but(pull=gamma)) for gamma in weights if gamma]

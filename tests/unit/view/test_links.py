@@ -14,7 +14,7 @@ from tiny_models import answer_task, label_task
 from app.view import links
 from app.view.links import ON_PAGE
 from core import LabError, Recipe, load_task
-from core.recipe import default_of
+from core.recipe import BEFORE, default_of
 from core.tasks.built_in import slugs
 from core.tasks.load import task_from_json
 from core.tasks.task_file import task_to_json
@@ -66,8 +66,8 @@ def test_only_what_differs_is_written(task, method):
 
 
 def test_a_link_of_an_earlier_version_ends_answers_with_nothing_as_its_runs_did():
-    assert links.read("?task=plural&seed=3", PAGES).given == {"end": "none", "seed": 3}
-    assert links.read("?task=plural&end=eos", PAGES).given == {"end": "eos"}
+    assert links.read("?task=plural&seed=3", PAGES).given == BEFORE | {"seed": 3}
+    assert links.read("?task=plural&end=eos", PAGES).given == BEFORE | {"end": "eos"}
     assert links.read("?lesson=vectors", PAGES).given == {}
     task = TASKS[0]
     for end in ("none", "eos", "newline"):
@@ -79,7 +79,7 @@ def test_the_usual_of_a_task_is_what_its_recipe_and_the_method_bring():
     assert links.usual(task)["learning_rate"] == 0.5
     assert links.usual(task, "prompt")["learning_rate"] == default_of("learning_rate", "prompt")
     assert links.usual(task)["steps"] == links.usual(task, "prompt")["steps"] == 7
-    assert set(links.usual(task)) == {spec.name for spec in fields(Recipe)} - {"task", "model", "dtype"}
+    assert set(links.usual(task)) == {spec.name for spec in fields(Recipe)} - {"task", "model", "dtype", "init_from"}
 
 
 @given(some.text(max_size=200))
