@@ -258,7 +258,8 @@ class InspectPage:
 
         told: list[str] = []
         model = session.model
-        own = self.lab.model_of(base_of(Path(path))) if path else None
+        chosen = which if which in session.inspect.several else ""
+        own = self.lab.model_of(base_of(Path(path), chosen)) if path else None
         if own is not None and not same_base(self.lab.name_of(own), self.lab.name_of(model)):
             session.use_model(own)
             model = own
@@ -271,7 +272,7 @@ class InspectPage:
                 check_template(str(template))
             if which is None:
                 session.inspect.several = ()
-            place = Path(path) / which if which in session.inspect.several else Path(path)
+            place = Path(path) / chosen
             try:
                 learned = load(place, lm, str(template or ""))
             except SeveralPrompts as error:

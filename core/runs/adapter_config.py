@@ -115,10 +115,10 @@ def check_sizes(config: AdapterConfig, rows: int, method: "Method", lm: "Languag
         raise LabError(f"{shown(name)} was made for another model{base}: it has {', '.join(wrong)}. Load the model that it was made for.")
 
 
-def base_of(path: Path) -> str:
-    """The base model that a zip of a saved prompt names; "" where it names none, or is no saved prompt."""
+def base_of(path: Path, chosen: str = "") -> str:
+    """The base model that a zip of a saved prompt names; "" where it names none, or is no saved prompt. chosen: which of several in it."""
     try:
-        return read_config(unpack(path, {CONFIG: LARGEST_JSON}).get(CONFIG), path.name).base
+        return read_config(unpack(path, {CONFIG: LARGEST_JSON}, chosen).get(CONFIG), path.name).base
     except LabError:  # loading it says what is wrong
         return ""
 
