@@ -35,13 +35,20 @@ class Estimate:
 
 
 def estimate(
-    lm: LanguageModel, recipe: Recipe, longest_row_tokens: int, answer_tokens: int = 1, labels: int = 0, shared_tokens: int = 0
+    lm: LanguageModel,
+    recipe: Recipe,
+    longest_row_tokens: int,
+    answer_tokens: int = 1,
+    labels: int = 0,
+    shared_tokens: int = 0,
+    rows: int | None = None,
 ) -> Estimate:
     """The memory that training `recipe` on `lm` takes at its peak, in bytes; all of it counted as if on the model's device.
 
     longest_row_tokens: of prompt and answer together, without the start that all rows share. answer_tokens: of the longest
     answer (label) alone. labels: how many label words of several tokens each row is run with; 0 where every row is run once.
-    shared_tokens: of the start that all rows share, run once after the prefix.
+    shared_tokens: of the start that all rows share, run once after the prefix. rows: that are run at a time, where that is not the
+    whole batch.
 
     | part            | what it is                                                                                         |
     |-----------------|----------------------------------------------------------------------------------------------------|
@@ -65,7 +72,7 @@ def estimate(
     inner = int(getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * lm.d_model)
     eager = config._attn_implementation == "eager"
 
-    rows, prompt = recipe.batch_size, longest_row_tokens - answer_tokens
+    rows, prompt = rows or recipe.batch_size, longest_row_tokens - answer_tokens
     passes = [(rows, prompt + answer_tokens - 1, 0)]  # (rows, tokens, keys before them)
     answers = rows * answer_tokens
     if recipe.loss == "labels":
@@ -159,7 +166,7 @@ def check(training: Training) -> Estimate:
     answer = max(max([len(row.answer), *map(len, row.candidates)]) for row in rows)
     longest = max(len(row.prompt) for row in rows) + answer
     labels = len(rows[0].candidates) if several else 0
-    needed = estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared))
+    needed = estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared), training.most_rows())
     free = available(lm.device)
     if free is not None and needed.bytes > free:
         with contextlib.suppress(AttributeError, OSError):  # glibc keeps what earlier runs gave back; others may not know this call
@@ -168,6 +175,6 @@ def check(training: Training) -> Estimate:
     if free is not None and needed.bytes > free:
         raise LabError(
             f"This run would need about {in_words(needed.bytes)} of memory, and {in_words(free)} are free: "
-            f"use fewer virtual tokens or a smaller batch."
+            f"use fewer virtual tokens, a smaller batch or shorter rows."
         )
     return needed

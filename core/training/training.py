@@ -27,7 +27,7 @@ from core.scoring.rows import Row, check_window, encode, end_tokens
 from core.tasks.task import Task, template_of
 from core.training.start import Begun, create
 
-MOST_TOKENS = 8192  # in one step: gradients keep about 1.5 MB a token on the default model
+MOST_TOKENS = 8192  # run at a time in a step: gradients keep about 1.5 MB a token on the default model
 WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
 MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's, by the optimiser's own names
 LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by the draw of a batch alone
@@ -91,7 +91,6 @@ class Training:
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels, end)
         # Rows that are scored later must fit too: an error is better before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
-        self._check_size()
         self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
         if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
             count, most = len(self.pulled_to), SETTINGS["virtual_tokens"].high or 0
@@ -101,15 +100,28 @@ class Training:
                 f"The text to pull to has {count:,} tokens, one for each vector, and there are {recipe.virtual_tokens} vectors: {way}."
             )
 
-    def _check_size(self) -> None:
-        longest = longest_sequence(self.prepared.rows)
-        single = all(len(ids) == 1 for row in self.prepared.rows for ids in row.candidates)
-        sequences = self.recipe.batch_size * (len(self.task.labels or ()) if self.recipe.loss == "labels" and not single else 1)
-        if sequences * longest > MOST_TOKENS:
-            raise LabError(
-                f"A batch would have up to {sequences} sequences of {longest} tokens, more than {MOST_TOKENS:,} tokens in all: "
-                f"use a smaller batch size, or shorten the longest rows."
-            )
+    def pieces(self, batch: Sequence[Row]) -> list[list[Row]]:
+        """A batch in pieces that are run one after another: one, unless its rows are long. A row is never cut."""
+        if self._tokens(batch) <= MOST_TOKENS:
+            return [list(batch)]
+        pieces: list[list[Row]] = []
+        for row in sorted(batch, key=lambda row: longest_sequence([row])):  # rows of one length need no padding
+            if pieces and self._tokens([*pieces[-1], row]) <= MOST_TOKENS:
+                pieces[-1].append(row)
+            else:
+                pieces.append([row])
+        return pieces
+
+    def most_rows(self) -> int:
+        """The most rows that are run at a time, if all are as long as the longest."""
+        longest = max(self.prepared.rows, key=lambda row: longest_sequence([row]))
+        return max(1, min(self.recipe.batch_size, MOST_TOKENS // self._tokens([longest])))
+
+    def _tokens(self, rows: Sequence[Row]) -> int:
+        """Tokens of a piece with its padding. With the loss over labels of several tokens, each row is run with each of them."""
+        labels = rows[0].candidates if self.recipe.loss == "labels" else ()
+        sequences = len(labels) if any(len(ids) > 1 for ids in labels) else 1
+        return len(rows) * sequences * longest_sequence(rows)
 
     def contender(self, name: str = "learned") -> Contender:
         """The prefix as it is now, with its template."""
@@ -154,13 +166,16 @@ class Training:
         batch = [rows[i] for i in batch_indices(recipe.rows_seed, state.step, recipe.batch_size, len(rows))]
         before = self._parameters()
 
-        loss = self.loss(batch)
         optimiser.zero_grad()
-        pull = 0.0 if self.pulled_to is None else recipe.pull * mean_squared_distance(self.prefix.array(), self.pulled_to)
-        (loss + pull).backward()
+        if self.pulled_to is not None:
+            (recipe.pull * mean_squared_distance(self.prefix.array(), self.pulled_to)).backward()
+        losses = []
+        for piece in self.pieces(batch):  # gradients add up
+            losses.append(self.loss(piece) * (self._weight(piece) / self._weight(batch)))
+            losses[-1].backward()
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
         rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
-        value = loss.item()  # once: it waits for the device
+        value = sum(loss.item() for loss in losses)  # at the end: it waits for the device
         finite = math.isfinite(value) and math.isfinite(norm)
         if finite:
             optimiser.step()
@@ -189,6 +204,10 @@ class Training:
             tensors |= {f"{name}.{key}": moments[key].detach().cpu().clone() for key in MOMENTS if key in moments}
         good = before if finite and not worse else state.good
         return replace(state, step=step, tensors=tensors, good=good, start_loss=start, worse=worse, stopped=stopped)
+
+    def _weight(self, rows: Sequence[Row]) -> int:
+        """What the mean of the loss is taken over: rows, or their answer tokens."""
+        return len(rows) if self.recipe.loss == "labels" else sum(len(row.answer) for row in rows)
 
     def loss(self, rows: Sequence[Row]) -> Tensor:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""

@@ -245,14 +245,47 @@ def test_label_words_can_be_trained_against_each_other(tiny):
     [
         (answer_task(), {"virtual_tokens": 159}, r"Row 1 .* needs .* positions, the model has 160"),
         (label_task(held_out=(Example("sea shore " * 100, "bad"),)), {}, "positions"),
-        (label_task(train=tuple(Example(f"{i} " + "sea shore " * 300, "bad") for i in range(8))), {"batch_size": 16}, "smaller batch size"),
     ],
-    ids=["a training row", "a held-out row", "a batch"],
+    ids=["a training row", "a held-out row"],
 )
 def test_rows_that_do_not_fit_are_refused_before_training(task, changes, sentence):
-    lm = make("llama", max_position_embeddings=4096 if changes.get("batch_size") else 160)
     with pytest.raises(LabError, match=sentence):
-        Training(lm, task, Recipe(**changes))
+        Training(make("llama"), task, Recipe(**changes))
+
+
+LENGTHS = (1, 9, 2, 14, 3, 3, 7, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("loss", ["vocabulary", "labels"])
+def test_a_batch_of_long_rows_is_run_in_pieces_with_the_gradient_of_one_batch(lm, method, loss, monkeypatch):
+    labels = ("bad", "very good")
+    rows = tuple(Example(f"{i} {'sea ' * length}", labels[i % 2]) for i, length in enumerate(LENGTHS))
+    task = label_task(train=rows, labels=labels, validation=(), held_out=rows[:1])
+    recipe = Recipe(method=method, steps=1, batch_size=8, virtual_tokens=4, loss=loss, pull=0.0)
+
+    def gradient(most):
+        monkeypatch.setattr("core.training.training.MOST_TOKENS", most)
+        training = Training(lm, task, recipe)
+        pieces = training.pieces(training.prepared.rows)
+        (event,), _ = training.advance(training.start())
+        return pieces, event.loss, torch.cat([value.grad.flatten() for value in training.prefix.parameters()])
+
+    whole, loss_at_once, at_once = gradient(8192)
+    pieces, loss_in_pieces, in_pieces = gradient(60)
+    assert len(whole) == 1 and len(pieces) > 2 and max(map(len, pieces)) > 1
+    assert sorted(row.example.input for piece in pieces for row in piece) == sorted(row.input for row in rows)
+    assert loss_in_pieces == pytest.approx(loss_at_once, rel=1e-6)
+    assert ((in_pieces - at_once).norm() / at_once.norm()).item() < 3e-6
+    assert len(gradient(1)[0]) == len(rows)  # a row is never cut
+
+
+def test_one_row_as_long_as_a_batch_refuses_no_run():
+    lm = make("llama", max_position_embeddings=4096)
+    rows = (Example("sea shore " * 300, "bad"), *(Example(f"{i} sea", "good") for i in range(20)))
+    training = Training(lm, label_task(train=rows, labels=("bad", "good")), Recipe(steps=2, batch_size=16))
+    assert training.most_rows() < 16 and max(len(piece) for piece in training.pieces(training.prepared.rows)) == 20
+    assert len(training.advance(training.start(), 2)[0]) == 2
 
 
 @pytest.mark.parametrize(
