@@ -89,7 +89,7 @@ def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:
 def common_rows(examples: Sequence[Example], contenders: Sequence[Contender]) -> list[Example]:
     """The rows that count for every contender, so that all are scored on the same rows."""
     excluded = frozenset().union(*(contender.excluded for contender in contenders))
-    return [example for example in examples if example.key not in excluded]
+    return [example for example in examples if not example.is_among(excluded)]
 
 
 def contest(

@@ -1,12 +1,13 @@
 """Contenders: a prefix with its template, as all prompts are scored."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.methods import METHODS
 from core.prefix import Prefix, no_prefix
 from core.recipe import Recipe, default_of
-from core.tasks.task import Example, Handcrafted, Task, template_of
+from core.tasks.task import UNSPACED, Example, Handcrafted, Task, template_of
 
 DEFAULT_SCORE: str = default_of("label_score")
 
@@ -66,7 +67,7 @@ def bare(task: Task, template: str = "") -> Contender:
 
 def handcrafted(name: str, template: str, examples: Sequence[Example] = ()) -> Contender:
     """A handcrafted prompt. Rows of `examples` that it shows as worked examples don't count for it."""
-    text = " ".join(template.split()).casefold()
+    text = _plain(template)
     inside = [e for e in examples if _stands_in(e.input, text) and _stands_in(e.output, text)]
     return Contender(name, "handcrafted", template, no_prefix(), excluded=frozenset(example.key for example in inside))
 
@@ -78,12 +79,21 @@ def written(task: Task, prompt: Handcrafted) -> Contender:
     return replace(made, examples=len(made.excluded) + len(shown))
 
 
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
 def _stands_in(words: str, text: str) -> bool:
-    words = " ".join(words.split()).casefold()
+    """Whether `text` (plain) has `words` as words of their own; where a script puts no spaces between words, anywhere."""
+    words = _plain(words)
     start = text.find(words)
     while start >= 0:
         end = start + len(words)
-        if not text[max(start - 1, 0) : start].isalnum() and not text[end : end + 1].isalnum():
+        if _apart(text[max(start - 1, 0) : start], words[:1]) and _apart(words[-1:], text[end : end + 1]):
             return True
         start = text.find(words, start + 1)
     return False
+
+
+def _apart(one: str, other: str) -> bool:
+    return not (one.isalnum() and other.isalnum()) or bool(UNSPACED.match(one) or UNSPACED.match(other))

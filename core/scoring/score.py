@@ -98,7 +98,7 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int,
 
 def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
     """Score `contender` batch by batch: yields the score so far after every batch; the last one is the whole, in row order."""
-    counted = [example for example in examples if example.key not in contender.excluded]
+    counted = [example for example in examples if not example.is_among(contender.excluded)]
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.for_scoring, contender, counted, labels)

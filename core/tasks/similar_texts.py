@@ -7,7 +7,7 @@ from scipy.sparse import block_diag, csr_array, vstack
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from core.tasks.task import Example
+from core.tasks.task import Example, worded
 
 # Cosines above which two texts nearly repeat each other. Tuned in test_split.py: pairs with one word or comma changed have 0.81
 # or more if they are 60 characters long; questions that differ in one word are shorter and have up to 0.89.
@@ -23,8 +23,9 @@ MOST_LOOKED_AT = 200_000  # pairs of 500 rows with all others; where more are ne
 def groups(blocks: Sequence[Sequence[Example]]) -> dict[str, int]:
     """Rows that nearly repeat another one of their block: from their key to the number of their group."""
     rows = [example for block in blocks for example in block]
-    vectors = _vectors([example.input for example in rows])  # (rows, features), each of length 1
-    needed = np.array([NEAR_LONG if len(example.input) >= LONG else NEAR_SHORT for example in rows], dtype=np.float32)
+    texts = [worded(example.input) for example in rows]
+    vectors = _vectors(texts)  # (rows, features), each of length 1
+    needed = np.array([NEAR_LONG if len(text) >= LONG else NEAR_SHORT for text in texts], dtype=np.float32)
     links, start = [], 0
     for block in blocks:
         links.append(_links(vectors[start : start + len(block)], needed[start : start + len(block)]))

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from core.tasks.task import Example, normalised, short_hash
+from core.tasks.task import Example, normalised, short_hash, worded
 
 HELD_OUT_SHARE = 0.3
 VALIDATION_SHARE = 0.2
@@ -21,13 +21,14 @@ def near_repeats(examples: Sequence[Example]) -> dict[str, int]:
     """Rows that nearly repeat another row, from key to the number of their group.
 
     Two rows nearly repeat each other if they have the same output, the same numbers in their text, at least 20 characters,
-    and nearly the same runs of 2 to 4 characters (TF-IDF cosine). Groups are closed: if a is like b and b is like c, the
-    three are one group.
+    and nearly the same runs of 2 to 4 characters (TF-IDF cosine; see `worded` for Chinese and Japanese). Groups are closed:
+    if a is like b and b is like c, the three are one group.
     """
     blocks: dict[tuple[str, ...], list[Example]] = {}
     for example in {example.key: example for example in examples}.values():
-        if len(example.input) >= SHORTEST:
-            blocks.setdefault((example.output, *re.findall(r"\d+", example.input)), []).append(example)
+        text = worded(example.input)
+        if len(text) >= SHORTEST:
+            blocks.setdefault((example.output, *re.findall(r"\d+", text)), []).append(example)
     compared = [block for block in blocks.values() if len(block) > 1]
     if not compared:
         return {}

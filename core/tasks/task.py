@@ -3,8 +3,10 @@
 import hashlib
 import html
 import json
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,11 @@ from core.recipe import check_template
 
 LONGEST_STEM = 120
 ENDS = " .,!?;:\"'"
+MORE_ENDS = ENDS + "。、…“”‘’„‚«»‹›「」『』¡¿؟،؛।॥។"  # of other scripts; full-width ones are the same as those above after NFKC
+CHINESE = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # and Japanese
+IDEOGRAPH = re.compile(f"[{CHINESE}]")  # says about as much as a word
+# Of a script without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese with their punctuation.
+UNSPACED = re.compile(f"[{CHINESE}\u0e00-\u109f\u1780-\u17ff\u3000-\u303f\uff00-\uffef]")
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,35 @@ class Example:
         """A hash of the input that its variants share: two parts of a split never share a key."""
         return key(self.input)
 
+    def is_among(self, keys: Collection[str]) -> bool:
+        """Whether its key is one of `keys`, which may be of a prompt that was saved before keys were the same in all scripts."""
+        return self.key in keys or (not self.input.isascii() and _earlier_key(self.input) in keys)
+
 
 def key(text: str) -> str:
-    """A hash of `text` that ignores case, spacing, and .,!?;:"' at its ends.
+    """A hash of `text` that ignores case, spacing, width, and punctuation at its ends, in any script.
 
     >>> key("Good  film!") == key("good film"), key("C++") == key("C"), key("résumé") == key("resume")
     (True, False, False)
+    >>> key("ＯＫ！") == key("ok"), key("「好」。") == key("好")
+    (True, True)
     """
+    plain = normalised(unicodedata.normalize("NFKC", text))
+    return short_hash(plain.strip(MORE_ENDS) or plain)
+
+
+def _earlier_key(text: str) -> str:
     plain = normalised(text)
     return short_hash(plain.strip(ENDS) or plain)
+
+
+def worded(text: str) -> str:
+    """`text` for comparing texts by runs of characters: a Chinese or Japanese character counts as a word of four letters does.
+
+    >>> worded("a 好 b"), worded("ＡＢ１")
+    ('a  好好好好  b', 'AB1')
+    """
+    return IDEOGRAPH.sub(lambda found: f" {4 * found[0]} ", unicodedata.normalize("NFKC", text))
 
 
 def normalised(text: str) -> str:

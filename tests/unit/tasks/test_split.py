@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.tasks import similar_texts
 from core.tasks.split import HELD_OUT_SIZE, keep_together, near_repeats, spare, split_off, split_table, unseen
-from core.tasks.task import Example, key
+from core.tasks.task import Example, key, short_hash
 
 # One word or mark is another: the same sentence, for all that a model can learn from it.
 NEAR = [
@@ -131,6 +131,12 @@ def test_a_sketch_finds_what_comparing_all_pairs_exactly_finds(alphabet, monkeyp
         ("?", " ?", True),
         ("Straße", "STRASSE", True),
         ("(good film)", "good film", False),
+        ("好电影。", "好电影", True),
+        ("「好电影」！", "好电影", True),
+        ("ＧＯＯＤ　film", "good film", True),
+        ("“Good film…”", "good film", True),
+        ("好电影", "坏电影", False),
+        ("हाँ।", "हाँ", True),
     ],
 )
 def test_variants_differ_in_case_spacing_and_marks_at_the_ends(one, other, same):
@@ -238,3 +244,21 @@ def test_test_rows_that_would_take_minutes_to_score_are_fewer_with_a_note():
     assert 390 <= len(kept) <= 400 and set(kept) <= set(rows) and len(notes) == 1 and "of 3,000 test rows" in notes[0]
     assert spare(rows, True, HELD_OUT_SIZE, "test")[0] == spare(rows[::-1], True, HELD_OUT_SIZE, "test")[0][::-1]
     assert spare(rows[:50], True, HELD_OUT_SIZE, "test") == (tuple(rows[:50]), [])
+
+
+CHINESE_NEAR = ("这家酒店的房间很干净，服务员也很热情，我们住得非常愉快", "这家酒店的房间很干净，服务员也很友好，我们住得非常愉快")
+CHINESE_FAR = ("法国的首都是哪里", "挪威的首都是哪里")
+
+
+def test_characters_of_chinese_count_as_words_do():
+    near, far = ([Example(text, "x") for text in texts] for texts in (CHINESE_NEAR, CHINESE_FAR))
+    found = near_repeats([*near, *far, *FILLER])
+    assert {example.key for example in near} == found.keys()
+    assert near_repeats([Example(f"{CHINESE_NEAR[0]}１２", "x"), Example(f"{CHINESE_NEAR[1]}13", "x")]) == {}
+    assert len(near_repeats([Example(f"{CHINESE_NEAR[0]}１２", "x"), Example(f"{CHINESE_NEAR[1]}12", "x")])) == 2
+
+
+def test_rows_of_a_prompt_that_was_saved_with_earlier_keys_are_still_known():
+    example = Example("「好电影」。", "x")
+    assert example.is_among({example.key}) and not example.is_among({Example("另一部", "x").key})
+    assert example.is_among({short_hash("「好电影」。")})  # the key before punctuation of all scripts was left out
