@@ -425,7 +425,7 @@ def preview(lm: LanguageModel, task: Task) -> Html:
     """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
 
     def shown(ids: Any) -> Html:
-        return tokens([lm.token_text(one) for one in ids])
+        return tokens(lm.texts(ids))
 
     encoded = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
     rows = []

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from core.errors import LabError, shown
 
+BROKEN = "\ufffd"  # how a piece of a character is decoded
+MOST_PIECES = 4  # of a character: UTF-8 has no more bytes
+
 
 class Tokens:
     """What a model's tokenizer and embedding module give, without running the network.
@@ -68,6 +71,18 @@ class Tokens:
         """A token that others are decoded after, and its text."""
         ids = self.tokenise("a")[-1:]
         return ids, self.decode(ids)
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """The tokens of one text as texts. Tokens that are pieces of one character are one text together."""
+        made: list[str] = []
+        held: list[int] = []
+        for token in ids:
+            held.append(token)
+            text = self.token_text(token) if len(held) == 1 else self.decode(held)
+            if BROKEN not in text or len(held) == MOST_PIECES:
+                made.append(text)
+                held = []
+        return [*made, self.decode(held)] if held else made
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of these tokens, as it is."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.models.past import Past
+from core.models.tokens import BROKEN
 from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
 from core.scoring.likelihood import candidate_scores, compared
@@ -32,7 +33,7 @@ def answer(lm: LanguageModel, contender: Contender, text: str, most: int = 12) -
         words = lm.decode(said)
         if "\n" in words.lstrip():
             return
-        yield words.strip()
+        yield words.strip().rstrip(BROKEN)  # a character that is not whole yet
 
 
 def next_tokens(lm: LanguageModel, contender: Contender, text: str, k: int = 6) -> list[tuple[str, float]]:

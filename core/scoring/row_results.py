@@ -7,6 +7,7 @@ import torch
 
 from core.models.language_model import LanguageModel
 from core.models.past import Past, expand
+from core.models.tokens import BROKEN
 from core.scoring.likelihood import MOST_KEYS, candidate_scores, compared
 from core.scoring.prepared import Prepared
 from core.scoring.rows import END, Row, collate
@@ -91,7 +92,7 @@ def _answer_results(lm: LanguageModel, cache: Past, rows: Sequence[Row]) -> list
                 first_choice=correct,
                 loss=float(losses[start : start + size].double().sum()),
                 tokens=size,
-                said=text if correct else text + "…",
+                said=text if correct else (text.rstrip(BROKEN) or text) + "…",  # no piece of a character
                 confidence=float(surest[start : start + min(right + 1, size)].double().sum().exp()),
                 agreement=sum(agreeing) / size,
                 stops=correct and ends_answer(lm, best_ids[start + size]),

@@ -177,3 +177,12 @@ def test_a_tokens_text_keeps_the_space_that_begins_it(tiny):
     assert all(text == token.replace("▁", " ") for token, text in texts.items() if not token.startswith("<"))
     for token in range(tiny("llama").vocab_size):  # bytes need no mark: as before
         assert tiny("llama").token_text(token) == tiny("llama").decode([token])
+
+
+def test_pieces_of_a_character_are_one_text(lm):
+    for text in ("水果 and 🙂!", "plain words", "é"):
+        ids = lm.tokenise(text)
+        found = lm.texts(ids)
+        assert "".join(found) == text and not any("\ufffd" in piece for piece in found)
+    ids = lm.tokenise("水")
+    assert len(ids) > 1 and lm.texts(ids) == ["水"] and lm.texts(ids[:1]) == ["\ufffd"]
