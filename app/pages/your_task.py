@@ -170,7 +170,8 @@ class TaskPage:
             data = await asyncio.to_thread(read_bytes, Path(path or "no file"))
         except (LabError, TypeError) as error:
             session.your_task.clear()
-            yield self._nothing(str(error) if isinstance(error, LabError) else "No file arrived: choose one.")
+            problem = str(error) if isinstance(error, LabError) else "No file arrived: choose one."
+            yield {**self._nothing(problem), self.pasted: ""}
             return
         async for changes in self._read(session, data, Path(path).name):
             yield {**changes, self.pasted: ""}
@@ -244,9 +245,10 @@ class TaskPage:
             self.template: "",
             self.sheet: gr.update(choices=list(brought.sheets), value=brought.format.sheet or None, visible=len(brought.sheets) > 1),
             self.rows: reading.first_rows(brought, found if found.output else None),
+            self.sentence: "" if problem else _sentence(brought, found),
             self.message: alert(problem),
         }
-        yield changes
+        yield changes  # at once; how the rows are parted may take seconds in a large file
         if not problem:
             async for more in self._made(session, found, "end"):
                 yield {**changes, **more}
@@ -291,7 +293,8 @@ class TaskPage:
         }
         if which in ("inputs", "output"):
             changes[self.template] = ""
-        changes[self.rows] = reading.first_rows(state.table, found)
+        changes |= {self.rows: reading.first_rows(state.table, found), self.sentence: _sentence(state.table, found)}
+        yield {**changes, self.use: gr.update(interactive=False), self.use_and_train: gr.update(interactive=False)}
         async for more in self._made(session, found, long):
             yield {**changes, **more}
 
@@ -403,6 +406,13 @@ class TaskPage:
             self.message: alert(""),
             self.saved: tag("p", "In use. Keep it: ", link, "; upload that file here to load it again."),
         }
+
+
+def _sentence(brought: Table, columns: Columns) -> Html:
+    """How a table is read, before it is made a task: with the labels that its cells have."""
+    labels = tuple(dict.fromkeys(filter(None, brought.column(columns.output)))) if columns.kind == "labels" else None
+    words = columns.words
+    return reading.said(brought, columns, tuple(dict.fromkeys(words.get(label, label) for label in labels)) if labels else None)
 
 
 def read_words(text: Any) -> dict[str, str]:

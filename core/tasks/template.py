@@ -41,7 +41,8 @@ def usual_template(inputs: Sequence[str], labelled: bool) -> str:
 
 
 def _block(inputs: Sequence[str]) -> str:
-    return "\n".join(f"{name}: {{{name}}}" for name in inputs)
+    """A line for each column; a column without a name of its own says nothing by it."""
+    return "\n".join(f"{{{name}}}" if re.fullmatch(r"column \d+", name) else f"{name}: {{{name}}}" for name in inputs)
 
 
 def places(template: str, columns: Sequence[str]) -> list[str]:

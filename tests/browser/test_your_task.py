@@ -27,6 +27,7 @@ def test_a_file_that_is_refused_gets_a_sentence_and_clears_what_was_there(visit,
         visitor.settle("#task-message", told)
         visitor.page.wait_for_selector("#use-task[disabled]")
         assert visitor.page.is_disabled("#use-and-train")
+        visitor.page.wait_for_function("document.querySelector('#paste textarea').value === ''")
         assert visitor.text("#task-preview") == "" and "--" not in visitor.text("#task-message")
     visitor.tab("Train")
     assert "promise" in visitor.text("#examples")
