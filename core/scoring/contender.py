@@ -9,7 +9,7 @@ from core.prefix import Prefix, no_prefix
 from core.recipe import Recipe, default_of
 from core.tasks.task import UNSPACED, Example, Handcrafted, Task, template_of
 
-DEFAULT_SCORE: str = default_of("label_score")
+DEFAULT_SCORE: str = default_of("label_score")  # of comparisons
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Contender:
     placement: str = "before"
     excluded: frozenset[str] = frozenset()
     offsets: tuple[float, ...] = ()
-    label_score: str = DEFAULT_SCORE
+    label_score: str = "sum"
     examples: int = 0
     seconds: float = 0.0
     group: str = ""

@@ -110,7 +110,8 @@ def ends_answer(lm: LanguageModel, token: int) -> bool:
 def _label_results(lm: LanguageModel, cache: Past, rows: Sequence[Row], label_score: str, offsets: Sequence[float]) -> list[RowResult]:
     sums, firsts = (values.cpu() for values in candidate_scores(lm, cache, rows))
     scores = compared(sums, rows, label_score, offsets)
-    losses = -(torch.log_softmax(scores, dim=1) if offsets else sums)
+    # One that is calibrated beside others has probabilities of label words only; where all are, losses are as ever.
+    losses = -(torch.log_softmax(scores, dim=1) if offsets and label_score != "calibrated" else sums)
     made = []
     for row, score, loss, first in zip(rows, scores, losses, firsts, strict=True):
         choice = int(score.argmax())

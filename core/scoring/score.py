@@ -69,11 +69,7 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int,
     right = sum(result.correct for result in scored)
     labelled = bool(scored[0].shares)
     # A calibrated contender's probabilities are of label words only: its loss is not comparable.
-    loss = (
-        None
-        if contender.offsets or (labelled and contender.label_score == "calibrated")
-        else float(np.mean([result.loss for result in scored]))
-    )
+    loss = None if contender.offsets else float(np.mean([result.loss for result in scored]))
     return Score(
         name=contender.name,
         kind=contender.kind,
