@@ -186,12 +186,17 @@ class Recipe:
         only_with=("loss", "vocabulary"),
     )
     label_score: str = _setting(
-        "sum",
-        "how labels are compared, for all prompts: by the sum or the mean of their tokens' log-probabilities, or by the sum against "
-        "that after inputs without content",
+        "auto",
+        "how labels are compared, for all prompts: by the log-probability of their tokens in sum, in mean, or less what they get after "
+        "inputs without content (calibrated); auto: calibrated where labels differ in length, else in sum",
         "labels compared by",
-        choices=("sum", "mean", "calibrated"),
-        words={"calibrated": "contextual calibration", "sum": "sum over tokens", "mean": "mean per token"},
+        choices=("auto", "calibrated", "sum", "mean"),
+        words={
+            "auto": "calibrated if their lengths differ",
+            "calibrated": "contextual calibration",
+            "sum": "sum over tokens",
+            "mean": "mean per token",
+        },
     )
     template: str = _setting("", "the text around the input, with {input} once; empty: the task's own", "template")
     placement: str = _setting(

@@ -10,6 +10,8 @@ from core.models.language_model import LanguageModel
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender, bare, by_one_score, written
 from core.scoring.derived_contenders import calibrated, in_chat
+from core.scoring.likelihood import resolved
+from core.scoring.rows import encode
 from core.scoring.score import Score
 from core.tasks.built_in import slugs
 from core.tasks.task import Example, Task
@@ -69,10 +71,11 @@ def calibrated_best(lm: LanguageModel, task: Task, contenders: Sequence[Contende
     None for other tasks, where no contender has a validation score, and where all are calibrated anyway.
     LabError where no content-free input can be run.
     """
-    plain = [one for one in contenders if one.label_score != "calibrated"]
-    if task.slug in slugs() or not task.labels or not task.validation:
+    if task.slug in slugs() or not task.labels or not task.validation or not contenders:
         return None
-    known = [(score.accuracy, one) for one in plain if (score := book.get(lm, one, task.validation, task.labels))]
+    if resolved(contenders[0].label_score, encode(lm, task.template, task.validation[:1], task.labels)) == "calibrated":
+        return None
+    known = [(score.accuracy, one) for one in contenders if (score := book.get(lm, one, task.validation, task.labels))]
     return calibrated(lm, max(known, key=lambda pair: pair[0])[1], task.labels) if known else None
 
 

@@ -13,7 +13,7 @@ from core.models.past import Past
 from core.models.tokens import BROKEN
 from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
-from core.scoring.likelihood import candidate_scores, compared
+from core.scoring.likelihood import candidate_scores, compared, resolved
 from core.scoring.prepared import Prepared
 from core.scoring.rows import check_window, encode
 from core.tasks.prompt_text import join
@@ -71,7 +71,7 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
     with torch.inference_mode():
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lm.lead)).fill(lm)
         sums = candidate_scores(lm, cache, [rest])[0].cpu()
-    offsets = contender.offsets
-    if not offsets and contender.label_score == "calibrated":
+    offsets, rule = contender.offsets, resolved(contender.label_score, rows)
+    if not offsets and rule == "calibrated":
         offsets = content_free_shares(lm, contender, labels)
-    return torch.softmax(compared(sums, [rest], contender.label_score, offsets)[0].double(), dim=0).tolist()
+    return torch.softmax(compared(sums, [rest], rule, offsets)[0].double(), dim=0).tolist()

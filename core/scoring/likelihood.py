@@ -1,6 +1,6 @@
 """Log-probabilities of answers and labels after a prefix, and the losses that training lowers.
 
-Labels are compared by one of three rules (`LABEL_SCORES`): the sum of their tokens' log-probabilities, the mean of them, or the sum
+Labels are compared by one of three rules: the sum of their tokens' log-probabilities, the mean of them, or the sum
 less what the label gets after inputs without content (contextual calibration, see `Contender.offsets`).
 """
 
@@ -28,6 +28,13 @@ def label_loss(lm: LanguageModel, cache: Past, rows: Sequence[Row], label_score:
     """Mean negative log-probability of the right label among the label words only, in nats. label_score: see `compared`."""
     scores = compared(candidate_scores(lm, cache, rows)[0], rows, label_score)
     return torch.nn.functional.cross_entropy(scores, torch.tensor([row.label for row in rows], device=lm.device))
+
+
+def resolved(label_score: str, rows: Sequence[Row]) -> str:
+    """The rule that `auto` comes to: calibrated where the labels have different numbers of tokens, else the sum."""
+    if label_score != "auto" or not rows:
+        return label_score
+    return "calibrated" if len({len(ids) for ids in rows[0].candidates}) > 1 else "sum"
 
 
 def compared(

@@ -11,6 +11,7 @@ from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.scoring.calibration import content_free_shares
 from core.scoring.contender import Contender
+from core.scoring.likelihood import resolved
 from core.scoring.measures import bootstrap_difference, mcnemar, wilson
 from core.scoring.prepared import prepare
 from core.scoring.row_results import RowResult, results
@@ -98,11 +99,11 @@ def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Exam
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.for_scoring, contender, counted, labels)
-    offsets = contender.offsets
-    if labels and not offsets and contender.label_score == "calibrated":
+    offsets, rule = contender.offsets, resolved(contender.label_score, prepared.rows)
+    if labels and not offsets and rule == "calibrated":
         offsets = content_free_shares(lm, contender, labels)
     done: dict[int, RowResult] = {}
-    for scored in results(lm, prepared, contender.label_score, offsets):
+    for scored in results(lm, prepared, rule, offsets):
         done.update(scored)
         yield summarise(contender, [done[i] for i in sorted(done)], prepared.positions, len(done) == len(counted))
 

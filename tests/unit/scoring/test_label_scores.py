@@ -8,7 +8,7 @@ import core.scoring.likelihood as likelihood
 from core.errors import LabError
 from core.scoring.calibration import content_free_shares
 from core.scoring.contender import by_one_score, handcrafted
-from core.scoring.likelihood import candidate_scores
+from core.scoring.likelihood import candidate_scores, resolved
 from core.scoring.prepared import prepare
 from core.scoring.rows import END, answer_ends, encode
 from core.scoring.score import score
@@ -69,6 +69,15 @@ def test_the_rules_compare_sums_means_and_what_a_label_gets_for_nothing(lm):
         assert [r.shares.index(max(r.shares)) for r in found.results] == compared.argmax(dim=1).tolist()
         loss = -sum(float(row[APART.index(example.output)]) for row, example in zip(sums, rows, strict=True)) / len(rows)
         assert found.label_score == rule and found.loss == pytest.approx(loss, abs=1e-3)  # nats per answer, however labels are compared
+
+
+def test_by_themselves_labels_are_calibrated_where_their_lengths_differ_and_else_compared_by_the_sum(lm):
+    equal = ("sea", "shore", "jump", "play")
+    for labels, rule in ((APART, "calibrated"), (equal, "sum")):
+        rows = rows_of(labels, 12)
+        assert len(labels) > 1 and resolved("auto", encode(lm, PROMPT.template, rows, labels)) == rule
+        auto, wanted = (score(lm, by_one_score([PROMPT], name)[0], rows, labels) for name in ("auto", rule))
+        assert [r.shares for r in auto.results] == [r.shares for r in wanted.results]
 
 
 def test_two_hundred_labels_share_what_they_begin_with_and_are_run_few_at_a_time(monkeypatch):

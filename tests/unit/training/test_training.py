@@ -283,7 +283,8 @@ def test_a_batch_of_long_rows_is_run_in_pieces_with_the_gradient_of_one_batch(lm
 def test_one_row_as_long_as_a_batch_refuses_no_run():
     lm = make("llama", max_position_embeddings=4096)
     rows = (Example("sea shore " * 300, "bad"), *(Example(f"{i} sea", "good") for i in range(20)))
-    training = Training(lm, label_task(train=rows, labels=("bad", "good")), Recipe(steps=2, batch_size=16))
+    task = label_task(train=rows, validation=(), held_out=rows[-1:], labels=("bad", "good"))
+    training = Training(lm, task, Recipe(steps=2, batch_size=16))
     assert training.most_rows() < 16 and max(len(piece) for piece in training.pieces(training.prepared.rows)) == 20
     assert len(training.advance(training.start(), 2)[0]) == 2
 
