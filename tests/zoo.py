@@ -5,6 +5,7 @@ than any sliding window here.
 """
 
 import argparse
+import copy
 import inspect
 import sys
 import warnings
@@ -134,7 +135,7 @@ def build(kind: str) -> Any:
     problem: Exception = ValueError("too large")
     for changes in TRIES:
         try:
-            config = config_of(kind, changes)
+            config = config_of(kind, copy.deepcopy(changes))  # configurations change what they are given
             auto = AutoModelForCausalLM if type(config) in AutoModelForCausalLM._model_mapping else AutoModelForMultimodalLM
             with torch.device("meta"):
                 if auto.from_config(config).num_parameters() > MOST_PARAMETERS:

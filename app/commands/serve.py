@@ -134,15 +134,12 @@ def run(options: argparse.Namespace) -> None:
     serving = threading.Event()
 
     def load(name: str) -> "LanguageModel":
-        from core.models.mistakes import try_mistakes
-
         serving.wait()  # the page first: both at once would take turns
         if gc.isenabled():  # not the first model: the memory of the one that it replaces is found among the objects left out
             gc.unfreeze()
             gc.collect()
         try:
             lm = load_quietly(name, options.device, options.dtype)
-            try_mistakes(lm)
         finally:
             gc.freeze()
             gc.enable()

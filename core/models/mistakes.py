@@ -103,12 +103,6 @@ def impossible(lm: LanguageModel, mistake: str) -> str:
     return lm.impossible_mistakes[mistake]
 
 
-def try_mistakes(lm: LanguageModel) -> None:
-    """Try all of them out, so that what can't be made is known before it is asked for."""
-    for mistake in MISTAKES:
-        impossible(lm, mistake)
-
-
 def _tried(lm: LanguageModel, mistake: str) -> str:
     if not lm.way.caches:
         return "its cache can't be filled by hand"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
 
 TOLERANCE = 1e-3  # of the norm of logits, in float32
+CAUSAL = 1e-5  # as small, since the same positions run in the same way
 ROUGH = 0.1  # the same in formats of 16 bits
 EXTRAS = (
     ("position_ids", "attention_mask"),
@@ -51,13 +52,13 @@ def probe(lm: "LanguageModel") -> Way:
     model, name = lm.model, shown(lm.name)
     ids, tolerance = sample_ids(lm), tolerance_of(lm)  # (TOKENS,)
     with torch.inference_mode():
+        both = torch.stack([ids, torch.cat([ids[:-1], ids[:1]])])  # the second ends with another token
         try:
-            plain = model(input_ids=ids[None], use_cache=False).logits[0].float()  # (TOKENS, vocab)
+            plain, other = model(input_ids=both, use_cache=False).logits.float()  # (TOKENS, vocab) each
         except Exception as error:
             raise LabError(f"The model {name} can't be run ({_reason(error)}): choose another.") from error
         check_finite(plain, lm)
-        other = torch.cat([ids[:-1], ids[:1]])
-        if far(model(input_ids=other[None], use_cache=False).logits[0, :-1].float(), plain[:-1], tolerance):
+        if far(other[:-1], plain[:-1], CAUSAL if tolerance == TOLERANCE else tolerance):
             raise LabError(
                 f"Every position of {name} sees the tokens after it (an encoder, or a decoder saved without is_decoder): "
                 "choose a causal language model."
@@ -79,7 +80,7 @@ def probe(lm: "LanguageModel") -> Way:
         layers = int(getattr(config, "num_hidden_layers", None) or getattr(config, "n_layer", None) or 0)
         reason = "its cache can't be filled by hand"
         lm.way = way = Way(caches=False, no_prefix=reason, layers=layers, kv_heads=0, head_dim=0, **fixed)
-        found = _after(lm, vectors, ids)
+        found, _ = _after(lm, vectors, ids)
     if far(found, by_vectors[BEFORE:], tolerance):
         raise LabError(f"The model {name} answers differently when vectors stand before its tokens: choose another.")
     return way
@@ -159,38 +160,42 @@ def _with(lm: "LanguageModel", row: Tensor, names: tuple[str, ...], per_layer: b
         return None
 
 
-def _after(lm: "LanguageModel", vectors: Tensor, ids: Tensor) -> Tensor:
-    """Logits of the tokens after the split, run in two pieces, as two rows, after one past of vectors and tokens; of the second row."""
-    past = expand(lm.prefill(vectors, ids[VECTORS:BEFORE]), 2)
+def _after(lm: "LanguageModel", vectors: Tensor, ids: Tensor) -> tuple[Tensor, Any]:
+    """Logits of the tokens after the split, run in two pieces, as two rows, after one past of vectors and tokens; of the second row.
+
+    Also that past, of batch 1.
+    """
+    one = lm.prefill(vectors, ids[VECTORS:BEFORE])
+    past = expand(one, 2)
     found = []
     for part in ids[BEFORE:].tensor_split(2):
         rows = torch.ones_like(part)
         found.append(lm.logits_at(past, part.expand(2, -1), rows, torch.arange(len(part), device=lm.device)))
-    return torch.cat(found)
+    return torch.cat(found), one
 
 
 def _cached(lm: "LanguageModel", way: Way, vectors: Tensor, ids: Tensor, plain: Tensor) -> Way | None:
     """`way` with the sizes that its cache has, or None where what follows a cache filled by hand is not what the plain way gives."""
     lm.way = way
     try:
-        if far(_after(lm, vectors, ids), plain[BEFORE:], tolerance_of(lm)):
+        found, past = _after(lm, vectors, ids)
+        if far(found, plain[BEFORE:], tolerance_of(lm)):
             return None
-        past: Any = lm.prefill(vectors)
         layers = past.layers
         keys, values = [layer.keys for layer in layers], [layer.values for layer in layers]
         shapes = {tuple(tensor.shape) for tensor in (*keys, *values)}
     except Exception:  # of any type, where a cache is another object than the one that is passed
         return None
-    found: dict[str, Any] = {**vars(way), "layers": len(keys)}
-    if not keys or any(tensor.ndim != 4 or tensor.shape[2] != VECTORS for tensor in keys):
+    sizes: dict[str, Any] = {**vars(way), "layers": len(keys)}
+    if not keys or any(tensor.ndim != 4 or tensor.shape[2] != BEFORE for tensor in keys):
         return None  # it took the cache and kept something else in it, or nothing
     if len(shapes) > 1:
         same = len({tuple(tensor.shape) for tensor in keys}) == 1
         return Way(
-            **found | {"no_prefix": "its keys and values have different sizes" if same else "its layers have keys of different sizes"}
+            **sizes | {"no_prefix": "its keys and values have different sizes" if same else "its layers have keys of different sizes"}
         )
     _, kv_heads, _, head_dim = keys[0].shape
-    return Way(**found | {"kv_heads": kv_heads, "head_dim": head_dim})
+    return Way(**sizes | {"kv_heads": kv_heads, "head_dim": head_dim})
 
 
 def _reason(error: BaseException) -> str:
