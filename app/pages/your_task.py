@@ -14,12 +14,10 @@ from app.pages.train import TrainPage
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import reading, tables
-from app.view.html import Html, alert, join, note, table, tag, td, tokens
+from app.view.html import alert, note, tag
 from core import LabError
 from core.files import ASSETS
-from core.models.language_model import LanguageModel
 from core.scoring.fit_rows import WAYS, fitted
-from core.scoring.rows import encode
 from core.tasks.columns import Columns, decide
 from core.tasks.decode import ENCODINGS
 from core.tasks.from_table import same_but_for_case, task_from_table
@@ -33,7 +31,6 @@ from core.tasks.task_file import task_to_json
 NONE = "(none)"
 FOUND = "found"  # of a setting of the file's format: what was found from the bytes
 MOST_PASTED = 200_000  # characters
-PREVIEWED = 5
 EXAMPLES = {"tickets": "tickets.csv", "feedback": "feedback.csv", "word forms": "comparatives.txt"}
 SIGNS = [("as found", FOUND), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("arrow ->", "->")]
 
@@ -61,18 +58,14 @@ class TaskPage:
                         name: gr.Button(f"Try {title}", size="sm", min_width=90, elem_id=f"example-{Path(name).stem}")
                         for title, name in EXAMPLES.items()
                     }
-                self.hub = gr.Textbox(
-                    label="or a dataset of the Hub", info="owner/name or owner/name:config", visible=allow_hub, elem_id="hub"
-                )
+                self.hub = gr.Textbox(label="or a dataset of the Hub: owner/name or owner/name:config", visible=allow_hub, elem_id="hub")
                 self.fetch = gr.Button("Read it", visible=allow_hub, elem_id="read-hub", min_width=120)
                 with gr.Column(visible=False, elem_id="read-as") as self.settings:
                     self.input = gr.Dropdown(label="what goes in", choices=[], multiselect=True, elem_id="input-column", min_width=120)
                     with gr.Row(elem_classes="settings"):
                         self.output = gr.Dropdown(label="what comes out", choices=[], elem_id="output-column", min_width=120)
                         self.split = gr.Dropdown(label="split column", choices=[NONE], value=NONE, elem_id="split-column", min_width=110)
-                    self.kind = gr.Radio(
-                        [("free answers", "answers"), ("labels", "labels")], value="answers", label="outputs", elem_id="kind"
-                    )
+                    self.kind = gr.Radio([("free answers", "answers"), ("labels", "labels")], label="outputs", elem_id="kind")
                     self.template = gr.Textbox(
                         label="template",
                         info="The text around {input}, or around the names of columns in braces; empty: the usual one",
@@ -110,9 +103,7 @@ class TaskPage:
                 self.sentence = html(elem_id="task-sentence")
                 with gr.Row(elem_classes="buttons"):
                     self.use = gr.Button("Use it", interactive=False, elem_id="use-task", min_width=120)
-                    self.use_and_train = gr.Button(
-                        "Use it and train", variant="primary", interactive=False, elem_id="use-and-train", min_width=120
-                    )
+                    self.use_and_train = gr.Button("Use it and train", variant="primary", interactive=False, elem_id="use-and-train")
                 self.rows = html(elem_id="task-rows")
                 self.preview = html(reading.WELCOME, elem_id="task-preview")
                 self.saved = html(elem_id="task-download")
@@ -245,7 +236,7 @@ class TaskPage:
             self.template: "",
             self.sheet: gr.update(choices=list(brought.sheets), value=brought.format.sheet or None, visible=len(brought.sheets) > 1),
             self.rows: reading.first_rows(brought, found if found.output else None),
-            self.sentence: "" if problem else _sentence(brought, found),
+            self.sentence: "" if problem else reading.sentence(brought, found),
             self.message: alert(problem),
         }
         yield changes  # at once; how the rows are parted may take seconds in a large file
@@ -293,7 +284,7 @@ class TaskPage:
         }
         if which in ("inputs", "output"):
             changes[self.template] = ""
-        changes |= {self.rows: reading.first_rows(state.table, found), self.sentence: _sentence(state.table, found)}
+        changes |= {self.rows: reading.first_rows(state.table, found), self.sentence: reading.sentence(state.table, found)}
         yield {**changes, self.use: gr.update(interactive=False), self.use_and_train: gr.update(interactive=False)}
         async for more in self._made(session, found, long):
             yield {**changes, **more}
@@ -310,7 +301,7 @@ class TaskPage:
             "labels" if labelled else "answers",
             "" if split in (NONE, None, "", []) else str(split),
             str(template or "").strip("\n"),
-            read_words(words) if labelled and words else {},
+            reading.read_words(words) if labelled and words else {},
         )
 
     async def _typed(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
@@ -371,7 +362,7 @@ class TaskPage:
         try:
             if lm:
                 task = state.draft = await asyncio.to_thread(fitted, lm, task, long)
-                shown = await asyncio.to_thread(preview, lm, task)
+                shown = await asyncio.to_thread(reading.preview, lm, task)
             else:
                 shown += note("The tokens appear here when the model is loaded.")
         except LabError as error:
@@ -406,45 +397,3 @@ class TaskPage:
             self.message: alert(""),
             self.saved: tag("p", "In use. Keep it: ", link, "; upload that file here to load it again."),
         }
-
-
-def _sentence(brought: Table, columns: Columns) -> Html:
-    """How a table is read, before it is made a task: with the labels that its cells have."""
-    labels = tuple(dict.fromkeys(filter(None, brought.column(columns.output)))) if columns.kind == "labels" else None
-    words = columns.words
-    return reading.said(brought, columns, tuple(dict.fromkeys(words.get(label, label) for label in labels)) if labels else None)
-
-
-def read_words(text: Any) -> dict[str, str]:
-    """`label = word` lines as a table. LabError, naming the line, for one that is not like that.
-
-    The first " = " parts them: a label may hold a "=", and so may its word.
-    """
-    words = {}
-    for number, line in enumerate(str(text or "").splitlines(), start=1):
-        if not line.strip():
-            continue
-        label, sign, word = line.partition(" = ") if " = " in line else line.rpartition("=")
-        if not sign or not label.strip() or not word.strip():
-            raise LabError(f"Line {number} of the label words is not in the form label = word: write one label per line.")
-        words[label.strip()] = word.strip()
-    return words
-
-
-def preview(lm: LanguageModel, task: Task) -> Html:
-    """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
-
-    def shown(ids: Any) -> Html:
-        return tokens(lm.texts(ids))
-
-    encoded = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
-    rows = []
-    for one in encoded:
-        wanted = sorted(one.candidates or [one.answer], key=lambda ids: ids != one.answer)[:8]
-        rows.append(
-            [td(shown(one.prompt[-120:])), join(tag("div", shown(ids), class_="right" if ids == one.answer else "dim") for ids in wanted)]
-        )
-    longest = max(len(one.prompt) + max([len(one.answer), *map(len, one.candidates)]) for one in encoded)
-    heads = ["the model gets", "and chooses among" if task.labels else "and must produce"]
-    caption = f"The first {len(rows)} training rows as tokens (␣: a space, ⏎: a line break); up to {longest} tokens each"
-    return reading.summary(task) + table(heads, rows, caption, class_="said")

@@ -1,13 +1,19 @@
 """How a file was read: the sentence, its first rows, and the notes."""
 
-from app.view.html import Html, join, note, table, tag, td
+from typing import Any
+
+from app.view.html import Html, join, note, table, tag, td, tokens
 from app.view.text import cut
+from core.errors import LabError
+from core.models.language_model import LanguageModel
+from core.scoring.rows import encode
 from core.tasks.columns import Columns, pieces
 from core.tasks.table import Table
 from core.tasks.task import Task
 
 SHOWN_ROWS = 5
 SHOWN_COLUMNS = 8
+PREVIEWED = 5
 
 WELCOME = Html(
     "<h2>Train on rows of your own</h2><p>Two columns are enough: what goes in, and what should come out. Paste them, or drop a file: a "
@@ -42,3 +48,45 @@ def summary(task: Task) -> Html:
     kind = f"{len(task.labels)} labels: {', '.join(task.labels)}" if task.labels else "free answers"
     counts = f"{len(task.train):,} rows to train on, {len(task.validation):,} for validation, {len(task.held_out):,} held out; {kind}."
     return join([tag("h2", task.name), tag("p", cut(counts, 600)), *(note(cut(one, 1000)) for one in task.notes)])
+
+
+def sentence(brought: Table, columns: Columns) -> Html:
+    """How a table is read, before it is made a task: with the labels that its cells have."""
+    labels = tuple(dict.fromkeys(filter(None, brought.column(columns.output)))) if columns.kind == "labels" else None
+    words = columns.words
+    return said(brought, columns, tuple(dict.fromkeys(words.get(label, label) for label in labels)) if labels else None)
+
+
+def preview(lm: LanguageModel, task: Task) -> Html:
+    """The tokens of the first rows: what the model gets, and what it must produce. LabError for a row that can't be used."""
+
+    def shown(ids: Any) -> Html:
+        return tokens(lm.texts(ids))
+
+    encoded = encode(lm, task.template, task.train[:PREVIEWED], task.labels)
+    rows = []
+    for one in encoded:
+        wanted = sorted(one.candidates or [one.answer], key=lambda ids: ids != one.answer)[:8]
+        rows.append(
+            [td(shown(one.prompt[-120:])), join(tag("div", shown(ids), class_="right" if ids == one.answer else "dim") for ids in wanted)]
+        )
+    longest = max(len(one.prompt) + max([len(one.answer), *map(len, one.candidates)]) for one in encoded)
+    heads = ["the model gets", "and chooses among" if task.labels else "and must produce"]
+    caption = f"The first {len(rows)} training rows as tokens (␣: a space, ⏎: a line break); up to {longest} tokens each"
+    return summary(task) + table(heads, rows, caption, class_="said")
+
+
+def read_words(text: Any) -> dict[str, str]:
+    """`label = word` lines as a table. LabError, naming the line, for one that is not like that.
+
+    The first " = " parts them: a label may hold a "=", and so may its word.
+    """
+    words = {}
+    for number, line in enumerate(str(text or "").splitlines(), start=1):
+        if not line.strip():
+            continue
+        label, sign, word = line.partition(" = ") if " = " in line else line.rpartition("=")
+        if not sign or not label.strip() or not word.strip():
+            raise LabError(f"Line {number} of the label words is not in the form label = word: write one label per line.")
+        words[label.strip()] = word.strip()
+    return words

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from task_files import assert_one_sentence, everything, refused
 from tiny_models import make
 
-from app.pages.your_task import read_words
+from app.view.reading import read_words
 from core.errors import LabError
 from core.scoring.rows import encode
 from core.tasks.columns import Columns
