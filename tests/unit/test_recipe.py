@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import LabError
-from core.recipe import SETTINGS, Recipe, check_template
+from core.recipe import BEFORE, SETTINGS, Recipe, check_template
 
 NONSENSE = [math.nan, math.inf, -math.inf, True, False, "5", "", [], {}, 1j, -1, 10**10, 10**400]
 NUMBERS = [setting for setting in SETTINGS.values() if setting.kind is not str]
@@ -124,7 +124,7 @@ def test_a_recipe_comes_back_from_json(recipe):
 
 def test_another_versions_recipe_keeps_its_meaning():
     """A newer version's fields are ignored; what an older one had no field for is as its runs did it."""
-    assert Recipe.from_dict({"steps": 5, "colour": "red"}) == Recipe(steps=5, end="none")
+    assert Recipe.from_dict({"steps": 5, "colour": "red"}) == Recipe(steps=5, **BEFORE)
     assert Recipe.from_settings({"steps": 5, "colour": "red"}) == Recipe(steps=5)
     for data in (None, [], "x", 5, [["steps", 5]]):
         with pytest.raises(LabError, match="not a table of settings"):
