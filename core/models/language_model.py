@@ -67,6 +67,7 @@ class LanguageModel(Tokens):
         self.tokenizer = tokenizer
         self.name = name
         self.window, rule = window_of(model.config.get_text_config())
+        self.window -= left_out(model, self.window)
         self.lead = lead_tokens(tokenizer)
         self.for_scoring = self  # the same weights in float32, in which scores are published; another model where this one is smaller
         self.notes: tuple[str, ...] = (rule,) if rule else ()  # what a person should know of it, in sentences
@@ -352,3 +353,9 @@ def window_of(config: Any) -> tuple[int, str]:
             note = f"positions are limited to {original:,}: a longer row would rotate all of its positions by other factors (longrope)"
             return int(original), note
     return window, ""
+
+
+def left_out(model: nn.Module, window: int) -> int:
+    """How many of a table of `window` positions are never used: some models count from after the padding's."""
+    tables = [part for name, part in model.named_modules() if "position" in name and isinstance(part, nn.Embedding)]
+    return max((part.padding_idx + 1 for part in tables if part.num_embeddings == window and part.padding_idx is not None), default=0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, make, save_tiny, sentence_tokenizer, tokenizer
 from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel, GPT2Config, MambaConfig, MptConfig, Phi3Config, T5Config
+from zoo import build
 
 from core.errors import LabError
 from core.methods import METHODS
@@ -186,3 +187,12 @@ def test_pieces_of_a_character_are_one_text(lm):
         assert "".join(found) == text and not any("\ufffd" in piece for piece in found)
     ids = lm.tokenise("水")
     assert len(ids) > 1 and lm.texts(ids) == ["水"] and lm.texts(ids[:1]) == ["\ufffd"]
+
+
+@pytest.mark.parametrize("kind, left", [("roberta", 1), ("opt", 0)])
+def test_the_last_position_can_be_used_also_where_positions_are_counted_from_the_paddings(kind, left):
+    lm = LanguageModel(build(kind), tokenizer(), kind)
+    assert lm.window == 160 - left
+    place = torch.zeros(1, dtype=torch.long)
+    past = lm.prefill([20] * (lm.window - 1))
+    assert torch.isfinite(lm.logits_at(past, torch.tensor([[21]]), place, place)).all()
