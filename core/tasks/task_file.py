@@ -212,7 +212,7 @@ def _recipe(value: Any, file: str) -> dict[str, Any]:
         raise LabError(f"recipe in {file} is no table of settings: write settings and values, or leave it out.")
     try:
         for name, setting in value.items():
-            if name not in SETTINGS or SETTINGS[name].place in ("task", "server"):
+            if name not in SETTINGS or SETTINGS[name].place in ("task", "server", "run"):
                 raise LabError(f"it can't hold {shown(name)}.")
             SETTINGS[name].check(setting)
         Recipe.from_settings(value)

@@ -102,6 +102,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, object], str]] = {
     "a recipe that is no table": ({"recipe": ["steps"]}, "recipe in 'x.json' is no table of settings"),
     "a task in the recipe": ({"recipe": {"task": "news"}}, "The recipe in 'x.json' can't be used: it can't hold 'task'"),
     "a model in the recipe": ({"recipe": {"model": "/etc"}}, "it can't hold 'model'"),
+    "a file to start from in the recipe": ({"recipe": {"init_from": "/etc"}}, "it can't hold 'init_from'"),
     "a dtype in the recipe": ({"recipe": {"dtype": "float16"}}, "it can't hold 'dtype'"),
     "an unknown setting": ({"recipe": {"stepz": 3}}, "it can't hold 'stepz'"),
     "a setting named as Python names its own": ({"recipe": {"__class__": "x"}}, "it can't hold '__class__'"),

@@ -51,17 +51,17 @@ def test_a_model_without_an_end_token_says_so(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_what_was_trained_to_stop_stops_here_and_in_pefts_generate(tiny_folder, tmp_path):
-    lm, task = load_model(tiny_folder, "cpu", "float32"), answer_task()
+    lm, task = load_model(tiny_folder, "cpu", "float32"), answer_task(train=answer_task().train[:4])
     base = AutoModelForCausalLM.from_pretrained(tiny_folder)
     base.generation_config.eos_token_id = lm.end_token
-    recipe = Recipe(virtual_tokens=10, steps=150, batch_size=12, learning_rate=0.2, end="eos")
+    recipe = Recipe(virtual_tokens=10, steps=50, batch_size=4, learning_rate=0.1, end="eos")
     training = Training(lm, task, recipe)
     _, state = training.advance(training.start(), recipe.steps)
     training.show(state)
     scored = score(lm, replace(training.contender(), excluded=frozenset()), task.train)  # what it has learned, not how it generalises
     assert scored.exact == scored.accuracy >= 0.5
     text = next(result.input for result in scored.results if result.correct)
-    assert list(answer(lm, training.contender(), text, most=20))[-1] in ("yes", "no")
+    assert list(answer(lm, training.contender(), text, most=20))[-1] == "yes"
 
     folder = adapter_files.save(
         tmp_path / "saved", storage.to_files(lm, training.prefix, storage.record_of(lm, task, recipe, task.template))
