@@ -14,6 +14,7 @@ from core.tasks.task import Example, Task
 ANSWERS = b"input,output\none,eins\ntwo,zwei\nthree,drei\nfour,vier\nfive,funf\nsix,sechs\n"
 LABELS = b"text,label\ngood film,yes\nbad film,no\nfine book,yes\npoor book,no\ngreat day,yes\nsad day,no\n"
 PARTS = ("train", "validation", "held_out")
+FILL = [(f"filler {word}", word) for word in ("alpha", "beta", "gamma", "delta")]
 
 
 def as_csv(rows: Iterable[Sequence[object]], header: Sequence[str] = ("input", "output")) -> bytes:
@@ -57,3 +58,7 @@ def messy_rows(draw: st.DrawFn) -> list[tuple[str, str]]:
         dress = draw(st.sampled_from([str, str.upper, lambda t: f" {t}  ", lambda t: f'"{t}."', lambda t: t.replace(" ", "  ")]))
         rows.append((dress(text), "yes" if text in NEAR or len(Example(text, "").key.strip("01234567")) % 2 else "no"))
     return rows
+
+
+def marked_rows(*sides):
+    return as_csv([(text, output, side) for text, output, side in sides], ("input", "output", "split"))
