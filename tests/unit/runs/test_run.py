@@ -71,7 +71,7 @@ def test_steps_come_first_then_held_out_scores_then_the_end(lm):
 
 @pytest.mark.parametrize("task", [answer_task(), label_task()], ids=["answers", "labels"])
 def test_all_contenders_are_scored_once_on_the_held_out_rows_and_the_baselines_on_the_validation_rows(lm, task):
-    events = events_of(lm, task)
+    events = events_of(lm, task, RECIPE.but(label_score="sum"))
     held_out = scores(events, "held_out")
     names = [event.score.name for event in held_out]
     extra = [event.contender.name for event in events if isinstance(event, Entered)]  # the best of them, calibrated
@@ -225,7 +225,7 @@ def test_a_task_of_ones_own_is_compared_with_a_chat_and_with_the_calibrated_best
     lm, task = make("llama"), label_task()
     lm.tokenizer.chat_template = CHAT
     try:
-        events = events_of(lm, task)
+        events = events_of(lm, task, RECIPE.but(label_score="sum"))
         entered = {event.contender.name: event.contender for event in events if isinstance(event, Entered)}
         lines = {event.score.name: event.score for event in scores(events, "validation") if event.step is None}
         held_out = {event.score.name for event in scores(events, "held_out")}
@@ -240,5 +240,9 @@ def test_a_task_of_ones_own_is_compared_with_a_chat_and_with_the_calibrated_best
         assert set(entered) < held_out and set(entered) < set(lines)
         built_in = replace(task, slug="news")
         assert not [event for event in events_of(lm, built_in) if isinstance(event, Entered)]
+        # Where all are calibrated, none is twice.
+        assert [
+            event.contender.offsets for event in events_of(lm, task, RECIPE.but(label_score="calibrated")) if isinstance(event, Entered)
+        ] == [()]
     finally:
         lm.tokenizer.chat_template = None  # all tiny models share it
