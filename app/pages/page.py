@@ -20,7 +20,7 @@ from app.serving.session_restore import Visitors
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import recorded_run
-from app.view.html import Html, tag
+from app.view.html import Html, details, tag
 from app.view.text import short_name
 
 LEAD = (
@@ -111,4 +111,5 @@ def _status(lab: Lab, model: str) -> Html:
         words = f"{short} is loading" if len(lab.models) > 1 else f"{short} is loading; what you see is a recording"
         return tag("p", tag("i", class_="pulse"), words, class_="status", role="status")
     words = f"{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"
-    return tag("p", tag("i", class_="ok"), words, class_="status", role="status")
+    told = [details("notes", " ".join(lm.notes), class_="made")] if lm.notes else []
+    return tag("div", tag("i", class_="ok"), words, " ", *told, class_="status", role="status")

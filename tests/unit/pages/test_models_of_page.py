@@ -57,6 +57,14 @@ def test_a_run_is_of_the_model_that_was_chosen_and_is_shown_with_it_alone(lab, p
     assert page.paint(session)[page.model]["value"] == 0
 
 
+def test_what_is_to_know_of_a_model_is_told_with_its_name(lab, monkeypatch):
+    until(lambda: lab.engine.loaded(lab.models[-1]) or lab.engine.lm)
+    present = next(name for name in lab.models if lab.engine.loaded(name))
+    assert "notes" not in _status(lab, present)
+    monkeypatch.setattr(lab.engine.loaded(present), "notes", ("An adapter <beside> it is not applied.",))
+    assert "An adapter &lt;beside&gt; it is not applied." in _status(lab, present)
+
+
 def test_scores_of_two_models_never_mix(lab, page, session):
     async def compare():
         async for _ in score(lab, session, lambda lm: baselines(session.task)):
