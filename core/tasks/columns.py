@@ -153,7 +153,7 @@ def decide(table: Table, chosen: Columns | None = None) -> Columns:
     if split is None:
         split = next((one.name for one in found if one.name not in (*chosen.inputs, chosen.output) and _is_split(one)), "")
     rest = [one for one in found if one.name != split]
-    if len({one.name for one in rest if not _is_id(one)} | {*chosen.inputs, chosen.output} - {""}) < 2:
+    if len({one.name for one in rest if one.kind != "empty" and not _is_id(one)} | {*chosen.inputs, chosen.output} - {""}) < 2:
         what = next(iter(table.nested.items()), None)
         why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
         raise LabError(
