@@ -116,7 +116,7 @@ class TrainPage:
             self.step: gr.update(interactive=not busy or paused),
             self.pause: gr.update(value="Resume" if paused else "Pause", interactive=busy),
             self.stop: gr.update(interactive=busy),
-            self.go_on: gr.update(visible=run is not None and run in session.runs and not busy and prefix_of_run(run) is not None),
+            self.go_on: gr.update(visible=session.owns(run) and not busy and prefix_of_run(run) is not None),
             self.gallery: gallery(recordings(), run.recipe if run and recorded else None),
             self.live: gr.update(visible=recorded),
             self.code: code.view(run.task, run.recipe, run.record) if run else "",
@@ -228,7 +228,7 @@ class TrainPage:
     async def _go_on(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         """Train a new run that starts from the prompt of the run that is shown."""
         run = session.shown
-        if run is None or run not in session.runs:
+        if not session.owns(run):
             yield {self.message: alert("There is no prompt of yours here to start from: train one, or load one on Inspect.")}
             return
         async for changes in self._train(session, *values, start=run):

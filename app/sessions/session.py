@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from app.sessions.session_run import SessionRun
 from app.view.lesson import Progress
@@ -141,6 +141,10 @@ class Session:
     def training(self) -> bool:
         """Whether the run that is shown is not over."""
         return self.shown is not None and self.shown.busy
+
+    def owns(self, run: SessionRun | None) -> TypeGuard[SessionRun]:
+        """Whether `run` is one of this session's: trained or loaded here, no recording."""
+        return any(run is known for known in self.runs)
 
     def show(self, run: SessionRun | None) -> None:
         """Show a run, at its newest step; all pages then use its model. None: the recording."""
