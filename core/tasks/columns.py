@@ -13,6 +13,7 @@ from core.tasks.table import Table, spread
 from core.tasks.template import places
 
 MOST_LABELS = 200
+NAMED = frozenset((*INPUT_NAMES, *LABEL_NAMES, *ANSWER_NAMES))
 MOST_INPUTS = 4  # columns that go in, unless a person names more
 LOOKED_AT = 3000  # rows
 PART_NAMES = {
@@ -153,11 +154,12 @@ def decide(table: Table, chosen: Columns | None = None) -> Columns:
     if split is None:
         split = next((one.name for one in found if one.name not in (*chosen.inputs, chosen.output) and _is_split(one)), "")
     rest = [one for one in found if one.name != split]
-    if len({one.name for one in rest if one.kind != "empty" and not _is_id(one)} | {*chosen.inputs, chosen.output} - {""}) < 2:
+    told = [one.name for one in rest if not _is_id(one) and (one.kind != "empty" or one.name.casefold() in NAMED)]
+    if len({*told, *chosen.inputs, chosen.output} - {""}) < 2:
         what = next(iter(table.nested.items()), None)
         why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
         raise LabError(
-            f"{shown(table.name)} has {'one' if rest else 'no'} column of plain text ({shown(', '.join(one.name for one in rest), 50)}): "
+            f"{shown(table.name)} has {f'one column of plain text ({shown(told[0], 50)})' if told else 'no column of plain text'}: "
             f"two are needed, what goes in and what should come out.{why}"
         )
     candidates = [one for one in rest if one.name not in chosen.inputs]
@@ -304,7 +306,7 @@ def _within(inner: Profile, outer: Profile) -> bool:
 
 def _is_id(column: Profile) -> bool:
     """Whether a column only tells rows apart: it counts them, or is named so and has no value twice."""
-    if column.name.casefold() in (*INPUT_NAMES, *LABEL_NAMES, *ANSWER_NAMES):
+    if column.name.casefold() in NAMED:
         return False
     if column.kind == "number" and _counts_up(column):
         return True

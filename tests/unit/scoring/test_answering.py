@@ -29,7 +29,7 @@ def test_an_answer_is_greedy_generation_shown_word_by_word(tiny, arch, bos, kind
     tokens = list(lm.generate(expand(asked.prefix.fill(lm), 1), ids, 12))
     texts = [lm.tokenizer.decode(tokens[: end + 1], clean_up_tokenization_spaces=False) for end in range(len(tokens))]
     lines = next((end for end, text in enumerate(texts) if "\n" in text.lstrip()), len(texts))
-    assert said == [text.strip() for text in texts[:lines]]
+    assert said == [text.strip().rstrip("\ufffd") for text in texts[:lines]]  # without a character that is not whole yet
 
 
 @pytest.mark.parametrize("placement", ["before", "after"])

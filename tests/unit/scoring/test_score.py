@@ -155,6 +155,7 @@ def test_a_wrong_answer_is_shown_as_the_start_of_what_the_model_really_says(arch
         result = found[number]
         assert result.correct == result.first_choice == (place == 4)
         said = lm.tokenizer.decode(own[: place + 1], clean_up_tokenization_spaces=False)
+        said = said if place == 4 else said.rstrip("\ufffd") or said  # without a character that is not whole yet
         assert result.said.endswith("…") == (place < 4)
         shown = result.said.removesuffix("…")
         assert shown.strip() == said.strip() if said.strip() else bool(shown) == bool(said)  # blanks alone are shown, too

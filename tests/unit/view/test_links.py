@@ -60,8 +60,9 @@ def test_what_is_written_is_read_again(task, values, page, token, step):
 def test_only_what_differs_is_written(task, method):
     values = links.usual(task, method)
     said = links.write(task, values).partition("#")[0]
-    assert said.count("=") == 2 + (method != links.usual(task)["method"])
-    assert "end=newline" in said  # always: a link without it is of a version that had no choice
+    assert said.count("=") == 3 + (method != links.usual(task)["method"])
+    for name in BEFORE:  # always: a link without it is of a version that had no choice
+        assert f"{name}={values[name]}" in said
     assert links.write(task, values | {"seed": 3}).partition("#")[0] == said + "&seed=3"
 
 
@@ -154,7 +155,7 @@ def test_a_large_task_does_not():
     names = [hashlib.sha256(bytes([i % 256, i // 256])).hexdigest() for i in range(3000)]
     task = answer_task(train=tuple(replace(answer_task().train[0], input=name) for name in names))
     link = links.write(task, links.usual(task))
-    assert link == "?task=own&end=newline"
+    assert link == "?task=own&end=newline&label_score=auto"
 
 
 def packed(data: bytes) -> str:
