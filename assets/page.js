@@ -215,6 +215,9 @@ const copy = async (button) => {
 // HTML that app.view made, where every text is escaped; clicks in it on what carries data-token or data-cell are events.
 lab.html = (element, props, trigger, watch) => {
   const host = element.querySelector('.html-host');
+  // A table wider than its place is scrolled with the keyboard, too.
+  const reach = () => (host.scrollWidth > host.clientWidth ? host.setAttribute('tabindex', '0') : host.removeAttribute('tabindex'));
+  new ResizeObserver(reach).observe(host);
   const paint = () => {
     const {token, cell} = host.contains(document.activeElement) ? document.activeElement.dataset : {};
     const html = props.value || '';
@@ -229,6 +232,7 @@ lab.html = (element, props, trigger, watch) => {
     // A button pressed with the keyboard keeps its focus.
     if (token !== undefined) host.querySelector(`[data-token="${CSS.escape(token)}"]`)?.focus();
     else if (cell !== undefined) host.querySelector(`[data-cell="${CSS.escape(cell)}"]`)?.focus();
+    reach();
   };
   paint();
   watch('value', paint);

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.commands.options import load_quietly
 from core.errors import LabError, as_path, shown
-from core.models.weights import DEFAULT_MODEL, check_path
+from core.models.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
@@ -100,8 +100,6 @@ def run(options: argparse.Namespace) -> None:
     if options.keep_models < 1:
         raise LabError(f"--keep-models is {options.keep_models}: at least 1 model must be in memory.")
     models = read_models(options.model)
-    for name in filter(None, models):
-        check_path(name)
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     auth = read_auth(options.auth or (given.split(",") if given else []))
 

@@ -107,7 +107,7 @@ class LearnPage:
         watching = progress.running == key
         view = experiment.view(part.settings, findings) if findings else View()
         outcome = self._outcome(part, findings) if done else None
-        ready = part.key in progress.bets and progress.running is None and not self._impossible(session, part)
+        ready = part.key in progress.bets and progress.running is None and not self._impossible(part)
         return {
             self.message: alert(message),
             self.go: gr.update(value="Run again" if done else experiment.button, interactive=ready),
@@ -128,7 +128,7 @@ class LearnPage:
         if going:
             waits = "" if self.lab.engine.lm else " The model is still loading; this continues when it is loaded."
             return note(going.words(), waits, role="status")
-        if reason := self._impossible(session, part):
+        if reason := self._impossible(part):
             return note(reason)
         if progress.running is not None:
             return note("What you started in another part is still running: wait for it, or stop it.")
@@ -142,9 +142,9 @@ class LearnPage:
                 return note("These results were computed earlier on this server with the same settings. “Run again” runs it live.")
         return EMPTY
 
-    def _impossible(self, session: Session, part: Part) -> str:
-        """Why the session's model can't do this part, where that is known, or ""."""
-        lm = self.lab.lm(session)
+    def _impossible(self, part: Part) -> str:
+        """Why the model of the lessons can't do this part, where that is known, or ""."""
+        lm = self.lab.engine.lm
         return self._experiment(part)[0].impossible(lm, part.settings) if lm else ""
 
     def _experiment(self, part: Part) -> tuple[Experiment, tuple]:

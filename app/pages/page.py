@@ -60,10 +60,13 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn = LearnPage(lab)
 
-        others = [*compare.outputs, *inspect.outputs, status]
+        others = [*compare.outputs, *inspect.outputs]
 
         def paint_others(session: Session) -> Changes:
-            return {**compare.paint(session), **inspect.paint(session), status: _status(lab, session.model)}
+            return {**compare.paint(session), **inspect.paint(session)}
+
+        def paint_after(session: Session) -> Changes:
+            return {**paint_others(session), status: _status(lab, session.model)}
 
         async def watch(session: Session) -> AsyncIterator[str]:
             """The state of the model, until it is loaded."""
@@ -73,7 +76,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             lab.prepare(session)
             yield _status(lab, session.model)
 
-        train.wire(session, paint_others, others)
+        train.wire(session, paint_after, [*others, status])
         if len(lab.models) > 1:
             picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
             picked.then(paint_others, [session], others, **QUIET)

@@ -123,7 +123,7 @@ class SeveralPrompts(LabError):
 
     def __init__(self, name: str, names: Sequence[str], place: str):
         listed = ", ".join(shown(each, 40) for each in names[:8]) + (" …" if len(names) > 8 else "")
-        chosen = shown(f"{place}/{names[-1]}", 100)
+        chosen = shown(f"{place}/{names[-1]}", 300)
         super().__init__(f"{shown(name)} holds {len(names)} prompts ({listed}): name one of them, as in {chosen}.")
         self.names = tuple(names)
 
