@@ -82,7 +82,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             picked.then(paint_others, [session], others, **QUIET)
             train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
         compare.wire(session)
-        own.wire(session, train, tabs, paint_others, others)
+        own.wire(session, train, tabs, paint_after, [*others, status])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
         learn.wire(session, tabs)

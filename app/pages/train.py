@@ -86,8 +86,8 @@ class TrainPage:
                     self.play = gr.Button("▶ Play", elem_id="play", min_width=80, scale=0)
                 self.chips = html(elem_id="chips")
                 with gr.Row(elem_classes="pair"):
-                    self.bars = html(elem_id="bars", min_width=420, scale=4)
-                    self.samples = html(elem_id="samples", min_width=320, scale=3)
+                    self.bars = html(elem_id="bars", min_width=420, scale=3)
+                    self.samples = html(elem_id="samples", min_width=320, scale=2)
                 with gr.Accordion("Show me the code", open=False, elem_id="code"):
                     self.code = html()
                     self.get_task = gr.Button("Get the task file", visible=False, elem_id="get-task", size="sm")

@@ -141,7 +141,8 @@ class TaskPage:
             )
             others = used.then(paint_others, [session], other_outputs, **QUIET)
             if button is self.use_and_train:
-                others.then(train.begin, [session, *train.controls.values()], train.outputs, **QUIET)
+                begun = others.then(train.begin, [session, *train.controls.values()], train.outputs, **QUIET)
+                begun.then(paint_others, [session], other_outputs, **QUIET)  # the run is over
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

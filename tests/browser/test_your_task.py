@@ -107,6 +107,8 @@ def test_an_example_is_used_and_trained_in_two_presses(visitor):
     visitor.page.wait_for_selector("#train:visible")
     visitor.run_ends()
     visitor.settle("#examples", "billing")
+    visitor.tab("Compare")
+    visitor.settle("#contenders", "examples, order 2")  # all baselines are scored already
 
 
 def test_a_file_can_be_dropped_on_the_box(visitor):
