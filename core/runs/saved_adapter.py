@@ -99,7 +99,7 @@ class Learned:
 
 
 def check_savable(lm: LanguageModel, placement: str) -> None:
-    """LabError for what PEFT's layout can't express. Called before training too, so that nothing is trained in vain."""
+    """LabError for what PEFT's layout can't express. Called before training too, so that an unsavable run fails before it trains."""
     if placement == "after" and lm.lead:
         raise LabError(
             "PEFT's format can't say that vectors stand after the model's BOS token (placement 'after'): "

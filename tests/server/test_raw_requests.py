@@ -215,7 +215,7 @@ def test_another_session_reads_nothing_of_mine(client, handlers, tiny_app):
     with urllib.request.urlopen(f"{tiny_app}/gradio_api/queue/data?session_hash={other.hash}", timeout=PATIENCE) as stream:
         text = stream.read().decode()
     assert mine not in text
-    assert "There is nothing to save yet" in text, "a new session has no runs, whoever else trained one"
+    assert "There is nothing to save yet" in text, "a new session has no runs, also where another session trained one"
     assert mine in client.answers({mine})
     guessed = other.request(f"/gradio_api/queue/data?session_hash={secrets.token_hex(6)}")
     assert guessed[0] == 404 or "process_completed" not in guessed[1]
@@ -291,8 +291,8 @@ def test_odd_uploads(client, handlers):
 
 
 def test_one_greedy_session_gets_three_jobs(client, handlers):
-    everybody = next(handler for name, handler in handlers.items() if name.startswith("_ask("))
-    events = {client.join(everybody["id"], [None, "sea"])[1] for _ in range(30)}
+    public = next(handler for name, handler in handlers.items() if name.startswith("_ask("))
+    events = {client.join(public["id"], [None, "sea"])[1] for _ in range(30)}
     assert client.health()["running"] + client.health()["waiting"] <= 4  # three of this session, and the lines of its task
     assert set(client.answers(events)) == events
 

@@ -1,7 +1,7 @@
 """A classroom presses Train: thirty clients within ten seconds, on one server with the real model, as the page does it.
 
 Each opens the page, trains the default recipe until its page shows step `steps` (or `most` seconds are over), and presses Stop
-twice, so that what is measured is training (its fairness) and not thirty times the scoring after it. Meanwhile somebody picks
+twice, so that what is measured is training (its fairness) and not thirty times the scoring after it. Meanwhile one visitor picks
 tasks and opens the page.
 """
 

@@ -175,7 +175,7 @@ def test_a_bad_task_is_told_before_the_model_is_loaded(capsys, tmp_path, monkeyp
 
 
 def test_a_target_that_cannot_be_saved_to_is_told_before_training(capsys, csv, tmp_path, monkeypatch):
-    monkeypatch.setattr("core.training.training.Training.advance", lambda *_: pytest.fail("it was trained in vain"))
+    monkeypatch.setattr("core.training.training.Training.advance", lambda *_: pytest.fail("it was trained before the target was checked"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     assert "is not a saved prompt" in error(capsys, "train", "--task", csv, "--out", tmp_path / "mine")

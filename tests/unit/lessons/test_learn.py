@@ -159,10 +159,10 @@ def test_a_class_that_presses_at_once_is_served_by_one_run(lab, monkeypatch):
     page, part = made_page(lab, monkeypatch, runs)
     class_ = [Session() for _ in range(9)]
 
-    async def everybody():
+    async def all_sessions():
         await asyncio.gather(*(finish(page, session) for session in class_))
 
-    asyncio.run(everybody())
+    asyncio.run(all_sessions())
     assert len(runs) == 1
     assert all(session.learn.done == {part.key: "few"} and session.learn.running is None for session in class_)
     late = Session()

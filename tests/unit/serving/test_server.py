@@ -1,4 +1,4 @@
-"""The server's edge, without a server: limits, JSON, health, logs that quote nobody."""
+"""The server's edge, without a server: limits, JSON, health, logs that quote no visitor."""
 
 import asyncio
 import io
@@ -182,7 +182,7 @@ def test_headers_are_on_every_answer(client):
         assert "x-frame-options" not in headers
 
 
-# --- answers that nobody reads ----------------------------------------------------------------------------------------
+# --- answers that are not read -----------------------------------------------------------------------------------------
 
 
 def test_answers_that_nobody_reads_are_dropped_and_no_others():

@@ -1,4 +1,4 @@
-"""Sessions whose pages went away: their work rests, and whoever holds the token gets them back, for a while."""
+"""Sessions whose pages went away: their work rests, and a browser with the token gets them back, for a while."""
 
 import time
 
@@ -39,7 +39,7 @@ def test_a_reload_that_comes_before_the_old_page_is_known_to_be_gone(lab):
     until(lambda: run.status == "paused")
     assert session.stream > following  # the old page's stream ends
     lab.engine.resume(run.ticket)
-    visitors.leave("page 1")  # noticed late: the session is somebody's again
+    visitors.leave("page 1")  # noticed late: the session has a page again
     assert run.status == "running"
     lab.engine.leave(session.id)
 

@@ -113,7 +113,7 @@ def test_plotly_knows_everything_in_these_figures():
     ):
         made = go.Figure(data=value["data"], layout=value["layout"])
         assert made.data and "<b>" not in str(value["data"]) + str(value["layout"])
-    assert figures.intervals(rows, [])["title"] == "Highest on these rows: few, run 1 (75 %)"  # nobody is ahead of an equal
+    assert figures.intervals(rows, [])["title"] == "Highest on these rows: few, run 1 (75 %)"  # of two equal ones none is ahead
     assert "7 of 8" in figures.confusion("run 1", counts, ["yes", "no"])["title"]
 
 
