@@ -30,13 +30,13 @@ def entrants(session: Session) -> list[Contender]:
 
 def label_score(session: Session) -> str:
     """By what labels are compared on the session's task: as the newest run on it says, or the task."""
-    newest = next((run for run in reversed(session.runs) if run.task == session.task and not run.learned), None)
+    newest = next((run for run in reversed(session.runs_here) if run.task == session.task and not run.learned), None)
     return newest.recipe.label_score if newest else str(session.task.recipe.get("label_score", DEFAULT_SCORE))
 
 
 def derived(session: Session) -> list[Contender]:
     """The baselines that the session's runs on its task made with the model's help."""
-    return [one for run in session.runs if run.task == session.task for one in run.record.derived]
+    return [one for run in session.runs_here if run.task == session.task for one in run.record.derived]
 
 
 def recorded_scores(session: Session) -> dict[str, Score]:

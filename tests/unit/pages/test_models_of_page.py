@@ -1,6 +1,7 @@
 """A page that offers several models: each has its own runs and scores, and a run that is chosen brings its model."""
 
 import asyncio
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -9,12 +10,13 @@ from tiny_models import answer_task, make
 
 from app.pages.page import _status
 from app.pages.train import TrainPage
-from app.sessions.contest import known_scores, learned_runs
+from app.sessions.contest import entrants, known_scores, label_score, learned_runs
 from app.sessions.contest_jobs import score
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from core.recipe import Recipe
 from core.runs.contest import baselines
+from core.scoring.contender import DEFAULT_SCORE
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,16 @@ def test_a_run_is_of_the_model_that_was_chosen_and_is_shown_with_it_alone(lab, p
     session.show(first)
     assert session.model == "" and learned_runs(session) == [first]
     assert page.paint(session)[page.model]["value"] == 0
+
+
+def test_baselines_that_one_model_helped_to_make_take_no_part_with_another(lab, page, session):
+    first = train(lab, session)
+    made = replace(baselines(session.task)[0], name="in this model's chat")
+    first.record.derived = [made]
+    assert made.name in [one.name for one in entrants(session)]
+    page.pick_model(session, 1)
+    assert made.name not in [one.name for one in entrants(session)]
+    assert label_score(session) == DEFAULT_SCORE  # no run of this model says another rule
 
 
 def test_what_is_to_know_of_a_model_is_told_with_its_name(lab, monkeypatch):
