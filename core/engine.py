@@ -90,9 +90,8 @@ class Engine(Generic[Model]):
     def awaited(self, model: str = "") -> bool:
         """Whether the model of this name is being loaded, or will be for a job that waits."""
         with self._change:
-            waiting = any(ticket.model == model for tickets in self._wanting().values() for ticket in tickets)
-            idle = any(ticket.model == model for tickets in self._wanting(idle=True).values() for ticket in tickets)
-        return self.loaded(model) is None and (waiting or idle or self._models.loading == model)
+            wanted = any(ticket.model == model for ticket in self._active())
+        return self.loaded(model) is None and (wanted or self._models.loading == model)
 
     def problem_of(self, model: str = "") -> str:
         """Why the model of this name can't be loaded, in words, or ""."""
@@ -201,14 +200,21 @@ class Engine(Generic[Model]):
         }
         return {session: tickets for session, tickets in found.items() if tickets}
 
+    def _active(self) -> list[Ticket]:
+        """All jobs that are neither over nor paused."""
+        return [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status in ("waiting", "running")]
+
+    def _in_use(self) -> set[str]:
+        """The models that begun jobs hold."""
+        return {ticket.model for ticket in self._active() if ticket.begun}
+
     def _workable(self, idle: bool = False) -> dict[str, list[Ticket]]:
         """As `_wanting`, of those jobs whose model is in memory or can be loaded now."""
         wanting = self._wanting(idle)
         if self._models.only:
             return wanting
-        running = [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status in ("waiting", "running")]
-        missing = [ticket.number for ticket in running if not ticket.idle and self.loaded(ticket.model) is None]
-        room = self._models.room({ticket.model for ticket in running if ticket.begun})
+        missing = [ticket.number for ticket in self._active() if not ticket.idle and self.loaded(ticket.model) is None]
+        room = self._models.room(self._in_use())
 
         def can_work(ticket: Ticket) -> bool:
             if self.loaded(ticket.model) is None:
@@ -291,8 +297,10 @@ class Engine(Generic[Model]):
     def _model_of(self, name: str) -> Model | None:
         """The model of this name, loaded if it has to be. Where it can't be, its jobs fail."""
         problem = self.problem_of(name)
-        with self._change:
-            in_use = {ticket.model for tickets in self._wanting().values() for ticket in tickets if ticket.begun}
+        in_use: set[str] = set()
+        if self.loaded(name) is None:
+            with self._change:
+                in_use = self._in_use()
         try:
             if not problem:
                 return self._models.get(name, in_use)

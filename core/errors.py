@@ -1,5 +1,6 @@
 """The one exception that is meant for people, and what helps to write its messages."""
 
+import textwrap
 from pathlib import Path
 
 
@@ -18,6 +19,16 @@ def shown(text: object, limit: int = 60) -> str:
     """
     quoted = repr(str(text))
     return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"
+
+
+def reason(error: BaseException, limit: int = 160) -> str:
+    """An error's first line, or its type where it says nothing, cut between words, to stand in brackets.
+
+    >>> reason(ValueError("too long. \\nmore"))
+    'too long'
+    """
+    first = (str(error).strip().splitlines() or [""])[0]
+    return textwrap.shorten(first or type(error).__name__, limit, placeholder=" …").rstrip(".")
 
 
 def as_path(name: str | Path) -> Path:

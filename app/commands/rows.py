@@ -9,7 +9,7 @@ from core.tasks.columns import Columns
 from core.tasks.load import Reading, reading_of, tested
 from core.tasks.load import load_reading as load_local
 from core.tasks.reader import read_bytes, read_table
-from core.tasks.table import Format
+from core.tasks.table import LONG_ROWS, Format
 from core.tasks.task import Task
 from core.tasks.template import PLACE
 
@@ -30,8 +30,9 @@ def add_rows(made: argparse.ArgumentParser) -> None:
     rows.add_argument("--separator", default="", metavar="SIGN", help="the sign between cells, as ; or tab")
     rows.add_argument("--encoding", default="", help="as in utf-8, cp1252, gb18030")
     rows.add_argument("--sheet", default="", help="of an .xlsx workbook")
-    ways = ("end", "beginning", "leave out")
-    rows.add_argument("--long-rows", choices=ways, default="end", help="what is cut of rows longer than the model's window (default end)")
+    rows.add_argument(
+        "--long-rows", choices=tuple(LONG_ROWS), default="end", help="what is cut of rows longer than the model's window (default end)"
+    )
 
 
 def load_task(options: argparse.Namespace) -> Task:

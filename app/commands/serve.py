@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.commands.options import load_quietly
-from core.errors import LabError, as_path, shown
+from core.errors import LabError, as_path, reason, shown
 from core.models.weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def read_models(given: Sequence[str] | None) -> list[str]:
         try:
             listed = tomllib.loads(as_path(name).read_text("utf-8")).get("models")
         except (OSError, ValueError) as error:
-            raise LabError(f"The list of models {shown(name)} can't be read ({' '.join(str(error).split())[:160]}): check it.") from error
+            raise LabError(f"The list of models {shown(name)} can't be read ({reason(error)}): check it.") from error
         if not isinstance(listed, list) or not listed or not all(isinstance(item, str) and item for item in listed):
             raise LabError(f'{shown(name)} has no list of models: write models = ["a Hub id", "a folder"] into it.')
         names += listed

@@ -51,11 +51,13 @@ class Experiment(ABC):
 
     def impossible(self, lm: LanguageModel, settings: Settings) -> str:
         """Why this model can't do it, in a sentence, or "". Asks only what is known: the page may not run the model."""
-        if "task" not in settings:  # nothing is trained
-            return ""
-        if not METHODS[self.recipe(settings).method].in_embedding_space and lm.way.no_prefix:
+        if lm.way.no_prefix and not all(METHODS[method].in_embedding_space for method in self.methods(settings)):
             return f"A K/V prefix can't be made for this model: {lm.way.no_prefix}."
         return ""
+
+    def methods(self, settings: Settings) -> list[str]:
+        """The methods that it trains."""
+        return [self.recipe(settings).method] if "task" in settings else []
 
     @abstractmethod
     def view(self, settings: Settings, findings: Findings) -> View:

@@ -47,9 +47,10 @@ class RaceExperiment(Experiment):
         for spec in settings["entries"]:
             if reason := known.get(spec.get("mistake", ""), ""):
                 return f"This mistake can't be made with this model: {reason}."
-            if spec.get("recipe", {}).get("method") == "prefix" and lm.way.no_prefix:
-                return f"A K/V prefix can't be made for this model: {lm.way.no_prefix}."
         return super().impossible(lm, settings)
+
+    def methods(self, settings: Settings) -> list[str]:
+        return [self.recipe(settings, **spec.get("recipe", {})).method for spec in settings["entries"]]
 
     def view(self, settings: Settings, findings: Findings) -> View:
         laps, placed = each(Lap, findings), {one.name: one for one in each(Placed, findings)}

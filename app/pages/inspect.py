@@ -1,5 +1,6 @@
 """The Inspect page: one toolbar (run, step, virtual token) and a panel for each analysis, all following it."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -259,7 +260,9 @@ class InspectPage:
         told: list[str] = []
         model = session.model
         chosen = which if which in session.inspect.several else ""
-        own = self.lab.model_of(base_of(Path(path), chosen)) if path else None
+        own = None
+        if path and len(self.lab.models) > 1:
+            own = self.lab.model_of(await asyncio.to_thread(base_of, Path(path), chosen))
         if own is not None and not same_base(self.lab.name_of(own), self.lab.name_of(model)):
             session.use_model(own)
             model = own

@@ -17,14 +17,14 @@ from app.view import reading, tables
 from app.view.html import alert, note, tag
 from core import LabError
 from core.files import ASSETS
-from core.scoring.fit_rows import WAYS, fitted
+from core.scoring.fit_rows import fitted
 from core.tasks.columns import Columns, decide
 from core.tasks.decode import ENCODINGS
-from core.tasks.from_table import same_but_for_case, task_from_table
+from core.tasks.from_table import merged, same_but_for_case, task_from_table
 from core.tasks.hub_rows import load_hub_table
 from core.tasks.load import table_or_task
 from core.tasks.reader import read_bytes
-from core.tasks.table import Format, Table
+from core.tasks.table import LONG_ROWS, Format, Table
 from core.tasks.task import Task
 from core.tasks.task_file import task_to_json
 
@@ -292,7 +292,7 @@ class TaskPage:
 
     def _columns(self, input: Any, output: Any, kind: Any, split: Any, template: Any, words: Any, long: Any) -> Columns:
         """What the controls say."""
-        if long not in WAYS:
+        if long not in LONG_ROWS:
             raise LabError("Choose what becomes of long rows.")
         names = [str(name) for name in input] if isinstance(input, list) else [str(input)] if input else []
         labelled = kind == "labels"
@@ -321,12 +321,8 @@ class TaskPage:
         if state.table is None or state.draft is None or not state.draft.labels:
             yield gr.skip()
             return
-        counts = state.table.column(str(values[1])) if values[1] in state.table.columns else []
-        words = {}
-        for names in same_but_for_case(dict.fromkeys(filter(None, counts))):
-            usual = max(names, key=counts.count)
-            words.update(dict.fromkeys(names, usual))
-        lines = "\n".join(f"{label} = {word}" for label, word in words.items())
+        cells = state.table.column(str(values[1])) if values[1] in state.table.columns else []
+        lines = "\n".join(f"{label} = {word}" for label, word in merged(cells).items())
         state.filled_in = {str(values[4] or ""), lines}
         async for changes in self._change("", session, *values[:5], lines, values[6]):
             yield {**changes, self.words: gr.update(value=lines, visible=True)}

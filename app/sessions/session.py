@@ -38,8 +38,8 @@ class Contest:
 class CompareState:
     """The Compare page.
 
-    contests: by the task's slug and handcrafted prompts. base_prompt: the written prompt of which variants are made. control_run: the run that is
-    repeated or altered. label, disputed, only_learned: which rows are listed (those with this right answer, "" for all), in
+    contests: by the task's slug and handcrafted prompts. base_prompt: the written prompt of which variants are made.
+    control_run: the run that is repeated or altered. label, disputed, only_learned: which rows are listed (those with this right answer, "" for all), in
     which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
     detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
     """
@@ -97,8 +97,8 @@ class YourTaskState:
 class Session:
     """One visitor.
 
-    id: the engine's client. model: the engine's name of the model that all its pages use. token: the secret by which a browser gets its session back. shown: the run on all pages, None for
-    the recording that the page was built with. chosen: the virtual token that is highlighted. step: where the scrubber is,
+    id: the engine's client. model: the engine's name of the model that all its pages use. token: the secret by which a
+    browser gets its session back. shown: the run on all pages, None for the recording that the page was built with. chosen: the virtual token that is highlighted. step: where the scrubber is,
     None: at the newest step. side_job: the newest job besides training. stream: grows when a new handler starts to paint
     the run step by step, so that an older one ends.
     """

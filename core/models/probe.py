@@ -3,14 +3,13 @@
 A model's class or name decides nothing here. What a model can't do is told in a sentence of its own.
 """
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from core.errors import LabError, shown
+from core.errors import LabError, reason, shown
 from core.models.past import NO_TOKEN, expand
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def probe(lm: "LanguageModel") -> Way:
         try:
             plain, other = model(input_ids=both, use_cache=False).logits.float()  # (TOKENS, vocab) each
         except Exception as error:
-            raise LabError(f"The model {name} can't be run ({_reason(error)}): choose another.") from error
+            raise LabError(f"The model {name} can't be run ({reason(error)}): choose another.") from error
         check_finite(plain, lm)
         if far(other[:-1], plain[:-1], CAUSAL if tolerance == TOLERANCE else tolerance):
             raise LabError(
@@ -78,8 +77,8 @@ def probe(lm: "LanguageModel") -> Way:
         if way is not None:
             return way
         layers = int(getattr(config, "num_hidden_layers", None) or getattr(config, "n_layer", None) or 0)
-        reason = "its cache can't be filled by hand"
-        lm.way = way = Way(caches=False, no_prefix=reason, layers=layers, kv_heads=0, head_dim=0, **fixed)
+        why = "its cache can't be filled by hand"
+        lm.way = way = Way(caches=False, no_prefix=why, layers=layers, kv_heads=0, head_dim=0, **fixed)
         found, _ = _after(lm, vectors, ids)
     if far(found, by_vectors[BEFORE:], tolerance):
         raise LabError(f"The model {name} answers differently when vectors stand before its tokens: choose another.")
@@ -140,7 +139,7 @@ def _by_vectors(lm: "LanguageModel", row: Tensor, ids: Tensor) -> tuple[bool, Te
         except Exception as error:  # models raise errors of any type
             problem = problem or error
     assert problem is not None
-    raise LabError(f"The model {shown(lm.name)} takes no input vectors ({_reason(problem)}): choose another.") from problem
+    raise LabError(f"The model {shown(lm.name)} takes no input vectors ({reason(problem)}): choose another.") from problem
 
 
 def _marked(ids: Tensor) -> Tensor:
@@ -196,8 +195,3 @@ def _cached(lm: "LanguageModel", way: Way, vectors: Tensor, ids: Tensor, plain: 
         )
     _, kv_heads, _, head_dim = keys[0].shape
     return Way(**sizes | {"kv_heads": kv_heads, "head_dim": head_dim})
-
-
-def _reason(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
-    return textwrap.shorten(first or type(error).__name__, 160, placeholder=" …").rstrip(".")

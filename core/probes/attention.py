@@ -50,7 +50,7 @@ def attention_of(
     always reported separately. Raises LabError where no row is left, or a row can't be used.
     """
     lm = lm.for_scoring
-    counted = [example for example in examples if example.key not in contender.excluded]
+    counted = contender.counted(examples)
     if not counted:
         raise LabError(f"No rows are left to look at {contender.name!r} on: all are in its prompt or its training rows.")
     lm.check_attention()

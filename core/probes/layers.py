@@ -107,7 +107,7 @@ def leave_layers_out(
     values = prefix.snapshot()
     if start is not None and start.shape != values.shape:
         raise LabError(f"A start of the shape {start.shape} is not that of a prefix of {values.shape}: give its own.")
-    rows = draw([example for example in task.held_out if example.key not in learned.excluded], most)
+    rows = draw(learned.counted(task.held_out), most)
     yield Progress(len(values))
     whole = yield from finish(book.score(lm, learned, rows, task.labels))
     yield None

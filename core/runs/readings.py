@@ -114,7 +114,7 @@ class VectorReader:
     """Reads vectors in the embedding space against the vocabulary."""
 
     def __init__(self, lm: LanguageModel, vocabulary: Vocabulary, start: Float[np.ndarray, "virtual_tokens d_model"]):
-        self.lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
+        self._lm, self._vocabulary, self.start = lm, vocabulary, torch.from_numpy(start)
         self.plane = vocabulary.plane
         self.cloud_ids: Sequence[int] = vocabulary.sample
         self.cloud = self.plane.project(lm.vocabulary[torch.tensor(self.cloud_ids, device=lm.device)].cpu().numpy())
@@ -124,8 +124,8 @@ class VectorReader:
         learned, count = torch.from_numpy(vectors), len(vectors)
         random = [moved_at_random(self.start, learned, draw) for draw in range(draws)]
         # All at once: what takes the time is going through the vocabulary.
-        everything = torch.cat([learned, *random]).to(self.lm.device)
-        found = nearest(everything, self.lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
+        everything = torch.cat([learned, *random]).to(self._lm.device)
+        found = nearest(everything, self._lm.vocabulary, NEAREST, self._vocabulary.lengths, self._vocabulary.rough)
         ids, cosine = found.ids.tolist(), found.cosine.tolist()
         return Reading(
             place=self.plane.project(vectors),

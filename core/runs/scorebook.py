@@ -35,7 +35,7 @@ class Scorebook:
 
     @staticmethod
     def _key(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> tuple:
-        rows = tuple((e.input, e.output) for e in examples if not e.is_among(contender.excluded))
+        rows = tuple((e.input, e.output) for e in contender.counted(examples))
         parameters = hashlib.sha256(contender.prefix.snapshot().tobytes()).digest() if contender.prefix.virtual_tokens else b""
         by = (contender.offsets, contender.label_score) if labels else ()
         made = (contender.template, contender.placement, by, contender.learned, parameters)

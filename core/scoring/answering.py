@@ -11,9 +11,9 @@ from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.models.past import Past
 from core.models.tokens import BROKEN
-from core.scoring.calibration import content_free_shares
+from core.scoring.calibration import comparison
 from core.scoring.contender import Contender
-from core.scoring.likelihood import candidate_scores, compared, resolved
+from core.scoring.likelihood import candidate_scores, compared
 from core.scoring.prepared import Prepared
 from core.scoring.rows import check_window, encode
 from core.tasks.prompt_text import join
@@ -71,7 +71,5 @@ def label_probabilities(lm: LanguageModel, contender: Contender, text: str, labe
     with torch.inference_mode():
         cache = Prepared(contender.prefix, contender.placement, shared, (), len(lm.lead)).fill(lm)
         sums = candidate_scores(lm, cache, [rest])[0].cpu()
-    offsets, rule = contender.offsets, resolved(contender.label_score, rows)
-    if not offsets and rule == "calibrated":
-        offsets = content_free_shares(lm, contender, labels)
+    rule, offsets = comparison(lm, contender, rows, labels)
     return torch.softmax(compared(sums, [rest], rule, offsets)[0].double(), dim=0).tolist()

@@ -7,11 +7,23 @@ import torch
 from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.scoring.contender import Contender
-from core.scoring.likelihood import candidate_scores
+from core.scoring.likelihood import candidate_scores, resolved
 from core.scoring.prepared import prepare
+from core.scoring.rows import Row
 from core.tasks.task import Example
 
 CONTENT_FREE = ("N/A", "[MASK]", "")  # the paper's own
+
+
+def comparison(lm: LanguageModel, contender: Contender, rows: Sequence[Row], labels: Sequence[str]) -> tuple[str, tuple[float, ...]]:
+    """How `contender` compares labels on these rows: the rule that `auto` comes to, and the offsets, () where there are none.
+
+    Runs the model where the rule is calibration. Raises LabError as `content_free_shares` does.
+    """
+    rule, offsets = resolved(contender.label_score, rows), contender.offsets
+    if labels and not offsets and rule == "calibrated":
+        offsets = content_free_shares(lm, contender, labels)
+    return rule, offsets
 
 
 def content_free_shares(lm: LanguageModel, contender: Contender, labels: Sequence[str]) -> tuple[float, ...]:

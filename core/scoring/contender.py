@@ -35,6 +35,10 @@ class Contender:
     seconds: float = 0.0
     group: str = ""
 
+    def counted(self, examples: Iterable[Example]) -> list[Example]:
+        """Those of `examples` that count for it."""
+        return [example for example in examples if not example.is_among(self.excluded)]
+
     @property
     def learned(self) -> bool:
         """Whether it has a trained method; controls have that of the prompt that they are compared with."""

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
-from core.tasks.table import counted
+from core.tasks.table import LONG_ROWS, counted
 from core.tasks.task import Example, Task, marked
 
-WAYS = {"end": "their end was cut", "beginning": "their beginning was cut", "leave out": "they were left out"}
 SPARE = 128  # positions for the vectors that will stand before a row, in a window that has several times as many
 
 
@@ -35,7 +34,7 @@ def fitted(lm: LanguageModel, task: Task, way: str = "end") -> Task:
         return task
     if not parts[0] or not parts[2]:
         raise LabError(f"All rows of a part are longer than the model's window of {lm.window:,} tokens: cut one end of them.")
-    note = f"{counted(changed)} longer than the model's window of {lm.window:,} tokens: {WAYS[way]}."
+    note = f"{counted(changed)} longer than the model's window of {lm.window:,} tokens: {LONG_ROWS[way]}."
     train, validation, held_out = parts
     shorter = replace(task, train=train, validation=validation, held_out=held_out, notes=(*task.notes, note))
     return marked(task.slug.rpartition("-")[0] or task.slug, shorter)
@@ -51,5 +50,5 @@ def _shortened(lm: LanguageModel, example: Example, most: int, way: str) -> Exam
     if way == "leave out":
         return None
     kept = ids[:most] if way == "end" else ids[-most:]
-    cut = lm.tokenizer.decode(kept).strip("\ufffd").strip()
+    cut = lm.decode(kept).strip("\ufffd").strip()
     return Example(cut, example.output) if cut else None

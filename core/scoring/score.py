@@ -9,9 +9,8 @@ import numpy as np
 from core.errors import LabError
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
-from core.scoring.calibration import content_free_shares
+from core.scoring.calibration import comparison
 from core.scoring.contender import Contender
-from core.scoring.likelihood import resolved
 from core.scoring.measures import bootstrap_difference, mcnemar, wilson
 from core.scoring.prepared import prepare
 from core.scoring.row_results import RowResult, results
@@ -95,13 +94,11 @@ def summarise(contender: Contender, scored: Sequence[RowResult], positions: int,
 
 def score_steps(lm: LanguageModel, contender: Contender, examples: Sequence[Example], labels: Sequence[str] | None) -> Iterator[Score]:
     """Score `contender` batch by batch: yields the score so far after every batch; the last one is the whole, in row order."""
-    counted = [example for example in examples if not example.is_among(contender.excluded)]
+    counted = contender.counted(examples)
     if not counted:
         raise LabError(f"No rows are left to score {contender.name!r} on: all are in its prompt or its training rows.")
     prepared = prepare(lm.for_scoring, contender, counted, labels)
-    offsets, rule = contender.offsets, resolved(contender.label_score, prepared.rows)
-    if labels and not offsets and rule == "calibrated":
-        offsets = content_free_shares(lm, contender, labels)
+    rule, offsets = comparison(lm, contender, prepared.rows, labels or ())
     done: dict[int, RowResult] = {}
     for scored in results(lm, prepared, rule, offsets):
         done.update(scored)

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import LabError, shown
@@ -75,13 +75,8 @@ def with_test(task: Task, table: Table, reuse_held_out: bool, columns: Columns |
     rows, notes = _usable(table, replace(filled, words=words, merge=chosen.merge and labelled), template.render)
     examples = [row.example for row in rows]
     if labelled:
-        known_labels = [example for example in examples if example.output in (task.labels or ())]
-        if 2 * len(known_labels) < len(examples):
-            unknown = next(example.output for example in examples if example.output not in (task.labels or ()))
-            raise LabError(f"{shown(table.name)} has the label {shown(unknown)}, which no training row has: use the same labels in both.")
-        if len(known_labels) < len(examples):
-            notes.append(f"{counted(len(examples) - len(known_labels))} left out: no training row has their label.")
-        examples = known_labels
+        notes += _untaught(examples, task.labels or (), table.name)
+        examples = [example for example in examples if example.output in (task.labels or ())]
     train, validation = task.train, task.validation
     known = (*train, *validation, *(task.held_out if reuse_held_out else ()))
     groups, why = keep_together((*known, *examples), False)
@@ -117,6 +112,16 @@ def same_but_for_case(labels: Iterable[str]) -> list[list[str]]:
     for label in labels:
         groups.setdefault(" ".join(unicodedata.normalize("NFKC", label).casefold().split()), []).append(label)
     return list(groups.values())
+
+
+def merged(cells: Iterable[str]) -> dict[str, str]:
+    """For each label in `cells`, the most common one that it differs from only in case, spaces and width.
+
+    >>> merged(["Bug", "bug", "bug", "idea"])
+    {'Bug': 'bug', 'bug': 'bug', 'idea': 'idea'}
+    """
+    counts = Counter(filter(None, cells))
+    return {name: max(names, key=lambda one: counts[one]) for names in same_but_for_case(counts) for name in names}
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -218,9 +223,7 @@ def _checked_words(table: Table, columns: Columns) -> Mapping[str, str]:
     if empty is not None:
         raise LabError(f"The label {shown(empty)} of {shown(table.name)} is given no word: write one.")
     if columns.merge:
-        for names in same_but_for_case(labels):
-            usual = max(names, key=lambda name: labels[name])
-            made = {**{name: made.get(usual, usual) for name in names}, **made}
+        made = {name: made.get(usual, usual) for name, usual in merged(table.column(columns.output)).items()} | made
     return made
 
 
@@ -232,16 +235,10 @@ def _split_by_column(rows: Sequence[Row], name: str, column: str, labelled: bool
     for part, word in ((train, "train"), (held_out, "test")):
         if not part:
             raise LabError(f"The column {shown(column)} of {shown(name)} marks no row as {word}: mark some, or choose no split column.")
-    left_out = []
+    left_out: list[str] = []
     if labelled:  # a label that training does not have can't be tested on
         taught = {example.output for example in train}
-        foreign = [example for example in (*validation, *held_out) if example.output not in taught]
-        if 2 * len(foreign) > len(validation) + len(held_out):
-            raise LabError(
-                f"{shown(name)} has the label {shown(foreign[0].output)}, which no training row has: use the same labels in both."
-            )
-        if foreign:
-            left_out.append(f"{counted(len(foreign))} left out: no training row has their label.")
+        left_out += _untaught((*validation, *held_out), taught, name)
         validation, held_out = (tuple(example for example in part if example.output in taught) for part in (validation, held_out))
     groups, notes = keep_together((*train, *validation, *held_out), False)
     validation, more = unseen(validation, train, groups, "validation")
@@ -254,3 +251,11 @@ def _split_by_column(rows: Sequence[Row], name: str, column: str, labelled: bool
     validation, few = spare(validation, labelled, VALIDATION_SIZE, "validation")
     held_out, fewer = spare(held_out, labelled, HELD_OUT_SIZE, "test")
     return (train, validation, held_out), [*([] if groups else notes), *left_out, *more, *few, *fewer]
+
+
+def _untaught(examples: Sequence[Example], taught: Collection[str], name: str) -> list[str]:
+    """A note on the examples whose label is not among `taught`, which are left out. LabError where most are such."""
+    foreign = [example for example in examples if example.output not in taught]
+    if 2 * len(foreign) > len(examples):
+        raise LabError(f"{shown(name)} has the label {shown(foreign[0].output)}, which no training row has: use the same labels in both.")
+    return [f"{counted(len(foreign))} left out: no training row has their label."] if foreign else []

@@ -16,6 +16,8 @@ MOST_READ = 50_000  # rows of a table; of these a task takes at most MOST_ROWS
 MOST_COLUMNS = 200
 LONGEST_COLUMN = 100  # characters of a column's name, which messages repeat
 LISTED = 8
+NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of surrogate pairs
+LONG_ROWS = {"end": "their end was cut", "beginning": "their beginning was cut", "leave out": "they were left out"}  # what becomes of them
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,12 @@ def fitting(sizes: Sequence[int], rows: int = MOST_ROWS, most: int = LARGEST_FIL
 
 
 def _problem(text: str) -> bool:
-    return "\0" in text or len(text) > csv.field_size_limit() or re.search("[\ud800-\udfff]", text) is not None
+    return len(text) > csv.field_size_limit() or NOT_TEXT.search(text) is not None
 
 
 def check_text(text: str, where: str) -> None:
     """LabError where `text` has half a surrogate pair or NUL, or is longer than a cell of CSV may be."""
-    if "\0" in text or re.search("[\ud800-\udfff]", text):
+    if NOT_TEXT.search(text):
         raise LabError(f"{where} has a character that is no text ({shown(text, 30)}): delete it.")
     if len(text) > csv.field_size_limit():
         raise LabError(f"{where} has a cell of more than {csv.field_size_limit():,} characters: shorten it.")

@@ -22,8 +22,7 @@ from transformers import (
 )
 from zoo import build, config_of
 
-from core.errors import LabError
-from core.models import reading
+from core.errors import LabError, reason
 from core.models.language_model import load_model
 
 
@@ -154,7 +153,7 @@ def test_weights_of_every_precision_are_read(folder):
 
 
 def test_a_reason_is_cut_between_words():
-    assert reading._sentence(ValueError("seven letters " * 40)).endswith("letters …")
+    assert reason(ValueError("seven letters " * 40), 200).endswith("letters …")
 
 
 REPOSITORIES = {  # name -> status, X-Error-Code, files
