@@ -1,8 +1,8 @@
 """The Train page: pick a task, train, watch, scrub back."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_
 from app.sessions.contest import as_start, begun_from, prefix_of_run
 from app.sessions.following import following
 from app.sessions.lab import Lab
+from app.sessions.pace import Pace
 from app.sessions.playing import play
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun, recorded_run
@@ -27,7 +28,6 @@ from app.view.progress import gallery, progress
 from app.view.samples import samples, skipped, task_summary
 from app.view.text import short_name
 from core import LabError, load_task
-from core.runs.record import RunRecord
 from core.runs.recordings import recordings
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
@@ -150,35 +150,41 @@ class TrainPage:
 
     async def follow(self, session: Session) -> AsyncIterator[Changes]:
         """Paint the run that is shown as it trains, until it is over or paused. If the page goes away, the run pauses."""
-        mine, run = session.take_stream(), session.shown
-        if run is None or run.ticket is None:
-            yield self.paint(session)
-            return
-        run.ticket.tell()  # an older stream ends now
+        with session.streams.begin() as mine:
+            run, status = session.shown, ""
+            if run is None or run.ticket is None:
+                yield self.paint(session)
+                return
+            run.ticket.tell()  # an older stream ends now
+            await session.streams.alone(mine)
+            async with contextlib.aclosing(self._news(session, run, lambda: session.streams.newest == mine)) as news:
+                async for now, changes in news:
+                    status = now
+                    yield changes
+            # What another handler sent a moment ago may still arrive: the last state is painted after it, in full.
+            await asyncio.sleep(SETTLE)
+            if session.streams.newest == mine and session.shown is run and run.status == status:
+                yield self.paint(session)
+
+    async def _news(self, session: Session, run: SessionRun, wanted: Callable[[], bool]) -> AsyncGenerator[tuple[str, Changes]]:
+        """The status of a run and what has changed on the page, as it trains."""
+        assert run.ticket
         sent: Changes = {}
-        pace: tuple[float, int] | None = None
-        status = run.status
-        with following(run.ticket, self.lab.engine.pause, lambda: session.stream == mine, PAINT_GAP) as news:
+        pace = Pace()
+        with following(run.ticket, self.lab.engine.pause, wanted, PAINT_GAP) as news:
             async for item in news:
-                status = item.status
-                if run.record.step and (pace is None or status == "paused"):
-                    pace = (time.monotonic(), run.record.step)
-                painted = self.paint(session, _time_left(run.record, pace))
-                yield {part: value for part, value in painted.items() if part is self.message or sent.get(part) != value}
+                painted = self.paint(session, pace.left(run.record, paused=item.status == "paused"))
+                yield item.status, {part: value for part, value in painted.items() if part is self.message or sent.get(part) != value}
                 sent = painted
-                if status == "failed" and not run.record.readings:  # it never began: show the run before it
+                if item.status == "failed" and not run.record.readings:  # it never began: show the run before it
                     session.runs = [known for known in session.runs if known is not run]
                     session.shown = run.previous
-                    yield self.paint(session, message=run.ticket.message)
+                    yield item.status, self.paint(session, message=run.ticket.message)
                     return
                 if run.record.readings:
                     run.previous = None
                 if item.settled:  # Resume and Step follow anew: an open stream would hold a place in the server's queue
-                    break
-        # What another handler sent a moment ago may still arrive: the last state is painted after it, in full.
-        await asyncio.sleep(SETTLE)
-        if session.stream == mine and session.shown is run and run.status == status:
-            yield self.paint(session)
+                    return
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -281,7 +287,7 @@ class TrainPage:
             return {self.message: alert("A run is training: stop it, or wait until it ends, before you open a recording.")}
         run = recorded_run(recordings()[number].slug)
         assert run is not None
-        session.take_stream()  # a recording that plays ends
+        session.streams.end()  # a recording that plays ends
         session.show(run)
         return {**self.paint(session), **self._as_in(session, run)}
 
@@ -388,10 +394,3 @@ class TrainPage:
 def task_choices() -> list[tuple[str, str]]:
     """(name, slug) of the built-in tasks."""
     return [(load_task(slug).name, slug) for slug in slugs()]
-
-
-def _time_left(record: RunRecord, pace: tuple[float, int] | None) -> float | None:
-    """Seconds to the last step, by this run's own pace since (time, step), or None before it has one."""
-    if pace is None or record.step <= pace[1]:
-        return None
-    return (time.monotonic() - pace[0]) / (record.step - pace[1]) * (record.recipe["steps"] - record.step)

@@ -66,7 +66,7 @@ class Visitors:
 
     def _rest(self, session: Session) -> None:
         """No page shows this session: its training pauses, its other work ends, and files that only its page offered are deleted."""
-        session.stream += 1
+        session.streams.end()
         session.inspect.offered = None
         if session.shown is None:  # the next page opens as it was built
             session.step = session.chosen = None

@@ -14,10 +14,10 @@ async def play(session: Session, run: SessionRun | None) -> AsyncIterator[int]:
     """Move the session through the steps of `run`: yields each. It ends where another handler starts to paint the run."""
     if run is None or run.busy:
         return
-    mine = session.take_stream()
-    for step in [*range(0, run.last, max(1, run.last // MOST_FRAMES)), run.last]:
-        if session.stream != mine:
-            return
-        session.go_to(step, run)
-        yield step
-        await asyncio.sleep(FRAME)
+    with session.streams.begin() as mine:
+        for step in [*range(0, run.last, max(1, run.last // MOST_FRAMES)), run.last]:
+            if session.streams.newest != mine:
+                return
+            session.go_to(step, run)
+            yield step
+            await asyncio.sleep(FRAME)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from app.sessions.session_run import SessionRun
+from app.sessions.streams import Streams
 from app.view.lesson import Progress
 from core import Task, load_task
 from core.scoring.contender import Contender
@@ -39,8 +40,8 @@ class CompareState:
     """The Compare page.
 
     contests: by the task's slug and handcrafted prompts. base_prompt: the written prompt of which variants are made.
-    control_run: the run that is repeated or altered. label, disputed, only_learned: which rows are listed (those with this right answer, "" for all), in
-    which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
+    control_run: the run that is repeated or altered. label, disputed, only_learned: which rows are listed (those with this right
+    answer, "" for all), in which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
     detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
     """
 
@@ -63,8 +64,8 @@ class InspectState:
     """The Inspect page.
 
     beside: names of the runs shown next to the session's. offered: the run whose file is ready for download. settings: of the
-    panels, by their names. template_unknown: the prompt that was brought does not say its template. several: names of the prompts in the
-    file that was brought, where it holds more than one.
+    panels, by their names. template_unknown: the prompt that was brought does not say its template. several: names of the
+    prompts in the file that was brought, where it holds more than one.
     """
 
     beside: list[str] = field(default_factory=list)
@@ -98,9 +99,8 @@ class Session:
     """One visitor.
 
     id: the engine's client. model: the engine's name of the model that all its pages use. token: the secret by which a
-    browser gets its session back. shown: the run on all pages, None for the recording that the page was built with. chosen: the virtual token that is highlighted. step: where the scrubber is,
-    None: at the newest step. side_job: the newest job besides training. stream: grows when a new handler starts to paint
-    the run step by step, so that an older one ends.
+    browser gets its session back. shown: the run on all pages, None for the recording that the page was built with.
+    chosen: the virtual token that is highlighted. step: where the scrubber is, None: at the newest step. side_job: the newest job besides training. streams: of the handlers that paint the run step by step.
     """
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -112,7 +112,7 @@ class Session:
     chosen: int | None = None
     step: int | None = None
     side_job: Ticket | None = None
-    stream: int = 0
+    streams: Streams = field(default_factory=Streams)
     train: TrainState = field(default_factory=TrainState)
     compares: dict[str, CompareState] = field(default_factory=dict)
     inspect: InspectState = field(default_factory=InspectState)
@@ -175,8 +175,3 @@ class Session:
         """Highlight a virtual token on all pages; the same one again: none."""
         if token is not None:
             self.chosen = None if token == self.chosen else token
-
-    def take_stream(self) -> int:
-        """The number of a new stream of paints: an older one ends, because `stream` is no longer its own."""
-        self.stream += 1
-        return self.stream

@@ -7,7 +7,7 @@ import pytest
 from tiny_models import answer_task
 
 from app.components.widgets import begin_with
-from app.pages.train import TrainPage
+from app.pages.train import SETTLE, TrainPage
 from app.sessions.session import Session
 from core.errors import LabError
 from core.recipe import Recipe
@@ -58,13 +58,31 @@ def test_a_newer_stream_ends_the_older_one_and_the_run_continues(lab, page):
     async def follow_twice():
         first, second = page.follow(session), page.follow(session)
         await anext(first)
-        await anext(second)
-        left = [changes async for changes in first]
+        _, left = await asyncio.gather(anext(second), _rest(first))
         assert len(left) <= 1 and run.status not in ("paused", "cancelled")
         lab.engine.cancel(run.ticket)
         return [changes async for changes in second][-1]
 
     assert asyncio.run(follow_twice())[page.train]["interactive"]
+
+
+def test_a_newer_stream_paints_only_once_the_older_one_has_sent_its_last(lab, page):
+    session, run = started(lab, 9000)
+
+    async def follow_twice():
+        older, newer = page.follow(session), page.follow(session)
+        await anext(older)
+        lab.engine.pause(run.ticket)
+        last = asyncio.create_task(_last(newer))
+        await asyncio.sleep(SETTLE)
+        assert not last.done(), "the older stream's item may still be on its way"
+        assert [changes async for changes in older] == []
+        return await last
+
+    try:
+        assert "Paused at step" in asyncio.run(follow_twice())[page.progress]
+    finally:
+        lab.engine.cancel(run.ticket)
 
 
 def test_a_run_that_never_began_gives_way_to_the_one_before_it(lab, page, monkeypatch):
@@ -81,7 +99,15 @@ def test_a_run_that_never_began_gives_way_to_the_one_before_it(lab, page, monkey
 
 
 async def _finish(page, session):
-    return [changes async for changes in page.follow(session)][-1]
+    return await _last(page.follow(session))
+
+
+async def _rest(stream):
+    return [changes async for changes in stream]
+
+
+async def _last(stream):
+    return (await _rest(stream))[-1]
 
 
 def test_a_page_is_built_with_changes_in_place():

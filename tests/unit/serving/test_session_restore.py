@@ -34,10 +34,10 @@ def test_a_reload_gets_the_session_back_and_its_run_waits(lab):
 def test_a_reload_that_comes_before_the_old_page_is_known_to_be_gone(lab):
     visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
     visitors.arrive(session, "page 1", "")
-    following = session.stream
+    following = session.streams.newest
     assert visitors.arrive(Session(), "page 2", session.token) is session
     until(lambda: run.status == "paused")
-    assert session.stream > following  # the old page's stream ends
+    assert session.streams.newest > following  # the old page's stream ends
     lab.engine.resume(run.ticket)
     visitors.leave("page 1")  # noticed late: the session has a page again
     assert run.status == "running"
