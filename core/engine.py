@@ -1,7 +1,8 @@
 """One worker owns the models. A job is an iterator of small pieces of work, and sessions take turns piece by piece.
 
-So many sessions share one device fairly, and no model needs a lock. `core.fair_share` says which session is next, and
-`core.model_pool` which models are in memory.
+So many sessions share one device fairly, and no model needs a lock. Where training and scoring are done by a cluster, there is a
+worker for each of its devices: they wait for it at the same time, and take turns with what is computed in this process.
+`core.fair_share` says which session is next, and `core.model_pool` which models are in memory.
 """
 
 import contextlib
@@ -16,29 +17,24 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Generic
 
+from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.events import Event
 from core.fair_share import FairShare
+from core.job_errors import MOST_SECONDS, OVER_BUDGET, in_words
 from core.model_pool import ModelPool
-from core.ticket import Job, LoadedModel, Model, Ticket
+from core.ticket import Job, Model, Ticket
 
 log = logging.getLogger("soft_prompt_lab")
 
 MOST_IN_ALL = 60
 MOST_PER_SESSION = 3
-MOST_SECONDS = 30 * 60.0  # of the device, for one job
 PAUSED_SECONDS = 30 * 60.0  # after which a paused job is cancelled
 NICE = 10  # the worker's threads give way to the server's own, and to a browser on the same machine
 # After a training step on a CPU, where no other session waits, the worker leaves the cores to the page that shows the step: for
 # this share of the step's time, and no longer than so many seconds. docs/server.md gives the cost and the benefit.
 REST_SHARE = 0.12
 REST_SECONDS = 0.06
-NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
-UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
-OVER_BUDGET = (
-    f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
-    "stays. Use fewer steps, fewer rows or a smaller batch."
-)
 
 
 class Engine(Generic[Model]):
@@ -54,22 +50,26 @@ class Engine(Generic[Model]):
         clock: Callable[[], float] = time.monotonic,
         others: Mapping[str, Callable[[], Model]] | None = None,
         keep: int = 1,
+        workers: int = 1,
     ):
         """load: of the first model, whose name is "". others: of further models, by name. keep: how many are in memory at most.
 
-        clock: seconds, for pieces, budgets and pauses.
+        clock: seconds, for pieces, budgets and pauses. workers: threads that do pieces at once, one for each device elsewhere.
         """
         self._models: ModelPool[Model] = ModelPool({"": load, **(others or {})}, keep)
         self._clock = clock
+        self.device = DeviceLock()
+        self._loading = threading.Lock()
         self._submitted = 0
         self._tickets: dict[str, list[Ticket]] = {}  # by session; a session's first one has its next turn
         self._fair = FairShare()
         self._pieces: deque[float] = deque(maxlen=64)  # seconds of recent pieces, of all sessions
-        self._began: float | None = None  # when the present piece began
+        self._began: dict[Ticket, float] = {}  # when the present pieces began
         self._cancelled: list[Ticket] = []  # to be closed by the worker: only its thread may run their iterators
         self._change = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._work, name=f"engine {number}", daemon=True) for number in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     # --- from any thread --------------------------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ class Engine(Generic[Model]):
                 "sessions": len(self._tickets),
                 "device": present.device_name if present else "",
                 "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
-                "alive": self._thread.is_alive(),
-                "stuck_seconds": 0.0 if self._began is None else self._clock() - self._began,
+                "alive": all(thread.is_alive() for thread in self._threads),
+                "stuck_seconds": self._clock() - min(self._began.values()) if self._began else 0.0,
             }
 
     # --- under the lock ---------------------------------------------------------------------------------------------
@@ -210,7 +210,9 @@ class Engine(Generic[Model]):
 
     def _workable(self, idle: bool = False) -> dict[str, list[Ticket]]:
         """As `_wanting`, of those jobs whose model is in memory or can be loaded now."""
-        wanting = self._wanting(idle)
+        wanting = {
+            session: free for session, tickets in self._wanting(idle).items() if (free := [one for one in tickets if not one.working])
+        }
         if self._models.only:
             return wanting
         missing = [ticket.number for ticket in self._active() if not ticket.idle and self.loaded(ticket.model) is None]
@@ -240,7 +242,7 @@ class Engine(Generic[Model]):
         if ticket.status != "running":
             ticket.status = "running"
         ticket.working = True
-        self._began = self._clock()
+        self._began[ticket] = self._clock()
         return ticket
 
     def _charge(self, ticket: Ticket, seconds: float, known: bool) -> None:
@@ -260,7 +262,8 @@ class Engine(Generic[Model]):
     def _cancel(self, ticket: Ticket, message: str = "") -> None:
         if not ticket.over:
             self._end(ticket, "cancelled", message)
-            self._cancelled.append(ticket)
+            if not ticket.working:  # else its worker ends it after the present piece
+                self._cancelled.append(ticket)
             self._change.notify()
 
     def _end_paused(self) -> float | None:
@@ -289,8 +292,9 @@ class Engine(Generic[Model]):
         # On Linux this sets the present thread and those that it starts; other systems may lack the call.
         with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        if self._model_of("") is None and self._models.only:
-            return
+        with self._loading:
+            if self._model_of("") is None and self._models.only:
+                return
         while True:
             self._piece(self._next())
 
@@ -324,31 +328,33 @@ class Engine(Generic[Model]):
                 if ticket is None and not cancelled:
                     self._change.wait(rest)
             for gone in cancelled:
-                self._close(gone)
+                gone.close()
             if ticket:
                 return ticket
 
     def _piece(self, ticket: Ticket) -> None:
-        lm = self._model_of(ticket.model)
+        with self._loading:
+            lm = self._model_of(ticket.model)
         if lm is None:
             with self._change:
-                self._began, ticket.working = None, False
-            self._close(ticket)
+                self._began.pop(ticket, None)
+                ticket.working = False
+            ticket.close()
             return
         status, message = "", ""
         event: Event | None = None
         began = self._clock()
         try:
-            event = ticket._context.run(self._next_event, ticket, lm)
+            with self.device.turn():
+                began = self._clock()  # waiting for another worker's turn costs nothing
+                event = ticket.next_event(lm)
         except StopIteration:
             status = "done"
         except LabError as error:
             status, message = "failed", str(error)
         except BaseException as error:  # the worker outlives any error of a job
             log.exception("a job failed")
-            memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
-            status = "failed"
-            message = "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
+            status, message = "failed", in_words(error)
         seconds = self._clock() - began
         step = event is not None and event.is_step
         if event is not None:
@@ -356,7 +362,7 @@ class Engine(Generic[Model]):
         if step:
             log.debug("%s took %.3f s", ticket.events[-1], seconds)
         with self._change:
-            self._began = None
+            self._began.pop(ticket, None)
             self._charge(ticket, seconds, event is not None and event.known)
             if status:
                 self._end(ticket, status, message)
@@ -367,31 +373,15 @@ class Engine(Generic[Model]):
                 if ticket._steps <= 0 and not ticket.over:
                     self._pause(ticket)
             ticket.working = False
+            self._change.notify()  # another worker may take this job up
         ticket.tell()
         if ticket.over:
-            self._close(ticket)
+            ticket.close()
         elif step and lm.device.type == "cpu":
             self._rest(seconds)
 
     def _rest(self, seconds: float) -> None:
         """Leave the cores free for a moment after a step that took so many seconds; any request ends it."""
         with self._change:
-            if len(self._wanting()) == 1 and not self._cancelled:
+            if len(self._threads) == 1 and len(self._wanting()) == 1 and not self._cancelled:
                 self._change.wait(min(REST_SECONDS, REST_SHARE * seconds))
-
-    @staticmethod
-    def _next_event(ticket: Ticket, lm: LoadedModel) -> Event | None:
-        if ticket._pieces is None:
-            ticket._pieces = iter(ticket._job(lm, ticket))
-        return next(ticket._pieces)
-
-    @staticmethod
-    def _close(ticket: Ticket) -> None:
-        pieces, ticket._pieces = ticket._pieces, None
-        ticket._context = contextvars.Context()  # it holds the client's request
-        close = getattr(pieces, "close", None)
-        if close:
-            try:
-                close()
-            except Exception:
-                log.exception("a job failed while it was being ended")

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import contextvars
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from core.events import Event
+
+log = logging.getLogger("soft_prompt_lab")
 
 
 @runtime_checkable
@@ -91,6 +94,26 @@ class Ticket:
         finally:
             with self._lock:
                 self._waiting = [(loop, event) for loop, event in self._waiting if event is not happened]
+
+    def next_event(self, lm: Any) -> Event | None:
+        """Do the next piece, in the context of the last request for the job. Raises what the job raises, StopIteration at its end."""
+        return self._context.run(self._next_piece, lm)
+
+    def _next_piece(self, lm: Any) -> Event | None:
+        if self._pieces is None:
+            self._pieces = iter(self._job(lm, self))
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End the job's iterator. Only the worker that runs its pieces may call this."""
+        pieces, self._pieces = self._pieces, None
+        self._context = contextvars.Context()  # it holds the client's request
+        close = getattr(pieces, "close", None)
+        if close:
+            try:
+                close()
+            except Exception:
+                log.exception("a job failed while it was being ended")
 
     def tell(self) -> None:
         """Wake the coroutines that wait in `changed`. From any thread."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.errors import as_path
+from core.errors import LabError, as_path
 from core.recipe import Recipe
 from core.runs.adapter_config import read_config
 from core.runs.adapter_files import CONFIG, LARGEST_JSON, in_folder, prompt_folder
@@ -36,6 +36,25 @@ def add_model(made: argparse.ArgumentParser, dtype: str = "auto") -> None:
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     choices = Recipe.__dataclass_fields__["dtype"].metadata["choices"]
     made.add_argument("--dtype", default=dtype, choices=choices, help=f"number format of the weights (default {dtype})")
+
+
+def add_engine(options: Any) -> None:
+    """--engine, --address and --workers: where training and scoring are done."""
+    options.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="where training and scoring are done (default local; ray: a cluster)"
+    )
+    options.add_argument("--address", default="", help="of a Ray cluster, such as ray://head:10001 or auto (default: one on this machine)")
+    options.add_argument("--workers", type=int, default=0, help="models on the cluster (default: one for each GPU, or each machine)")
+
+
+def check_engine(options: argparse.Namespace, models: int = 1) -> None:
+    """LabError for options of the cluster that can't be used together."""
+    if options.engine == "local" and (options.address or options.workers):
+        raise LabError("--address and --workers are for a cluster: add --engine ray, or leave them out.")
+    if options.workers < 0:
+        raise LabError(f"--workers is {options.workers}: give a whole number from 1, or leave it out.")
+    if options.engine == "ray" and models > 1:
+        raise LabError("--engine ray serves one model: give --model once.")
 
 
 def tell(*lines: str) -> None:

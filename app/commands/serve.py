@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.commands.options import load_quietly
+from app.commands.options import add_engine, check_engine, load_quietly
 from core.errors import LabError, as_path, reason, shown
 from core.models.weights import DEFAULT_MODEL
 
@@ -42,6 +42,7 @@ def add(options: Any) -> None:
     options.add_argument(
         "--dtype", default="fast", help="fast, auto, float32, bfloat16 or float16 (default fast; scores are always float32)"
     )
+    add_engine(options)
     options.add_argument("--host", default=own_host(), help="address to listen on (default 127.0.0.1; on a Space 0.0.0.0)")
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
@@ -100,6 +101,7 @@ def run(options: argparse.Namespace) -> None:
     if options.keep_models < 1:
         raise LabError(f"--keep-models is {options.keep_models}: at least 1 model must be in memory.")
     models = read_models(options.model)
+    check_engine(options, len(models))
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     auth = read_auth(options.auth or (given.split(",") if given else []))
 
@@ -130,6 +132,12 @@ def run(options: argparse.Namespace) -> None:
 
     start_logs(options.log_level)
     serving = threading.Event()
+    devices = 1
+    if options.engine == "ray":
+        from core.training import cluster
+
+        cluster.connect(options.address)
+        devices = cluster.devices(options.workers)
 
     def load(name: str) -> "LanguageModel":
         serving.wait()  # the page first: both at once would take turns
@@ -143,11 +151,14 @@ def run(options: argparse.Namespace) -> None:
             gc.enable()
         if lent:
             zerogpu.lend(lm)
+        elif options.engine == "ray":
+            source = cluster.ModelSource(name, options.dtype)
+            lm.device_process = cluster.Cluster(source, devices, lab.engine.device.elsewhere)
         log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name, "notes": "; ".join(lm.notes)}})
         return lm
 
     loads = {name: partial(load, name) for name in models}
-    lab = Lab(loads.pop(models[0]), models[0] or DEFAULT_MODEL, options.dtype, loads, options.keep_models)
+    lab = Lab(loads.pop(models[0]), models[0] or DEFAULT_MODEL, options.dtype, loads, options.keep_models, devices)
     log_jobs(lab.engine)
     page = build(lab, options.allow_hub)
     edge = Middleware(RequestFilter, health=lambda: health(lab.engine), queue=lambda: page._queue)

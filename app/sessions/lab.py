@@ -27,7 +27,7 @@ class Lab:
     In the engine and in sessions, the first model's name is "".
     """
 
-    def __init__(self, load: Load, model: str, dtype: str, others: Mapping[str, Load] | None = None, keep: int = 1):
+    def __init__(self, load: Load, model: str, dtype: str, others: Mapping[str, Load] | None = None, keep: int = 1, workers: int = 1):
         """model, dtype: as the server was started; every recipe made here names them. others: further models to choose from, by
         name. keep: how many models are in memory at most."""
         self.model, self.dtype = model, dtype
@@ -45,7 +45,9 @@ class Lab:
 
             return loaded
 
-        self.engine = Engine(and_read(load), others={name: and_read(other) for name, other in (others or {}).items()}, keep=keep)
+        self.engine = Engine(
+            and_read(load), others={name: and_read(other) for name, other in (others or {}).items()}, keep=keep, workers=workers
+        )
 
     def _forget_dropped(self) -> None:
         """A vocabulary holds its model: those of models that are no longer in memory go."""

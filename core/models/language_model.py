@@ -3,7 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -95,6 +95,11 @@ class LanguageModel(Tokens):
                 if far(small.model(input_ids=ids, use_cache=False).logits.float(), usual, ROUGH):  # it can't switch
                     small.model.set_attn_implementation(with_fused)
         return small
+
+    def elsewhere(self) -> AbstractContextManager[None]:
+        """A block in which this thread waits for another one, and lets it use the device where several work at once."""
+        made: AbstractContextManager[None] = getattr(self.device_process, "elsewhere", nullcontext)()
+        return made
 
     @property
     def device_name(self) -> str:

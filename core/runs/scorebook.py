@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.models.language_model import LanguageModel
 from core.scoring.contender import Contender
@@ -19,6 +19,17 @@ class _Shared:
 
     parts: Iterator[Score]
     jobs: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, lm: LanguageModel) -> Score | None:
+        """The score after the next batch, None after the last. A job waits while another's worker computes one."""
+        if not self.lock.acquire(blocking=False):
+            with lm.elsewhere():  # the other worker may need this device to finish its batch
+                self.lock.acquire()
+        try:
+            return next(self.parts, None)
+        finally:
+            self.lock.release()
 
 
 class Scorebook:
@@ -56,7 +67,7 @@ class Scorebook:
                 shared = self._running.setdefault(key, _Shared(self._cached(key, slices.score_steps(lm, contender, examples, labels))))
                 shared.jobs += 1
             try:
-                while part := next(shared.parts, None):
+                while part := shared.next(lm):
                     done = part.n
                     yield _under_name(part, contender)
                 found = self._find(key)

@@ -94,3 +94,17 @@ def test_a_list_of_models_that_is_none_is_refused_in_a_sentence(tmp_path, text):
         read_models([str(listed)])
     with pytest.raises(LabError, match="can't be read"):
         read_models([str(tmp_path / "missing.toml")])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--address", "ray://head:10001"], "add --engine ray"),
+        (["--workers", "2"], "add --engine ray"),
+        (["--engine", "ray", "--workers", "-1"], "whole number from 1"),
+        (["--engine", "ray", "--model", "a", "--model", "b"], "give --model once"),
+    ],
+)
+def test_options_of_a_cluster_that_do_not_fit_are_refused_before_anything_starts(capsys, options, said):
+    assert main(options) == 2
+    assert said in capsys.readouterr().err
