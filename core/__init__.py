@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from core.runs.trained_run import TrainedRun as TrainedRun
     from core.runs.trained_run import train as train
     from core.scoring.score import score as score
+    from core.sweeps.grid import Grid as Grid
+    from core.sweeps.sweep import SweepResult as SweepResult
+    from core.sweeps.sweep import sweep as sweep
     from core.tasks.load import load_task as load_task
     from core.tasks.task import Task as Task
     from core.training.training import StepEvent as StepEvent
@@ -41,6 +44,8 @@ MODULES = {
     "core.runs.contest": ["Scored"],
     "core.runs.run": ["Finished", "run"],
     "core.scoring.score": ["score"],
+    "core.sweeps.grid": ["Grid"],
+    "core.sweeps.sweep": ["SweepResult", "sweep"],
     "core.tasks.load": ["load_task"],
     "core.tasks.task": ["Task"],
     "core.training.training": ["StepEvent", "Training"],

@@ -69,11 +69,14 @@ def run(
     state: State | None = None,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
+    validate_every: int = 0,
 ) -> Iterator[RunEvent | None]:
     """Train `recipe` on `task` and score it: yields after every step and every scored batch (None: nothing to show yet).
 
     Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step.
-    state: where training continues. stopping: called between steps; True ends training, and scoring follows.
+    state: where training continues. stopping: called between steps; True ends training, and scoring follows. validate_every: score the
+    learned prompt on validation rows after every so many steps, whatever that costs, so that no clock decides which steps have a
+    score; 0: as often as the share of time allows.
     """
     book = book or Scorebook()
     training = training or Training(lm, task, recipe)
@@ -101,9 +104,10 @@ def run(
             sequences = len(task.validation) * (len(task.labels) if task.labels else 1)
             guess = stepping.seconds * max(1.0, sequences / recipe.batch_size / 2)
         affordable = scoring.seconds + guess <= SCORING_SHARE * (stepping.seconds + scoring.seconds)
-        if task.validation and affordable and state.step < recipe.steps:
+        due = state.step - validated >= validate_every if validate_every else affordable
+        if task.validation and due and state.step < recipe.steps:
             before = scoring.seconds
-            mine = not waiting or state.step - validated >= LINES_PAUSE
+            mine = bool(validate_every) or not waiting or state.step - validated >= LINES_PAUSE
             contender = training.contender() if mine else waiting.pop(0)
             validated = state.step if mine else validated
             yield from scoring.over(score_validation(lm, task, contender, book, state.step if mine else None))

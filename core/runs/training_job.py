@@ -34,8 +34,10 @@ def training_job(
     record: RunRecord,
     stopping: Any,
     begun: Begun | None = None,
+    validate_every: int = 0,
 ) -> Iterator[RunEvent | Ready | None]:
     """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button. begun: see `Training`.
+    validate_every: see `run`.
 
     LabError, with the numbers, where the device hasn't enough memory left for it.
     """
@@ -48,7 +50,7 @@ def training_job(
     reader = reader_of(lm, vocabulary, training.prefix.method, start)
     begin_record(lm, record, training.prefix, reader, vocabulary, start)
     yield Ready()
-    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping):
+    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping, validate_every=validate_every):
         if isinstance(event, StepEvent):
             add_reading(lm, record, reader, event.step, event.vectors, recipe.steps)
             record.losses.append(event.loss)  # last: `step` counts these

@@ -39,12 +39,20 @@ def _built_in_data(slug: str) -> dict[str, Any]:
     source = _built_in_data(data.pop("rows_of"))
     sides = {side: source[side] for side in ("train", "held_out")}
     if data.pop("change") == "swap":
-        labels = data["labels"]
-        following = dict(zip(labels, (*labels[1:], labels[0]), strict=True))
-        return data | {side: [[text, following[label]] for text, label in rows] for side, rows in sides.items()}
+        after = following(data["labels"])
+        return data | {side: [[text, after[label]] for text, label in rows] for side, rows in sides.items()}
     dealt = [[row.input, row.output] for row in permuted([Example(*row) for side in sides.values() for row in side], SHUFFLE_SEED)]
     size = len(sides["train"])
     return data | {"train": dealt[:size], "held_out": dealt[size:]}
+
+
+def following(labels: Sequence[str]) -> dict[str, str]:
+    """Each label with the next one, the last with the first.
+
+    >>> following(["good", "bad"])
+    {'good': 'bad', 'bad': 'good'}
+    """
+    return dict(zip(labels, (*labels[1:], labels[0]), strict=True))
 
 
 def permuted(examples: Sequence[Example], seed: int) -> list[Example]:

@@ -1,0 +1,246 @@
+"""A sweep as an iterator of events, in pieces as small as a training step; and as one call from Python."""
+
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from tqdm import tqdm
+
+from core.errors import LabError
+from core.events import Event
+from core.models.language_model import LanguageModel
+from core.recipe import Recipe, default_of
+from core.runs.readings import Vocabulary
+from core.runs.record import RunRecord, new_record
+from core.runs.scorebook import Scorebook
+from core.runs.trained_run import TrainedRun
+from core.runs.training_job import training_job
+from core.scoring.score import Score, finish
+from core.sweeps.grid import Cell, Grid, Plan
+from core.sweeps.outcome import SweepResult
+from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
+from core.sweeps.variants import task_of
+from core.tasks.task import Task
+from core.training.training import StepEvent
+
+VALIDATIONS = 4  # scores on validation rows along a run, the last step's included
+MOST_SEEN = 100  # training rows that a run is scored on, too, where rows or steps vary
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What the sweep will do. estimate_seconds: of the runs that are not known yet; None where it was not measured."""
+
+    runs: int
+    cells: tuple[Cell, ...]
+    estimate_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class RunBegan(Event):
+    """A run begins."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class RunStep(Event):
+    """A training step of a run. step: from 1. loss: nats per answer token, before the step's change."""
+
+    plan: Plan
+    step: int
+    steps: int
+    loss: float
+
+    is_step: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False)
+class RunDone(Event):
+    """A finished run. record: all of it, to be opened like any other run; None where its result was known before.
+
+    task: as the run saw it, with fewer rows or swapped labels.
+    """
+
+    plan: Plan
+    result: RunResult
+    record: RunRecord | None = None
+    task: Task | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class RunFailed(Event):
+    """A run that could not be made; the others are unaffected."""
+
+    plan: Plan
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class SweepDone(Event):
+    """The end of a sweep, or where it was stopped."""
+
+    result: SweepResult
+
+
+SweepEvent = Planned | RunBegan | RunStep | RunDone | RunFailed | SweepDone
+
+
+def sweep_steps(
+    lm: LanguageModel,
+    task: Task,
+    grid: Grid,
+    book: Scorebook | None = None,
+    done: Mapping[str, RunResult] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    *,
+    vocabulary: Vocabulary | None = None,
+    estimate_seconds: float | None = None,
+) -> Iterator[SweepEvent | None]:
+    """Train every run of `grid` that is not in `done` (by `Plan.key`), one after another, each by `training_job`.
+
+    Yields after every step and every scored batch (None: nothing to show). stopping: asked between pieces; True ends the sweep
+    there, and the run amid which it comes is not kept. vocabulary: the model's, where it was read before. Raises LabError, before
+    anything is trained, where the grid does not fit the task; a run that can't be made is told and left out.
+    """
+    grid.check(task)
+    book, vocabulary = book or Scorebook(), vocabulary or Vocabulary(lm)
+    known = dict(done or {})
+    plans = grid.runs()
+    head = head_of(lm, task, grid)
+    results: list[RunResult] = []
+    failures: list[Failure] = []
+    yield Planned(len(plans), tuple(grid.cells()), estimate_seconds)
+    stopped = ""
+    waiting = []
+    for plan in plans:  # what is known already comes at once
+        if plan.key in known:
+            results.append(_under(plan, known[plan.key]))
+            yield RunDone(plan, results[-1], known=True)
+        else:
+            waiting.append(plan)
+    for plan in waiting:
+        pieces = run_steps(lm, task, plan, book, vocabulary, _scores_seen(grid))
+        try:
+            for event in pieces:
+                if isinstance(event, RunDone):
+                    results.append(event.result)
+                yield event
+                if stopping():
+                    break
+        except (LabError, MemoryError, torch.OutOfMemoryError) as error:
+            failures.append(Failure(plan.cell.values, plan.seed, told(error)))
+            yield RunFailed(plan, failures[-1].reason)
+        finally:
+            pieces.close()
+        if stopping():
+            stopped = f"stopped by hand after {len(results)} of {len(plans)} runs"
+            break
+    yield SweepDone(collected(head, results, failures, stopped))
+
+
+def run_steps(
+    lm: LanguageModel, task: Task, plan: Plan, book: Scorebook, vocabulary: Vocabulary, scores_seen: bool = False
+) -> Generator[RunBegan | RunStep | RunDone | None, None, None]:
+    """One run of a sweep. Depends on nothing but its arguments. scores_seen: also score it on rows that it was trained on."""
+    own = task_of(task, plan)
+    recipe = plan.recipe if plan.recipe.task != default_of("task") else plan.recipe.but(task=task.slug)
+    record = new_record(own, recipe)
+    yield RunBegan(plan)
+    for event in training_job(
+        lm, own, recipe, vocabulary, book, record, lambda: False, validate_every=max(1, -(-recipe.steps // VALIDATIONS))
+    ):
+        yield RunStep(plan, event.step, recipe.steps, event.loss) if isinstance(event, StepEvent) else None
+    record.vectors = {step: record.vectors[step] for step in (0, -1) if step in record.vectors}  # many runs are kept at a time
+    seen: Score | None = None
+    if scores_seen:
+        learned = replace(TrainedRun(lm, own, recipe, record).learned, excluded=frozenset())
+        seen = yield from finish(book.score(lm, learned, own.train[:MOST_SEEN], own.labels))
+    yield RunDone(plan, result_of(plan, own, record, seen), record, own)
+
+
+def collected(head: Head, results: Sequence[RunResult], failures: Sequence[Failure], stopped: str = "") -> SweepResult:
+    """A sweep's result, with its runs in the grid's order."""
+    places = {plan.key: plan.index for plan in head.grid.runs()}
+    return SweepResult(head, tuple(sorted(results, key=lambda run: places[run.key])), tuple(failures), stopped)
+
+
+def told(error: BaseException) -> str:
+    """Why a run could not be made."""
+    return str(error) if isinstance(error, LabError) else "The device ran out of memory: use fewer virtual tokens or a smaller batch."
+
+
+def _under(plan: Plan, result: RunResult) -> RunResult:
+    """A known result of the same run, in the cell of this grid."""
+    return replace(result, settings=plan.cell.values)
+
+
+def _scores_seen(grid: Grid) -> bool:
+    return bool({"rows", "steps"} & set(grid.vary))
+
+
+def sweep(
+    lm: LanguageModel,
+    task: Task,
+    recipe: Recipe | None = None,
+    *,
+    vary: Mapping[str, Sequence[Any]],
+    seeds: int = 3,
+    progress: bool | Callable[[Event | None], None] = True,
+    out: str | Path | None = None,
+) -> SweepResult:
+    """Train `recipe` once for each combination of `vary`'s values and each seed, and compare the cells.
+
+    recipe: None for the task's own. vary: one or two settings (`core.sweeps.grid.VARIABLES`) with the values to try. progress: a bar
+    on standard error, nothing, or a function that is told every event. out: a folder that keeps every finished run, so that the
+    same call goes on where it was interrupted. Ctrl-C ends the sweep; the finished runs are returned. Raises LabError for a grid
+    that can't be run.
+
+    >>> import core
+    >>> core.sweep(core.load_model(), core.load_task("plural"), vary={"virtual_tokens": [1, 5, 20]})  # doctest: +SKIP
+    """
+    made = Grid(recipe or Recipe.from_settings(task.recipe), {name: tuple(values) for name, values in vary.items()}, seeds)
+    return sweep_grid(lm, task, made, progress=progress)
+
+
+def sweep_grid(lm: LanguageModel, task: Task, grid: Grid, *, progress: bool | Callable[[Event | None], None] = True) -> SweepResult:
+    """The same for a grid that is made already."""
+    results: list[RunResult] = []
+    failures: list[Failure] = []
+    with _Bar(len(grid.runs()), progress is True) as bar:
+        tell = bar.tell if isinstance(progress, bool) else progress
+        try:
+            for event in sweep_steps(lm, task, grid):
+                if isinstance(event, RunDone):
+                    results.append(event.result)
+                elif isinstance(event, RunFailed):
+                    failures.append(Failure(event.plan.cell.values, event.plan.seed, event.reason))
+                tell(event)
+        except KeyboardInterrupt:
+            if not results:
+                raise
+            return collected(head_of(lm, task, grid), results, failures, f"interrupted after {len(results)} of {len(grid.runs())} runs")
+    return collected(head_of(lm, task, grid), results, failures)
+
+
+class _Bar:
+    """A bar for runs, with the steps of the present one beside it."""
+
+    def __init__(self, runs: int, shown: bool):
+        self._bar = tqdm(total=runs, desc="sweep", unit="run", file=sys.stderr, disable=None if shown else True)
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def tell(self, event: Event | None) -> None:
+        if isinstance(event, RunStep):
+            self._bar.set_postfix_str(f"{event.plan.cell.words}, seed {event.plan.seed}, step {event.step}, loss {event.loss:.3f}")
+        elif isinstance(event, RunDone | RunFailed):
+            self._bar.update(1)
