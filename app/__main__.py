@@ -19,6 +19,7 @@ EPILOG = """examples:
   python -m app tasks                                           what there is to learn
   python -m app read rows.csv                                   how a file of your own is read
   python -m app train --task past-tense --out my-prompt         train ten vectors, score them, save them
+  python -m app sweep --question virtual-tokens --task plural   how many virtual tokens? measured, with three seeds each
   python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
   python -m app nearest my-prompt                               which words its vectors are near
   python -m app report my-prompt                                all of it as one HTML file
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             serve.run(options)
             return 0
         outcome = COMMANDS[options.command].run(options)
-        print(json.dumps(outcome.result, indent=2, ensure_ascii=False, allow_nan=False) if options.json else outcome.text, flush=True)
+        indent = None if outcome.one_line else 2
+        print(json.dumps(outcome.result, indent=indent, ensure_ascii=False, allow_nan=False) if options.json else outcome.text, flush=True)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -30,3 +30,12 @@ def in_words(size: int) -> str:
     ('5.2 GB', '37 MB', '1 kB')
     """
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def time_in_words(seconds: float) -> str:
+    """A time for people.
+
+    >>> time_in_words(7.4), time_in_words(200.0), time_in_words(9000.0)
+    ('7 s', '3 min', '2.5 h')
+    """
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

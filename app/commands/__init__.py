@@ -4,17 +4,19 @@ HELP says what a command does and EXAMPLES how, `add` gives it its options, and 
 (torch, transformers, scipy, gradio, plotly) are imported in `run`, after the options have been checked.
 """
 
-from app.commands import bench, evaluate, models, nearest, push, read, record, report, tasks, train
+from app.commands import atlas, bench, evaluate, models, nearest, push, read, record, report, sweep, tasks, train
 
 COMMANDS = {
     "models": models,
     "tasks": tasks,
     "read": read,
     "train": train,
+    "sweep": sweep,
     "evaluate": evaluate,
     "nearest": nearest,
     "report": report,
     "push": push,
     "bench": bench,
     "record": record,
+    "atlas": atlas,
 }

@@ -23,11 +23,12 @@ PROMPTS = "a folder or zip saved here or by PEFT, or a Hub id (owner/name)"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command found. result: for --json; text: for people; code: the exit code."""
+    """What a command found. result: for --json; text: for people; code: the exit code. one_line: the JSON is the last of several lines."""
 
     result: dict[str, Any]
     text: str
     code: int = 0
+    one_line: bool = False
 
 
 def add_model(made: argparse.ArgumentParser, dtype: str = "auto") -> None:

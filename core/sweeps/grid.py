@@ -173,7 +173,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """What to choose in place of an unknown name: those that are written alike, or all."""
     names = list(known)
     near = difflib.get_close_matches(name.casefold().replace("-", "_"), names, 3, 0.6)
-    return f"did you mean {' or '.join(near)}?".rstrip("?") if near else f"choose one of {', '.join(names)}"
+    return f"did you mean {' or '.join(near)}" if near else f"choose one of {', '.join(names)}"
 
 
 def word_of(name: str, value: Any) -> str:

@@ -4,17 +4,19 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import LabError, reason
-from core.models.language_model import LanguageModel
 from core.recipe import Recipe
-from core.runs.record import RunRecord
-from core.scoring.score import Score
 from core.sweeps.grid import Cell, Grid, Plan
 from core.tasks.task import Task, marked
+
+if TYPE_CHECKING:  # results are read and questions are named before anything slow is imported
+    from core.models.language_model import LanguageModel
+    from core.runs.record import RunRecord
+    from core.scoring.score import Score
 
 Made = TypeVar("Made")
 Value = str | int | float
@@ -118,7 +120,7 @@ class Head:
         return Grid(Recipe.from_dict(self.base), self.vary, self.seeds, self.only)
 
 
-def head_of(lm: LanguageModel, task: Task, grid: Grid) -> Head:
+def head_of(lm: "LanguageModel", task: Task, grid: Grid) -> Head:
     """The head of a sweep over `grid` on `task` and `lm`."""
     return Head(
         base=grid.base.to_dict(),
@@ -137,7 +139,7 @@ def head_of(lm: LanguageModel, task: Task, grid: Grid) -> Head:
     )
 
 
-def result_of(plan: Plan, task: Task, record: RunRecord, seen: Score | None) -> RunResult:
+def result_of(plan: Plan, task: Task, record: "RunRecord", seen: "Score | None") -> RunResult:
     """What is kept of a finished run. task: as the run saw it."""
     scores = {score.name: score for score in record.scores if score.final}
     validation = record.validation[max(record.validation)] if record.validation else None
@@ -159,7 +161,7 @@ def result_of(plan: Plan, task: Task, record: RunRecord, seen: Score | None) -> 
     )
 
 
-def part_of(score: Score) -> Part:
+def part_of(score: "Score") -> Part:
     """What is kept of a score."""
     inputs = hashlib.sha256(json.dumps([row.input for row in score.results]).encode()).hexdigest()[:16]
     return Part(score.accuracy, finite(score.loss), score.n, score.exact, tuple(row.correct for row in score.results), inputs)

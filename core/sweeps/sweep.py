@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from tqdm import tqdm
 
 from core.errors import LabError
 from core.events import Event
+from core.job_errors import UNEXPECTED, in_words
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe, default_of
 from core.runs.readings import Vocabulary
@@ -20,6 +20,7 @@ from core.runs.trained_run import TrainedRun
 from core.runs.training_job import training_job
 from core.scoring.score import Score, finish
 from core.sweeps.grid import Cell, Grid, Plan
+from core.sweeps.journal import Journal
 from core.sweeps.outcome import SweepResult
 from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
 from core.sweeps.variants import task_of
@@ -132,8 +133,10 @@ def sweep_steps(
                 yield event
                 if stopping():
                     break
-        except (LabError, MemoryError, torch.OutOfMemoryError) as error:
-            failures.append(Failure(plan.cell.values, plan.seed, told(error)))
+        except (LabError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, LabError) and in_words(error) == UNEXPECTED:
+                raise
+            failures.append(Failure(plan.cell.values, plan.seed, str(error) if isinstance(error, LabError) else in_words(error)))
             yield RunFailed(plan, failures[-1].reason)
         finally:
             pieces.close()
@@ -169,11 +172,6 @@ def collected(head: Head, results: Sequence[RunResult], failures: Sequence[Failu
     return SweepResult(head, tuple(sorted(results, key=lambda run: places[run.key])), tuple(failures), stopped)
 
 
-def told(error: BaseException) -> str:
-    """Why a run could not be made."""
-    return str(error) if isinstance(error, LabError) else "The device ran out of memory: use fewer virtual tokens or a smaller batch."
-
-
 def _under(plan: Plan, result: RunResult) -> RunResult:
     """A known result of the same run, in the cell of this grid."""
     return replace(result, settings=plan.cell.values)
@@ -203,19 +201,31 @@ def sweep(
     >>> import core
     >>> core.sweep(core.load_model(), core.load_task("plural"), vary={"virtual_tokens": [1, 5, 20]})  # doctest: +SKIP
     """
-    made = Grid(recipe or Recipe.from_settings(task.recipe), {name: tuple(values) for name, values in vary.items()}, seeds)
-    return sweep_grid(lm, task, made, progress=progress)
+    made = Grid(recipe or Recipe.from_settings(task.recipe), vary, seeds)
+    return sweep_grid(lm, task, made, progress=progress, out=out)
 
 
-def sweep_grid(lm: LanguageModel, task: Task, grid: Grid, *, progress: bool | Callable[[Event | None], None] = True) -> SweepResult:
-    """The same for a grid that is made already."""
+def sweep_grid(
+    lm: LanguageModel,
+    task: Task,
+    grid: Grid,
+    *,
+    progress: bool | Callable[[Event | None], None] = True,
+    out: str | Path | None = None,
+    book: Scorebook | None = None,
+) -> SweepResult:
+    """The same for a grid that is made already. book: scores that are known, shared by several sweeps of one model."""
+    grid.check(task)
+    journal = Journal(out, head_of(lm, task, grid)) if out is not None else None
     results: list[RunResult] = []
     failures: list[Failure] = []
     with _Bar(len(grid.runs()), progress is True) as bar:
         tell = bar.tell if isinstance(progress, bool) else progress
         try:
-            for event in sweep_steps(lm, task, grid):
+            for event in sweep_steps(lm, task, grid, book, journal.done if journal else None):
                 if isinstance(event, RunDone):
+                    if journal and not event.known:
+                        journal.add(event.result)
                     results.append(event.result)
                 elif isinstance(event, RunFailed):
                     failures.append(Failure(event.plan.cell.values, event.plan.seed, event.reason))

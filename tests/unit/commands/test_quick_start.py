@@ -35,6 +35,11 @@ ERRORS = {
     "no name of the Hub": "push assets me",
     "too few rounds": "bench --rounds 1",
     "unknown recording": "record nothing",
+    "unknown question": "sweep --question nope --task capitals",
+    "question that needs labels": "sweep --question swapped --task capitals",
+    "missing sweep": "sweep nowhere.toml",
+    "no TOML": "sweep LICENSE",
+    "unknown task of the atlas": "atlas --tasks nope",
 }
 
 
