@@ -159,20 +159,31 @@ def _table(path: Path) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in lines if len(words) > 1}
 
 
-def check(training: Training) -> Estimate:
-    """The estimate for `training`. LabError, with the numbers, where the device hasn't that much memory left."""
+def needed_for(training: Training) -> Estimate:
+    """The estimate for `training`."""
     lm, rows = training.lm, training.prepared.rows
     several = any(len(ids) > 1 for row in rows for ids in row.candidates)
     answer = max(max([len(row.answer), *map(len, row.candidates)]) for row in rows)
     longest = max(len(row.prompt) for row in rows) + answer
     labels = len(rows[0].candidates) if several else 0
-    needed = estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared), training.most_rows())
-    free = available(lm.device)
-    if free is not None and needed.bytes > free:
+    return estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared), training.most_rows())
+
+
+def lacking(device: torch.device, needed: int) -> int | None:
+    """The bytes that are free on `device` where `needed` are not; None where they are, or the system doesn't say."""
+    free = available(device)
+    if free is not None and needed > free:
         with contextlib.suppress(AttributeError, OSError):  # glibc keeps what earlier runs gave back; others may not know this call
             ctypes.CDLL(None).malloc_trim(0)
-        free = available(lm.device)
-    if free is not None and needed.bytes > free:
+        free = available(device)
+    return free if free is not None and needed > free else None
+
+
+def check(training: Training) -> Estimate:
+    """The estimate for `training`. LabError, with the numbers, where the device hasn't that much memory left."""
+    needed = needed_for(training)
+    free = lacking(training.lm.device, needed.bytes)
+    if free is not None:
         raise LabError(
             f"This run would need about {in_words(needed.bytes)} of memory, and {in_words(free)} are free: "
             f"use fewer virtual tokens, a smaller batch or shorter rows."

@@ -80,12 +80,15 @@ class State:
 class Training:
     """All that a run needs and never changes: model, recipe, tokenised rows."""
 
-    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = None):
-        """begun: the saved prompt that the recipe starts from. Raises LabError for a recipe that doesn't fit the task or the model."""
+    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = None, prefix: Prefix | None = None):
+        """begun: the saved prompt that the recipe starts from. prefix: in place of the one that the recipe makes.
+
+        Raises LabError for a recipe that doesn't fit the task or the model.
+        """
         if recipe.loss == "labels" and not task.labels:
             raise LabError(f"The task {task.name!r} has no label words: use the loss over the vocabulary.")
         self.lm, self.task, self.recipe, self.begun = lm, task, recipe, begun
-        self.prefix: Prefix = create(lm, task, recipe, begun)
+        self.prefix: Prefix = prefix or create(lm, task, recipe, begun)
         self.template = template_of(task, recipe.template)
         end = end_tokens(lm, recipe.end if recipe.loss == "vocabulary" else "none")
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels, end)
@@ -169,13 +172,9 @@ class Training:
         optimiser.zero_grad()
         if self.pulled_to is not None:
             (recipe.pull * mean_squared_distance(self.prefix.array(), self.pulled_to)).backward()
-        losses = []
-        for piece in self.pieces(batch):  # gradients add up
-            losses.append(self.loss(piece) * (self._weight(piece) / self._weight(batch)))
-            losses[-1].backward()
+        value = self.backward(batch)
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
         rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
-        value = sum(loss.item() for loss in losses)  # at the end: it waits for the device
         finite = math.isfinite(value) and math.isfinite(norm)
         if finite:
             optimiser.step()
@@ -208,6 +207,14 @@ class Training:
     def _weight(self, rows: Sequence[Row]) -> int:
         """What the mean of the loss is taken over: rows, or their answer tokens."""
         return len(rows) if self.recipe.loss == "labels" else sum(len(row.answer) for row in rows)
+
+    def backward(self, batch: Sequence[Row]) -> float:
+        """Add the gradient of the batch's loss to the trained parameters, a piece at a time. The loss, in nats."""
+        losses = []
+        for piece in self.pieces(batch):  # gradients add up
+            losses.append(self.loss(piece) * (self._weight(piece) / self._weight(batch)))
+            losses[-1].backward()
+        return sum(loss.item() for loss in losses)  # at the end: it waits for the device
 
     def loss(self, rows: Sequence[Row]) -> Tensor:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""

@@ -34,7 +34,7 @@ def space(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-ray.txt", "requirements-spectrum.txt"])
 def test_every_requirement_is_bounded_has_its_reason_and_is_what_is_installed(name):
     for package, (requirement, reason) in requirements(ROOT / name).items():
         assert reason, f"{package} in {name} has no reason"

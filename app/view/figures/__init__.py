@@ -10,6 +10,7 @@ from app.view.figures.compare import confusion, intervals, reliability
 from app.view.figures.curves import curves, race
 from app.view.figures.hears import lens
 from app.view.figures.layers import layer_effects, layer_norms
+from app.view.figures.methods import methods
 from app.view.figures.nearest import strip
 from app.view.figures.plane import paths, plane
 from app.view.figures.spectrum import spectrum
@@ -17,6 +18,6 @@ from app.view.figures.vectors import effects
 from app.view.figures.wayward import wayward
 
 __all__ = [
-    "along", "attention", "confusion", "cosines", "curves", "effects", "intervals", "layer_effects", "layer_norms", "lens", "paths", "plane", "race",
-    "reliability", "spectrum", "strip", "transplant", "wayward",
+    "along", "attention", "confusion", "cosines", "curves", "effects", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
+    "race", "reliability", "spectrum", "strip", "transplant", "wayward",
 ]  # fmt: skip
