@@ -4,8 +4,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from app.commands.options import Outcome, add_model, bar, load, number_or_none, tell
+from app.commands.options import Outcome, add_engine, add_model, bar, check_engine, load, number_or_none, tell
 from app.commands.rows import TASKS, add_rows, load_task
+from core.device_lock import DeviceLock
 from core.display import text_table, time_in_words
 from core.errors import LabError
 from core.recipe import SETTINGS, Recipe
@@ -26,6 +27,7 @@ EXAMPLES = """  python -m app sweep --question virtual-tokens --task past-tense
   python -m app sweep tokens.toml --dry-run                       # runs, parameters, time
   python -m app sweep tokens.toml --out my-sweep                  # repeat it to go on after an interruption
   python -m app sweep tokens.toml --out my-sweep --json > my-sweep.jsonl
+  python -m app sweep tokens.toml --out my-sweep --engine ray --address auto    # as many runs at a time as the cluster has devices
 
 where tokens.toml is, say
 
@@ -49,10 +51,12 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--seeds", type=int, default=None, help="of a question: how many seeds each cell gets (default: the question's)")
     made.add_argument("--test", metavar="FILE", help="of a question: a table of rows to hold out")
     made.add_argument("--out", metavar="DIR", help="keep every finished run here, and go on from those that are there")
+    made.add_argument("--record", action="store_true", help="of a question: write the answer that the page shows, in assets/experiments")
     made.add_argument("--dry-run", action="store_true", help="train nothing: say runs, parameters and time, measured from single steps")
     made.add_argument("--yes", action="store_true", help=f"start more than {ASKS_ABOVE} runs without asking")
     add_rows(made)
     add_model(made)
+    add_engine(made)
 
 
 def _sweeps() -> list[str]:
@@ -60,6 +64,7 @@ def _sweeps() -> list[str]:
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    check_engine(options)
     asked, task, config = _read(options)
     if options.out:
         from core.sweeps.journal_folder import check_folder
@@ -84,12 +89,21 @@ def run(options: argparse.Namespace) -> Outcome:
             return _told(found, grid)
         length = "" if math.isnan(found.seconds) else f" and would take about {time_in_words(found.seconds)}"
         raise LabError(f"This sweep has {len(waiting)} runs{length}: add --yes to start it, or give fewer values or seeds.")
+    workers, device = 1, DeviceLock()
+    if options.engine == "ray":
+        from core.training import cluster
+
+        cluster.connect(options.address)
+        workers = cluster.devices(options.workers)
+        cluster.join(lm, cluster.Cluster(cluster.ModelSource(options.model, options.dtype), workers, device.elsewhere))
     shown = _Shown(options.json, len(grid.runs()))
     with shown.bar:
-        result = sweep_grid(lm, task, grid, progress=shown.tell, out=options.out)
+        result = sweep_grid(lm, task, grid, progress=shown.tell, out=options.out, workers=workers, device=device)
     if result.failed and not result.runs:
         raise LabError(result.failed[0].reason)
     tell(*(f"note: {one.settings}, seed {one.seed}, was not made: {one.reason}" for one in result.failed))
+    if asked and options.record:
+        _record(asked.slug, result, options)
     answer = asked.reading(result) if asked else ""
     text = f"{result!r}\n" + (f"\n{asked.title}\n{asked.textbook}\nMeasured here: {answer}\n" if asked else "")
     return Outcome(_summary(result, answer), text.rstrip(), 130 if result.stopped else 0, one_line=True)
@@ -104,6 +118,8 @@ def _read(options: argparse.Namespace) -> "tuple[Question | None, Task, Config |
         if given:
             raise LabError(f"--{given[0]} is for a --question: write it into the file, or leave it out.")
         config = read_config(options.file)
+        if options.record:
+            raise LabError("--record is for a --question: leave it out.")
         return None, config.task, config
     asked = question(options.question)
     if not options.task:
@@ -123,6 +139,17 @@ def _grid_of(asked: Question | None, task: "Task", lm: "LanguageModel", options:
     steps = {} if options.steps is None else {"steps": options.steps}
     recipe = Recipe.from_settings({**task.recipe, **steps})
     return asked.grid(task, recipe, lm.shape, options.seeds)
+
+
+def _record(slug: str, result: "SweepResult", options: argparse.Namespace) -> None:
+    from core.sweeps.recorded import FOLDER, RecordedSweep, made_by
+
+    if len(result.runs) < result.planned:
+        raise LabError(f"{result.planned - len(result.runs)} of {result.planned} runs are missing: only a whole sweep is recorded.")
+    given = [f" --{name} {value}" for name in ("steps", "seeds") if (value := getattr(options, name)) is not None]
+    command = f"python -m app sweep --question {slug} --task {options.task}{''.join(given)} --record"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{slug}.json").write_text(RecordedSweep(result, made_by(command)).to_json(), "utf-8")
 
 
 def _estimated(lm: "LanguageModel", task: "Task", grid: Grid, done: "dict[str, RunResult]") -> "Estimated":

@@ -93,7 +93,8 @@ def run(
     validated = 0
     while state.step < recipe.steps and not state.stopped and not stopping():
         with stepping:
-            events, state = slices.advance(training, state)
+            most = max(1, validated + validate_every - state.step) if validate_every else slices.MOST_STEPS
+            events, state = slices.advance(training, state, most)
         yield from events
         for baseline in list(waiting):  # a cached score costs no time
             known = book.get(lm, baseline, task.validation, task.labels)

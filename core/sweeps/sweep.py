@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from tqdm import tqdm
 
+from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.events import Event
 from core.job_errors import UNEXPECTED, in_words
@@ -23,6 +24,7 @@ from core.sweeps.grid import Cell, Grid, Plan
 from core.sweeps.journal import Journal
 from core.sweeps.outcome import SweepResult
 from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
+from core.sweeps.together import together
 from core.sweeps.variants import task_of
 from core.tasks.task import Task
 from core.training.training import StepEvent
@@ -101,11 +103,14 @@ def sweep_steps(
     *,
     vocabulary: Vocabulary | None = None,
     estimate_seconds: float | None = None,
+    workers: int = 1,
+    device: DeviceLock | None = None,
 ) -> Iterator[SweepEvent | None]:
     """Train every run of `grid` that is not in `done` (by `Plan.key`), one after another, each by `training_job`.
 
     Yields after every step and every scored batch (None: nothing to show). stopping: asked between pieces; True ends the sweep
-    there, and the run amid which it comes is not kept. vocabulary: the model's, where it was read before. Raises LabError, before
+    there, and the run amid which it comes is not kept. vocabulary: the model's, where it was read before. workers: how many runs are made
+    at the same time, where a cluster does the work; `device` is the lock that its waiting threads let go. Raises LabError, before
     anything is trained, where the grid does not fit the task; a run that can't be made is told and left out.
     """
     grid.check(task)
@@ -124,25 +129,24 @@ def sweep_steps(
             yield RunDone(plan, results[-1], known=True)
         else:
             waiting.append(plan)
-    for plan in waiting:
-        pieces = run_steps(lm, task, plan, book, vocabulary, _scores_seen(grid))
-        try:
-            for event in pieces:
+    jobs = [(plan, run_steps(lm, task, plan, book, vocabulary, _scores_seen(grid))) for plan in waiting]
+    news = together(jobs, workers, device or DeviceLock())
+    try:
+        for plan, event in news:
+            if isinstance(event, Exception):
+                if not isinstance(event, LabError) and in_words(event) == UNEXPECTED:
+                    raise event
+                failures.append(Failure(plan.cell.values, plan.seed, str(event) if isinstance(event, LabError) else in_words(event)))
+                yield RunFailed(plan, failures[-1].reason)
+            else:
                 if isinstance(event, RunDone):
                     results.append(event.result)
                 yield event
-                if stopping():
-                    break
-        except (LabError, MemoryError, RuntimeError) as error:
-            if not isinstance(error, LabError) and in_words(error) == UNEXPECTED:
-                raise
-            failures.append(Failure(plan.cell.values, plan.seed, str(error) if isinstance(error, LabError) else in_words(error)))
-            yield RunFailed(plan, failures[-1].reason)
-        finally:
-            pieces.close()
-        if stopping():
-            stopped = f"stopped by hand after {len(results)} of {len(plans)} runs"
-            break
+            if stopping():
+                stopped = f"stopped by hand after {len(results)} of {len(plans)} runs"
+                break
+    finally:
+        news.close()
     yield SweepDone(collected(head, results, failures, stopped))
 
 
@@ -213,8 +217,13 @@ def sweep_grid(
     progress: bool | Callable[[Event | None], None] = True,
     out: str | Path | None = None,
     book: Scorebook | None = None,
+    workers: int = 1,
+    device: DeviceLock | None = None,
 ) -> SweepResult:
-    """The same for a grid that is made already. book: scores that are known, shared by several sweeps of one model."""
+    """The same for a grid that is made already. book: scores that are known, shared by several sweeps of one model.
+
+    workers, device: as for `sweep_steps`.
+    """
     grid.check(task)
     journal = Journal(out, head_of(lm, task, grid)) if out is not None else None
     results: list[RunResult] = []
@@ -222,7 +231,8 @@ def sweep_grid(
     with _Bar(len(grid.runs()), progress is True) as bar:
         tell = bar.tell if isinstance(progress, bool) else progress
         try:
-            for event in sweep_steps(lm, task, grid, book, journal.done if journal else None):
+            known = dict(journal.done) if journal else None
+            for event in sweep_steps(lm, task, grid, book, known, workers=workers, device=device):
                 if isinstance(event, RunDone):
                     if journal and not event.known:
                         journal.add(event.result)

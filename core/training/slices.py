@@ -77,15 +77,15 @@ class ScoringSlice:
         return score(lm, Contender(prefix=prefix, **self.made), self.examples, self.labels)
 
 
-def advance(training: Training, state: State) -> tuple[list[StepEvent], State]:
-    """Train on: one step here, or a slice elsewhere. The prefix of `training` is as after it."""
+def advance(training: Training, state: State, most: int = MOST_STEPS) -> tuple[list[StepEvent], State]:
+    """Train on: one step here, or a slice of at most `most` steps elsewhere. The prefix of `training` is as after it."""
     lm, recipe = training.lm, training.recipe
     if lm.device_process is None:
         return training.advance(state)
     sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
     tokens = sequences * longest_sequence(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
-    steps = min(MOST_STEPS, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
+    steps = min(MOST_STEPS, most, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
     events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step), training.begun))
     state = State.from_bytes(data)
     training.show(state, best=True)

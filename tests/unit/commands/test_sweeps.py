@@ -68,6 +68,17 @@ def test_a_question_is_answered(capsys, csv):
     assert "Measured here: " in capsys.readouterr().out
 
 
+def test_an_answer_is_recorded_for_the_page(capsys, csv, tmp_path, monkeypatch):
+    from core.sweeps import recorded
+
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path / "experiments")
+    recorded.recorded.cache_clear()
+    found = lines(capsys, "sweep", "--question", "start", "--task", csv, "--steps", "1", "--seeds", "1", "--record")
+    kept = recorded.recorded("start")
+    recorded.recorded.cache_clear()
+    assert len(kept.result.runs) == len(found) - 1 and "--question start" in kept.made["command"]
+
+
 def test_more_than_a_hundred_runs_are_asked_about_with_their_time(capsys, toml, tmp_path):
     (tmp_path / "pets.toml").write_text(TOML.replace("[1, 2]", str(list(range(1, 61)))))
     told = error_after_notes(capsys, "sweep", toml)
@@ -111,6 +122,8 @@ def test_options_that_do_not_go_together_are_told_before_the_model_is_loaded(cap
         ([], "Name either a TOML file or a --question"),
         ([toml, "--question", "rates"], "Name either"),
         ([toml, "--task", csv], "--task is for a --question"),
+        ([toml, "--record"], "--record is for a --question"),
+        ([toml, "--workers", "2"], "add --engine ray"),
         (["--question", "rate", "--task", csv], "did you mean rates"),
         (["--question", "rates"], "add --task"),
         (["--question", "swapped", "--task", "plural"], "free answers"),
