@@ -31,6 +31,25 @@ def adapter_parameters(shape: Shape, size: int) -> int:
     return shape.layers * 2 * (2 * shape.d_model * size + size + shape.d_model)
 
 
+def adapters_after_mlp(shape: Shape, size: int) -> int:
+    """One bottleneck adapter a layer (Pfeiffer et al. 2021): half of `adapter_parameters`."""
+    return adapter_parameters(shape, size) // 2
+
+
+def ia3_parameters(shape: Shape, inner: int) -> int:
+    """IA3 (Liu et al. 2022) on a Llama-like model: a factor for each key, each value and each of the MLP's `inner` numbers, a layer."""
+    return shape.layers * (2 * shape.kv_heads * shape.head_dim + inner)
+
+
+def bitfit_parameters(shape: Shape, inner: int) -> int:
+    """A bias for each output of a Llama-like layer's linear maps: query, key, value and out, and the MLP's gate, up and down.
+
+    >>> bitfit_parameters(Shape(4096, 32, 32, 32, 128, 0), 11008)
+    1359872
+    """
+    return shape.layers * ((shape.heads + 2 * shape.kv_heads) * shape.head_dim + 2 * shape.d_model + 2 * inner)
+
+
 def spectrum(shape: Shape, tokens: int, rank: int, adapter: int, mlp: int = 0) -> list[Size]:
     """What each method trains on a model of this shape. mlp: also with an encoder of this hidden size; 0: without."""
     s = shape

@@ -9,7 +9,7 @@ from plain import padded
 from tiny_models import ARCHITECTURES, answer_task, make
 
 from core.errors import LabError
-from core.finetuning.catalogue import ADAPTATIONS, ALPHA, RANK
+from core.finetuning.catalogue import ADAPTATIONS, ALPHA, BOTTLENECK, RANK
 from core.finetuning.changes import change
 from core.finetuning.tuning import Tuning
 from core.models.language_model import hash_weights
@@ -17,7 +17,7 @@ from core.recipe import Recipe
 from core.scoring.contender import bare
 from core.scoring.rows import encode
 from core.scoring.score import score
-from core.spectrum import lora_parameters
+from core.spectrum import adapters_after_mlp, bitfit_parameters, ia3_parameters, lora_parameters
 from core.training.training import batch_indices, rate_at
 
 CHANGES = [name for name, one in ADAPTATIONS.items() if one.changes_model]
@@ -59,8 +59,15 @@ def test_parameters_are_those_that_the_optimiser_has_and_the_model_asks_for(name
 
 def test_counts_are_those_of_the_calculator_and_of_the_model():
     lm = make("llama")
-    assert change(lm, ADAPTATIONS["lora"], 0).parameter_count() == lora_parameters(lm.shape, RANK)
-    assert change(lm, ADAPTATIONS["full"], 0).parameter_count() == lm.shape.parameters
+    inner = lm.model.config.intermediate_size
+    counted = {
+        "ia3": ia3_parameters(lm.shape, inner),
+        "bitfit": bitfit_parameters(lm.shape, inner),
+        "lora": lora_parameters(lm.shape, RANK),
+        "adapters": adapters_after_mlp(lm.shape, BOTTLENECK),
+        "full": lm.shape.parameters,
+    }
+    assert {name: change(lm, ADAPTATIONS[name], 0).parameter_count() for name in CHANGES} == counted
 
 
 def test_bitfit_says_that_it_added_biases_and_takes_those_that_are_there():
