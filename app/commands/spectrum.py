@@ -1,6 +1,7 @@
 """python -m app spectrum: prompts, LoRA, adapters, IA3, BitFit and full fine-tuning on the same task, measured."""
 
 import argparse
+import sys
 from typing import Any
 
 from app.commands.options import Outcome, add_model, bar, load, tell
@@ -59,6 +60,9 @@ def run(options: argparse.Namespace) -> Outcome:
                 done.reset(event.total)
             elif isinstance(event, Stepped):
                 done.set_description(f"{ADAPTATIONS[event.method].label}, rate {event.rate:g}, loss {event.loss:.2f}")
+            elif isinstance(event, Measured):  # it takes long: what is known is told at once
+                one = event.result
+                done.write(f"{one.label}: {100 * one.accuracy.mean:.0f} % right, rate {one.rate:g}", file=sys.stderr)
             elif isinstance(event, Compared):
                 found = event.result
             if isinstance(event, Stepped | RateTried | Measured | Refused):
