@@ -9,6 +9,7 @@ import gradio as gr
 from app.components.widgets import PLOTLY, QUIET, SILENT, Changes, counters, html, switch
 from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
+from app.pages.experiments import ExperimentsPage
 from app.pages.inspect import InspectPage
 from app.pages.learn import LearnPage
 from app.pages.link_bar import LinkBar, says_something
@@ -55,6 +56,8 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 compare = ComparePage(lab)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = InspectPage(lab, recording)
+            with gr.Tab("Experiments", id="experiments") as experiments_tab:
+                experiments = ExperimentsPage(lab)
             with gr.Tab("Your task", id="task"):
                 own = TaskPage(lab, allow_hub)
             with gr.Tab("Learn", id="learn"):
@@ -85,6 +88,10 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         own.wire(session, train, tabs, paint_after, [*others, status])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
+        experiments.wire(session, train, tabs, paint_others, others)
+        settings = [session, *experiments.given, *train.controls.values()]
+        looked = experiments_tab.select(experiments.paint, [session], experiments.outputs, **QUIET)
+        looked.then(experiments.plan_now, settings, [experiments.plan, experiments.message], **QUIET)
         learn.wire(session, tabs)
         bar.wire(session, train, tabs)
 
@@ -93,9 +100,9 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             changes = bar.open(session, link) if linked else {**train.restore(session), bar.message: ""}
             if linked or session.shown or session.runs:  # a new visitor may have scrubbed the recording already
                 changes |= train.paint(session)
-            return {**changes, **paint_others(session)}
+            return {**changes, **paint_others(session), **experiments.paint(session)}
 
-        painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others]
+        painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others, *experiments.outputs]
         opened = arrival.wire(page, session, Visitors(lab, inspect.forget), paint, painted)
         learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
         Api(lab).wire()

@@ -201,7 +201,7 @@ class TrainPage:
         events += [
             self.gallery.click(self._pick_recording, [session], picked, **QUIET),
             self.live.click(self._live, [session], picked, **QUIET),
-            self.task.input(self._pick_task, [session, self.task], [self.message, *self.set_up_outputs], **QUIET),
+            self.task.input(self.pick_task, [session, self.task], [self.message, *self.set_up_outputs], **QUIET),
         ]
         for event in events:
             event.then(paint_others, [session], other_outputs, **QUIET)
@@ -381,7 +381,8 @@ class TrainPage:
         self.lab.prepare(session)
         return {**self.paint(session), **self.restore(session)}
 
-    def _pick_task(self, session: Session, slug: Any) -> Changes:
+    def pick_task(self, session: Session, slug: Any) -> Changes:
+        """Use a built-in task, or the session's own: changes of the message and of `set_up_outputs`."""
         own = session.train.own_task
         brought = own if own and own.slug == slug else session.task
         return self.take_task(session, lambda: load_task(str(slug)) if slug in slugs() else brought)

@@ -47,7 +47,7 @@ class Visitors:
         """The session of `token`, if its page is gone and it has something to come back to."""
         self._sweep()
         known = self._known.get(token)
-        return known.session if known and known.left is not None and known.session.runs else None
+        return known.session if known and known.left is not None and known.session.has_work else None
 
     def leave(self, page: str) -> None:
         """A page is gone: its training waits, its other work ends."""
@@ -57,7 +57,7 @@ class Visitors:
             return
         session = known.session
         self._rest(session)
-        if not session.runs:
+        if not session.has_work:
             self._drop(session.token)
             return
         known.left = self._clock()
@@ -72,9 +72,9 @@ class Visitors:
             session.step = session.chosen = None
         if session.side_job:
             self._lab.engine.cancel(session.side_job)
-        for run in session.runs:
-            if run.busy and run.ticket:
-                self._lab.engine.pause(run.ticket)
+        for ticket in [*(run.ticket for run in session.runs), *(sweep.ticket for sweep in session.experiments.sweeps.values())]:
+            if ticket and not ticket.over:
+                self._lab.engine.pause(ticket)
 
     def _sweep(self) -> None:
         gone = [token for token, known in self._known.items() if known.left is not None]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from app.sessions.session_run import SessionRun
+from app.sessions.session_sweep import ExperimentsState
 from app.sessions.streams import Streams
 from app.view.lesson import Progress
 from core import Task, load_task
@@ -117,6 +118,7 @@ class Session:
     compares: dict[str, CompareState] = field(default_factory=dict)
     inspect: InspectState = field(default_factory=InspectState)
     your_task: YourTaskState = field(default_factory=YourTaskState)
+    experiments: ExperimentsState = field(default_factory=ExperimentsState)
     learn: Progress = field(default_factory=Progress)
 
     def __deepcopy__(self, memo: Any) -> "Session":
@@ -136,6 +138,11 @@ class Session:
     def busy(self) -> bool:
         """Whether a job besides training is queued or running."""
         return self.side_job is not None and not self.side_job.over
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to come back to."""
+        return bool(self.runs or self.experiments.sweeps)
 
     @property
     def training(self) -> bool:

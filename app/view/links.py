@@ -41,7 +41,7 @@ PARTS = {
     "task": "#task, #examples, #own-task",
     "own": "#own-task, [role=tab][data-tab-id=task]",
     "code": "#code",
-    **{page: f"[role=tab][data-tab-id={page}]" for page in ("compare", "inspect", "learn")},
+    **{page: f"[role=tab][data-tab-id={page}]" for page in ("compare", "inspect", "experiments", "learn")},
 }
 HIDEABLE = {**{name: f"#set-{name}" for name in ON_PAGE}, **PARTS}
 

@@ -127,7 +127,7 @@ def test_two_tabs_do_not_see_each_other(visit, tiny_app):
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (768, False), (1280, False), (1280, True), (1920, False)])
 def test_no_page_is_wider_than_the_screen(visit, tiny_app, width, dark):
     visitor = visit(tiny_app, width, dark)
-    for name in ("Train", "Compare", "Inspect", "Your task", "Learn"):
+    for name in ("Train", "Compare", "Inspect", "Experiments", "Your task", "Learn"):
         visitor.tab(name)
         visitor.page.wait_for_timeout(400)
         visitor.shoot(f"{name.lower()}-{width}-{'dark' if dark else 'light'}")

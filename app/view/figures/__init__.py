@@ -14,10 +14,11 @@ from app.view.figures.methods import methods
 from app.view.figures.nearest import strip
 from app.view.figures.plane import paths, plane
 from app.view.figures.spectrum import spectrum
+from app.view.figures.sweep import sweep
 from app.view.figures.vectors import effects
 from app.view.figures.wayward import wayward
 
 __all__ = [
     "along", "attention", "confusion", "cosines", "curves", "effects", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
-    "race", "reliability", "spectrum", "strip", "transplant", "wayward",
+    "race", "reliability", "spectrum", "strip", "sweep", "transplant", "wayward",
 ]  # fmt: skip
