@@ -23,7 +23,7 @@ from core import LabError
 from core.errors import shown
 from core.events import Event
 from core.models.language_model import LanguageModel
-from core.sweeps.estimate import Estimate, estimate_steps
+from core.sweeps.estimate import Estimated, estimate_steps
 from core.sweeps.grid import VARIABLES, Grid
 from core.sweeps.outcome import SweepResult
 from core.sweeps.questions import QUESTIONS, Question
@@ -222,13 +222,13 @@ class ExperimentsPage:
         yield {self.plan: view.planned(grid, task.name, None, measurable), self.message: EMPTY}
         if not measurable:
             return
-        found: list[Estimate] = []
+        found: list[Estimated] = []
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             return estimate_steps(lm, task, grid, sweep.done if sweep else {})
 
         def take(event: Event) -> None:
-            if isinstance(event, Estimate):
+            if isinstance(event, Estimated):
                 found.append(event)
 
         async for _ in side_job(self.lab, session, job, take):

@@ -1,12 +1,14 @@
 """The Experiments page as HTML: questions, the plan, how far it is, and a table of what was measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.view.colours import LEARNED
 from app.view.html import EMPTY, Html, button, details, dim, join, note, row, share_cells, table, tag, td, th, wide
 from app.view.text import day, percent, short_name
-from core.sweeps.estimate import Estimate
+from core.display import time_in_words
+from core.sweeps.estimate import Estimated
 from core.sweeps.grid import Cell, Grid
 from core.sweeps.outcome import CellSummary, SweepResult
 from core.sweeps.questions import Question
@@ -34,27 +36,16 @@ def head(question: Question | None) -> Html:
     return tag("h2", question.title) + tag("p", tag("b", "The textbook: "), question.textbook)
 
 
-def planned(grid: Grid, task: str, estimate: Estimate | None, measuring: bool) -> Html:
+def planned(grid: Grid, task: str, estimated: Estimated | None, measuring: bool) -> Html:
     """How much work an experiment is, before it starts."""
     cells, runs = grid.cells(), grid.runs()
     steps = sum(plan.recipe.steps for plan in runs)
     words = f"On “{task}”: {len(cells)} settings × {grid.seeds} seeds = {len(runs)} runs, {steps:,} training steps"
-    if estimate and estimate.seconds is not None:
-        words += f", about {duration(estimate.seconds)} on this device (from measured steps)"
-    refused = [tag("li", f"{cell.words}: {why}") for cell, why in (estimate.refused if estimate else {}).items()]
-    said = note(words, ". Measuring one step …" if measuring else ".", role="status")
-    return said + tag("ul", *refused, class_="note") if refused else said
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(20), duration(200), duration(9000)
-    ('20 s', '3 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{max(1, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if estimated and not math.isnan(estimated.seconds):
+        words += f", about {time_in_words(estimated.seconds)} on this device (from measured steps)"
+    problems = [tag("li", f"{cost.cell.words}: {cost.problem}") for cost in (estimated.cells if estimated else ()) if cost.problem]
+    said = note(words, ". Measuring single steps …" if measuring else ".", role="status")
+    return said + tag("ul", *problems, class_="note") if problems else said
 
 
 def progress(done: int, runs: int, words: str, share: float) -> Html:
