@@ -74,6 +74,10 @@ class RunDone(Event):
     task: Task | None = None
     known: bool = False
 
+    def summary(self) -> "RunDone":
+        """Without the record: a ticket keeps its events for as long as it is known."""
+        return replace(self, record=None, task=None)
+
 
 @dataclass(frozen=True)
 class RunFailed(Event):
