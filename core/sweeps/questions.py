@@ -177,12 +177,12 @@ def _read_swapped(result: SweepResult) -> str:
     cells = {one.cell.values["answers"]: one for one in result.cells()}
     if len(cells) < 2:
         return "Not both are trained yet."
-    right, swapped = (held_out(result, cells[name].cell) for name in ("right", "swapped"))
-    n = result.of_cell(cells["swapped"].cell)[0].held_out.n
-    return (
-        f"With the right labels {percent(right)} of {n} held-out rows, with swapped ones {percent(swapped)}: the learned prompt "
-        f"{'follows the mapping, whatever the words mean' if swapped > right - 0.1 else 'is held back by what the words mean'}."
-    )
+    right, swapped = (cells[name].cell for name in ("right", "swapped"))
+    n = result.of_cell(swapped)[0].held_out.n
+    apart = compare(result, swapped, right)
+    told = f"With the right labels {percent(held_out(result, right))} of {n} held-out rows"
+    told += f", with swapped ones {percent(held_out(result, swapped))}"
+    return f"{told}: {apart.words}." if apart else f"{told}."
 
 
 def _seeds(task: Task, base: Recipe, shape: Shape) -> Any:
