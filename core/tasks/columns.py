@@ -118,6 +118,8 @@ KINDS = {
     ),
     "link": re.compile(r"(https?://|www\.)\S+|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE),
 }
+ON = frozenset(("1", "1.0", "true"))
+FLAGS = ON | {"0", "0.0", "false"}
 CODE = re.compile(r"(?=.*\d)[\w./:#-]{1,80}")  # one word with a digit in it
 
 
@@ -234,6 +236,8 @@ def _points(column: Profile, everything: Sequence[Profile]) -> float:
         if found is not None and labels:
             # Confidence in a label is a number; so may a label be, but then with few values.
             return place - found / 10 - (10 if column.kind == "number" else 0) - len(column.counts) / 100
+    if name in INPUT_NAMES and column.like_labels(strict=True) and any(other.is_text for other in everything if other is not column):
+        return 40.0  # "q1" may be a question of a questionnaire, whose answers are a few words
     if column.like_labels() and name not in INPUT_NAMES:
         return 50 - len(column.counts) / 10 - (20 if has_word_of(column.name, ABOUT_ROWS) is not None else 0)
     if name in TRANSLATIONS and column.kind == "text":
@@ -248,6 +252,13 @@ def _kind(column: Profile) -> str:
     named = name in LABEL_NAMES or name in LABEL_TEXT_NAMES or has_word_of(name, LABEL_NAMES) is not None
     strict = name in ANSWER_NAMES and name not in LABEL_NAMES
     return "labels" if column.like_labels(named and not strict, strict) else "answers"
+
+
+def flags(table: Table) -> list[str]:
+    """Columns that hold 0 or 1 (or true and false) and of which some row has several: a row may have several labels."""
+    found = [one for one in profiles(table) if len(one.filled) == len(one.cells) and {cell.casefold() for cell in one.counts} <= FLAGS]
+    marked = [sum(cell.casefold() in ON for cell in cells) for cells in zip(*(one.cells for one in found), strict=True)]
+    return [one.name for one in found] if len(found) > 2 and max(marked, default=0) > 1 else []
 
 
 # --- what goes in -----------------------------------------------------------------------------------------------------

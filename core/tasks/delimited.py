@@ -199,8 +199,18 @@ def _titles(rows: Sequence[Sequence[str]]) -> int:
     usual = usual if usual > 1 else max(filled)
     for at, count in enumerate(filled[:MOST_TITLES]):
         if count > 1 and 2 * count >= usual:
+            at += _is_group_header(rows[at : at + 2])
             return at if at + 1 < len(rows) else 0
     return 0
+
+
+def _is_group_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of two rows names groups of the columns that the second one names: some of its cells are merged."""
+    if len(rows) < 2:
+        return False
+    groups, names = ([cell.strip() for cell in cells] for cells in rows)
+    merged = "" in groups[1:] and len(names) > 2 and all(names) and len(set(names)) == len(names)
+    return merged and not any(_is_number(name) or len(name) > 40 for name in names) and sum(map(is_known, names)) > 0
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:

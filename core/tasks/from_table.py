@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import LabError, shown
-from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, unused
+from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, flags, unused
 from core.tasks.own_prompts import own_prompts
 from core.tasks.split import HELD_OUT_SIZE, VALIDATION_SIZE, Parts, keep_together, spare, split_table, split_validation, unseen
 from core.tasks.table import Table, counted, fitting, listed
@@ -93,6 +93,11 @@ def with_test(task: Task, table: Table, reuse_held_out: bool, columns: Columns |
 def _about(table: Table, columns: Columns, labels: Sequence[str] | None) -> list[str]:
     """Notes on columns that are not used, and on labels that look like one."""
     notes = []
+    several = flags(table)
+    if columns.output in several:
+        notes.append(
+            f"{', '.join(several)}: each holds 0 or 1, and a row may have several of them. Only {columns.output} comes out; choose another."
+        )
     left = unused(table, columns)
     if left:
         notes.append(f"Not used: {', '.join(f'{name} ({table.nested[name]})' if name in table.nested else name for name in left)}.")
