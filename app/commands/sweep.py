@@ -146,7 +146,7 @@ def _record(slug: str, result: "SweepResult", options: argparse.Namespace) -> No
 
     if len(result.runs) < result.planned:
         raise LabError(f"{result.planned - len(result.runs)} of {result.planned} runs are missing: only a whole sweep is recorded.")
-    given = [f" --{name} {value}" for name in ("steps", "seeds") if (value := getattr(options, name)) is not None]
+    given = [f" --{name} {value}" for name in ("steps", "seeds", "dtype") if (value := getattr(options, name)) is not None]
     command = f"python -m app sweep --question {slug} --task {options.task}{''.join(given)} --record"
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{slug}.json").write_text(RecordedSweep(result, made_by(command)).to_json(), "utf-8")

@@ -88,21 +88,24 @@ class ExperimentsPage:
 
     # --- what the page shows ----------------------------------------------------------------------------------------
 
+    def paint_opened(self, session: Session) -> Changes:
+        """Changes of `live` and the task, which other pages may have changed, where the tab is opened."""
+        own = session.train.own_task
+        choices = [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
+        return {**self.paint_live(session), self.task: gr.update(choices=choices, value=session.task.slug)}
+
     def paint(self, session: Session) -> Changes:
         """Changes of `outputs`."""
         asked = question_of(session)
-        own = session.train.own_task
-        choices = [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
         fields = dict(zip(self.given, session.experiments.fields, strict=False))
         second = fields.get(self.vary[1], NOTHING) != NOTHING
         return {
-            **self.paint_live(session),
+            **self.paint_opened(session),
             **{component: gr.update(value=value) for component, value in fields.items()},
             **({self.values[1]: gr.update(value=fields[self.values[1]], visible=second)} if fields else {}),
             self.questions: view.questions(QUESTIONS, session.experiments.question),
             self.head: view.head(asked),
             self.form: gr.update(visible=asked is None),
-            self.task: gr.update(choices=choices, value=session.task.slug),
         }
 
     def paint_live(self, session: Session, message: str = "") -> Changes:
@@ -218,7 +221,19 @@ class ExperimentsPage:
         except LabError as error:
             yield {self.plan: EMPTY, self.message: alert(str(error))}
             return
-        task, measurable = session.task, not (session.busy or session.training)
+        with session.experiments.planning.begin() as mine:
+            async for changes in self._measure(session, grid, sweep, mine):
+                yield changes
+
+    async def _measure(self, session: Session, grid: Grid, sweep: SessionSweep | None, mine: int) -> AsyncIterator[Changes]:
+        """Paint the plan, and once steps are measured its time. A newer plan ends this one. mine: its number among plans."""
+        state, task = session.experiments, session.task
+        if state.measuring:  # for an older plan
+            self.lab.engine.cancel(state.measuring)
+        await state.planning.alone(mine)
+        if state.planning.newest != mine:
+            return
+        measurable = not (session.busy or session.training)
         yield {self.plan: view.planned(grid, task.name, None, measurable), self.message: EMPTY}
         if not measurable:
             return
@@ -231,9 +246,10 @@ class ExperimentsPage:
             if isinstance(event, Estimated):
                 found.append(event)
 
-        async for _ in side_job(self.lab, session, job, take):
-            pass  # a plan that can't be measured still says its runs
-        yield {self.plan: view.planned(grid, task.name, found[-1] if found else None, False)}
+        async for news in side_job(self.lab, session, job, take):
+            state.measuring = news.ticket  # a plan that can't be measured still says its runs
+        if state.planning.newest == mine:
+            yield {self.plan: view.planned(grid, task.name, found[-1] if found else None, False)}
 
     async def _run(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         """Start the experiment, or continue it where it was stopped."""
@@ -245,8 +261,9 @@ class ExperimentsPage:
             sweep = known
             if sweep is None or (sweep.task, sweep.grid, sweep.model) != (session.task, grid, session.model) or sweep.complete:
                 sweep = SessionSweep(session.task, grid, state.question, session.model)
-            if session.busy and session.side_job:  # the measurement of its cost
-                self.lab.engine.cancel(session.side_job)
+            state.planning.end()
+            if state.measuring:
+                self.lab.engine.cancel(state.measuring)
             start(self.lab, session, sweep)
             state.sweeps[state.question] = sweep
         except LabError as error:

@@ -90,7 +90,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         inspect.wire(session, train)
         experiments.wire(session, train, tabs, paint_others, others)
         settings = [session, *experiments.given, *train.controls.values()]
-        looked = experiments_tab.select(experiments.paint, [session], experiments.outputs, **QUIET)
+        looked = experiments_tab.select(experiments.paint_opened, [session], [*experiments.live, experiments.task], **QUIET)
         looked.then(experiments.plan_now, settings, [experiments.plan, experiments.message], **QUIET)
         learn.wire(session, tabs)
         bar.wire(session, train, tabs)

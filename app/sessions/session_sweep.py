@@ -97,9 +97,12 @@ class SessionSweep:
 class ExperimentsState:
     """The Experiments page. question: the chosen one's slug, "" for an experiment of the session's own. sweeps: the newest of each.
 
-    fields: what the page's fields held last, so that a page that is opened again shows them. streams: of the handlers that paint."""
+    fields: what the page's fields held last, so that a page that is opened again shows them. streams: of the handlers that paint a
+    sweep; planning: of those that say what one costs; measuring: their job."""
 
     question: str = "virtual-tokens"
     sweeps: dict[str, SessionSweep] = field(default_factory=dict)
     fields: tuple[Any, ...] = ()
     streams: Streams = field(default_factory=Streams)
+    planning: Streams = field(default_factory=Streams)
+    measuring: Ticket | None = None

@@ -67,7 +67,7 @@ def _best_and_least(result: SweepResult, least: str) -> str:
         return "No cell has all its seeds yet."
     cells = [one.cell for one in result.cells()]
     enough = alike(result, best, cells)[0]
-    words = f"Best on validation rows: {told(result, best)} of held-out rows right."
+    words = f"Best on validation rows: {best.words}, with {percent(held_out(result, best))} of held-out rows right."
     if enough == best:
         return f"{words} No smaller value comes near: all are clearly worse, or it is the smallest."
     apart = compare(result, enough, best)
