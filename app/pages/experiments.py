@@ -61,9 +61,9 @@ class ExperimentsPage:
                 self.head = html(elem_id="experiment-head", elem_classes="prose")
                 self.plan = html(elem_id="experiment-plan")
                 with gr.Row(elem_classes="buttons"):
-                    self.go = gr.Button("Run it", variant="primary", elem_id="experiment-run", scale=0, min_width=150)
-                    self.pause = gr.Button("Pause", elem_id="experiment-pause", interactive=False, scale=0, min_width=90)
-                    self.stop = gr.Button("Stop", elem_id="experiment-stop", interactive=False, scale=0, min_width=90)
+                    self.go = gr.Button("Run it", variant="primary", elem_id="experiment-run", scale=0, min_width=120)
+                    self.pause = gr.Button("Pause", elem_id="experiment-pause", interactive=False, scale=0, min_width=80)
+                    self.stop = gr.Button("Stop", elem_id="experiment-stop", interactive=False, scale=0, min_width=80)
                 self.progress = html(elem_id="experiment-progress")
                 self.finding = html(elem_id="experiment-finding", elem_classes="prose")
                 self.plot = plot(elem_id="experiment-plot")

@@ -57,7 +57,7 @@ def progress(done: int, runs: int, words: str, share: float) -> Html:
 def recorded(found: RecordedSweep, reading: str) -> Html:
     """What a recorded experiment found, with its date and origin."""
     head = found.result.head
-    origin = f"weights {head.weights[:12]}, {head.device}, {head.dtype}, {found.made['machine']}, {found.made['version']}"
+    origin = f"weights {head.weights[:12]}, {head.device}, {head.dtype}, {found.made['machine']}, {found.made['libraries']}"
     made = f"Recorded {day(found.made['date'])} with {short_name(head.model)} on “{head.task_name}”. Run it to measure your task · "
     return tag("p", tag("b", "Measured: "), reading) + note(
         made, details("details", origin, ": ", tag("code", found.made["command"]), class_="made")

@@ -11,6 +11,8 @@ from app.view import figures
 from core.recipe import Recipe
 from core.sweeps.grid import Grid
 from core.sweeps.outcome import SweepResult
+from core.sweeps.questions import QUESTIONS
+from core.sweeps.recorded import recorded
 from core.sweeps.result import head_of
 from core.sweeps.sweep import sweep_grid
 
@@ -61,3 +63,13 @@ def test_names_of_prompts_and_values_are_text(lm):
     assert "<b>" not in view.results(result, {}) and "&lt;b&gt;" in view.results(result, {})
     assert "%{x}" not in str(drawn(result)["layout"]["xaxis"]["ticktext"])
     assert "<img" not in view.planned(result.head.grid, task.name, None, False)
+
+
+def test_every_recorded_answer_is_shown_with_its_origin():
+    shown = [(one, found) for one in QUESTIONS if (found := recorded(one.slug))]
+    assert shown
+    for asked, found in shown:
+        told = view.recorded(found, asked.reading(found.result))
+        assert "Recorded" in told and "python -m app sweep" in told and "%" in told
+        drawn(found.result)
+        assert view.results(found.result, {})
