@@ -21,9 +21,8 @@ from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.events import Event
 from core.fair_share import FairShare
-from core.job_errors import MOST_SECONDS, OVER_BUDGET, in_words
 from core.model_pool import ModelPool
-from core.ticket import Job, Model, Ticket
+from core.ticket import MOST_SECONDS, OVER_BUDGET, Job, Model, Ticket, in_words
 
 log = logging.getLogger("soft_prompt_lab")
 

@@ -1,4 +1,4 @@
-"""A job that was submitted to the engine, and what the engine must know of a job and of a model."""
+"""A job that was submitted to the engine, what the engine must know of a job and of a model, and what is said where a job fails."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,14 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from core.events import Event
 
 log = logging.getLogger("soft_prompt_lab")
+
+MOST_SECONDS = 30 * 60.0  # of the device, for one job
+NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
+UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
+OVER_BUDGET = (
+    f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
+    "stays. Use fewer steps, fewer rows or a smaller batch."
+)
 
 
 @runtime_checkable
@@ -126,3 +134,9 @@ class Ticket:
 
 
 Job = Callable[[Model, Ticket], Iterator[Event | None]]
+
+
+def in_words(error: BaseException) -> str:
+    """A sentence for an unexpected error."""
+    memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+    return "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED

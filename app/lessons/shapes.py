@@ -10,8 +10,8 @@ from app.view.lesson import Outcome
 from app.view.sizes import diagram, share, sizes_table
 from app.view.text import short_name
 from core.events import Event, Finding, Progress
+from core.finetuning.parameters import spectrum
 from core.models.language_model import LanguageModel
-from core.spectrum import spectrum
 from core.ticket import Ticket
 from core.training.start import create
 

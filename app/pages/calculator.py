@@ -10,8 +10,8 @@ from app.view import figures
 from app.view.html import alert, note, tag
 from app.view.sizes import sizes_table, textbook
 from core import LabError
+from core.finetuning.parameters import spectrum
 from core.models.sizes import Shape
-from core.spectrum import spectrum
 
 LOADED = "the loaded model"
 PRESETS = {

@@ -1,6 +1,6 @@
 """The Experiments page: choose a question or one's own settings to vary, see what it costs, run it, open any of its runs."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.components.widgets import QUIET, Changes, begin_with, clicked, drawn, h
 from app.pages.train import TrainPage, task_choices
 from app.sessions.experiments import open_run, start
 from app.sessions.following import following
-from app.sessions.jobs import side_job
+from app.sessions.jobs import Paint, side_job
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_sweep import SessionSweep
@@ -153,7 +153,12 @@ class ExperimentsPage:
     # --- events -----------------------------------------------------------------------------------------------------
 
     def wire(
-        self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Callable[[Session], Changes], others: list[Any]
+        self,
+        session: gr.State,
+        train: TrainPage,
+        tabs: gr.Tabs,
+        paint_others: Paint,
+        others: list[Any],
     ) -> None:
         """train: the Train page, whose settings are those that do not vary, and which opens a run. paint_others: of other pages then."""
         self.train, self.tabs = train, tabs

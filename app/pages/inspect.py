@@ -99,7 +99,8 @@ class InspectPage:
             self.message: alert(message),
             self.run: gr.update(choices=names, value=run.name if run else None),
             self.beside: gr.update(choices=beside, value=[name for name in inspect.beside if name in beside], visible=bool(beside)),
-            self.file: gr.update(visible=run is not None and inspect.offered is run),
+            # Nothing of the file where none was offered: this paint may be on its way while one is.
+            **({self.file: gr.update(visible=run is inspect.offered)} if inspect.offered else {}),
             # A file that comes while something is scored would be dropped by Gradio without a word.
             self.upload: gr.update(interactive=not session.busy),
             self.template_row: gr.update(visible=inspect.template_unknown),

@@ -18,6 +18,7 @@ from app.pages.your_task import TaskPage
 from app.serving.api import Api
 from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.serving.session_restore import Visitors
+from app.sessions.jobs import lasting
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import recorded_run
@@ -79,16 +80,16 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             lab.prepare(session)
             yield _status(lab, session.model)
 
-        train.wire(session, paint_after, [*others, status])
+        train.wire(session, lasting(paint_after), [*others, status])
         if len(lab.models) > 1:
             picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
-            picked.then(paint_others, [session], others, **QUIET)
+            picked.then(lasting(paint_others), [session], others, **QUIET)
             train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
         compare.wire(session)
-        own.wire(session, train, tabs, paint_after, [*others, status])
+        own.wire(session, train, tabs, lasting(paint_after), [*others, status])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
-        experiments.wire(session, train, tabs, paint_others, others)
+        experiments.wire(session, train, tabs, lasting(paint_others), others)
         settings = [session, *experiments.given, *train.controls.values()]
         looked = experiments_tab.select(experiments.paint_opened, [session], [*experiments.live, experiments.task], **QUIET)
         looked.then(experiments.plan_now, settings, [experiments.plan, experiments.message], **QUIET)

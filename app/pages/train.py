@@ -12,6 +12,7 @@ from app.components.controls import applying, control, for_method, panel_rows, r
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
 from app.sessions.contest import as_start, begun_from, prefix_of_run
 from app.sessions.following import following
+from app.sessions.jobs import Paint
 from app.sessions.lab import Lab
 from app.sessions.pace import Pace
 from app.sessions.playing import play
@@ -188,7 +189,7 @@ class TrainPage:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def wire(self, session: gr.State, paint_others: Callable[[Session], Changes], other_outputs: list[Any]) -> None:
+    def wire(self, session: gr.State, paint_others: Paint, other_outputs: list[Any]) -> None:
         """Connect events. paint_others: what other pages show once a run is over or a task was chosen."""
         settings = [session, *self.controls.values()]
         picked = [*self.outputs, *self.set_up_outputs]

@@ -1,7 +1,7 @@
 """The Your task page: bring rows, see how they are read and which tokens the model gets, change it, and use them everywhere."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.components.widgets import QUIET, Changes, html
 from app.pages.train import TrainPage
+from app.sessions.jobs import Paint
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import reading, tables
@@ -112,9 +113,7 @@ class TaskPage:
         self.result = [self.message, self.sentence, self.rows, self.preview, self.use, self.use_and_train, self.merge, self.saved]
         self.outputs = [self.settings, *self.chosen, *self.format, *self.result]
 
-    def wire(
-        self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Callable[[Session], Changes], other_outputs: list[Any]
-    ) -> None:
+    def wire(self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Paint, other_outputs: list[Any]) -> None:
         """train: the Train page, which takes the task up. paint_others: what the other pages show then."""
         self.tabs = tabs
         self.pasted.change(self._paste, [session, self.pasted], self.outputs, trigger_mode="always_last", **QUIET)

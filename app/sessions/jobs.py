@@ -1,5 +1,6 @@
 """Small jobs of a session (scoring, answering, reading), run by the engine and followed by a page."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -13,7 +14,10 @@ from core.models.language_model import LanguageModel
 from core.runs.contest import Scored, Skipped
 from core.ticket import Job, Ticket
 
+SETTLE = 0.3  # seconds from a job's end to a paint of what it left
+
 Taken = TypeVar("Taken")
+Paint = Callable[[Session], AsyncIterator[dict[Any, Any]]]  # a handler that paints; its items are changes of components
 
 
 class JobNews(NamedTuple, Generic[Taken]):
@@ -48,6 +52,25 @@ async def side_job(
                 last = take(event)
             if item.events or item.over:
                 yield JobNews(last, ticket.message, ticket)
+
+
+def lasting(paint: Callable[[Session], dict[Any, Any]]) -> Paint:
+    """A handler that paints, and paints again once the session's job is over if one was running: what it painted first may arrive
+    after the job's own last paint, and would leave buttons disabled."""
+
+    async def painted(session: Session) -> AsyncIterator[dict[Any, Any]]:
+        busy = session.busy
+        yield paint(session)
+        if not busy:
+            return
+        while session.busy and session.side_job:
+            with following(session.side_job) as news:
+                async for _ in news:
+                    pass
+            await asyncio.sleep(SETTLE)  # the job's own page does something with what it found
+        yield paint(session)
+
+    return painted
 
 
 class ContestProgress:

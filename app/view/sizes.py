@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.view.html import Html, join, note, table, tag, wide
+from core.finetuning.parameters import Size
 from core.methods import METHODS
 from core.models.sizes import Shape
-from core.spectrum import Size
 
 WIDTH, HEIGHT = 760, 70  # pixels: of a drawing, and of a layer in it
 DRAWN = 3  # layers, at most

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.events import Event
-from core.job_errors import UNEXPECTED, in_words
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe, default_of
 from core.runs.readings import Vocabulary
@@ -27,6 +26,7 @@ from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
 from core.sweeps.together import together
 from core.sweeps.variants import task_of
 from core.tasks.task import Task
+from core.ticket import UNEXPECTED, in_words
 from core.training.training import StepEvent
 
 VALIDATIONS = 4  # scores on validation rows along a run, the last step's included

@@ -114,7 +114,7 @@ def _files(lm: Any, kind: str) -> dict[str, bytes]:
 
 def broken_step(folder: Path) -> Answer:
     """An exception in step 3 of one visitor's run: a sentence for this one, and the other's run goes on."""
-    from core.job_errors import UNEXPECTED
+    from core.ticket import UNEXPECTED
     from core.training.training import Training
 
     step = Training._step

@@ -12,10 +12,9 @@ from core.engine import MOST_IN_ALL, MOST_PER_SESSION, PAUSED_SECONDS, Engine
 from core.errors import LabError
 from core.events import Done, Finding, Step
 from core.fair_share import MOST_REMEMBERED
-from core.job_errors import MOST_SECONDS, UNEXPECTED
 from core.recipe import Recipe
 from core.runs.run import run
-from core.ticket import Ticket
+from core.ticket import MOST_SECONDS, UNEXPECTED, Ticket
 
 
 @pytest.fixture(scope="module")

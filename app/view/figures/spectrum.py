@@ -6,7 +6,7 @@ from typing import Any
 from app.view.colours import inks
 from app.view.figures.drawing import axis, figure, plain
 from app.view.text import in_order
-from core.spectrum import Size
+from core.finetuning.parameters import Size
 
 
 def spectrum(sizes: Sequence[Size], name: str) -> dict[str, Any]:

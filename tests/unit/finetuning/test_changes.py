@@ -11,13 +11,13 @@ from tiny_models import ARCHITECTURES, answer_task, make
 from core.errors import LabError
 from core.finetuning.catalogue import ADAPTATIONS, ALPHA, BOTTLENECK, RANK
 from core.finetuning.changes import change
+from core.finetuning.parameters import adapters_after_mlp, bitfit_parameters, ia3_parameters, lora_parameters
 from core.finetuning.tuning import Tuning
 from core.models.language_model import hash_weights
 from core.recipe import Recipe
 from core.scoring.contender import bare
 from core.scoring.rows import encode
 from core.scoring.score import score
-from core.spectrum import adapters_after_mlp, bitfit_parameters, ia3_parameters, lora_parameters
 from core.training.training import batch_indices, rate_at
 
 CHANGES = [name for name, one in ADAPTATIONS.items() if one.changes_model]

@@ -8,10 +8,10 @@ from tiny_models import ARCHITECTURES, answer_task
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from core.finetuning.parameters import adapter_parameters, lora_parameters, spectrum
 from core.methods import METHODS
 from core.models.sizes import Shape
 from core.recipe import Recipe
-from core.spectrum import adapter_parameters, lora_parameters, spectrum
 from core.training.start import create
 
 ENCODED = [name for name, method in METHODS.items() if "mlp" in method.settings]

@@ -16,12 +16,12 @@ from app.view.headline import headline
 from app.view.html import Html, alert, details, join, note, row, table, tag, td, tokens
 from app.view.ladder import ladder
 from core import Recipe
+from core.finetuning.parameters import Size
 from core.models.sizes import Shape
 from core.runs.race import Placed
 from core.runs.record import new_record
 from core.scoring.row_results import RowResult
 from core.scoring.score import Score
-from core.spectrum import Size
 from core.tasks.task import Handcrafted
 
 HOSTILE = """<img src=x onerror="hit()">'&\u202e"""
