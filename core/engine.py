@@ -291,32 +291,32 @@ class Engine(Generic[Model]):
         # On Linux this sets the present thread and those that it starts; other systems may lack the call.
         with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        with self._loading:
-            if self._model_of("") is None and self._models.only:
-                return
+        if self._model_of("") is None and self._models.only:
+            return
         while True:
             self._piece(self._next())
 
     def _model_of(self, name: str) -> Model | None:
         """The model of this name, loaded if it has to be. Where it can't be, its jobs fail."""
-        problem = self.problem_of(name)
-        in_use: set[str] = set()
-        if self.loaded(name) is None:
+        with self._loading:
+            problem = self.problem_of(name)
+            in_use: set[str] = set()
+            if self.loaded(name) is None:
+                with self._change:
+                    in_use = self._in_use()
+            try:
+                if not problem:
+                    return self._models.get(name, in_use)
+            except LabError as error:
+                problem = str(error)
+            except Exception:
+                log.exception("the model could not be loaded")
+                problem = "The model could not be loaded; the server's log says why."
             with self._change:
-                in_use = self._in_use()
-        try:
-            if not problem:
-                return self._models.get(name, in_use)
-        except LabError as error:
-            problem = str(error)
-        except Exception:
-            log.exception("the model could not be loaded")
-            problem = "The model could not be loaded; the server's log says why."
-        with self._change:
-            self._models.problems[name] = problem
-            for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.model == name]:
-                self._end(ticket, "failed", problem)
-        return None
+                self._models.problems[name] = problem
+                for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.model == name]:
+                    self._end(ticket, "failed", problem)
+            return None
 
     def _next(self) -> Ticket:
         while True:
@@ -332,8 +332,7 @@ class Engine(Generic[Model]):
                 return ticket
 
     def _piece(self, ticket: Ticket) -> None:
-        with self._loading:
-            lm = self._model_of(ticket.model)
+        lm = self._model_of(ticket.model)
         if lm is None:
             with self._change:
                 self._began.pop(ticket, None)

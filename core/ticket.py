@@ -136,7 +136,11 @@ class Ticket:
 Job = Callable[[Model, Ticket], Iterator[Event | None]]
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device has no memory left."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+
+
 def in_words(error: BaseException) -> str:
     """A sentence for an unexpected error."""
-    memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
-    return "The device is out of memory: use fewer virtual tokens or a smaller batch." if memory else UNEXPECTED
+    return "The device is out of memory: use fewer virtual tokens or a smaller batch." if out_of_memory(error) else UNEXPECTED

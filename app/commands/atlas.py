@@ -6,7 +6,7 @@ from pathlib import Path
 from app.commands.options import Outcome, add_model, bar, load, tell
 from core.errors import LabError, shown
 from core.files import ASSETS
-from core.tasks.built_in import slugs
+from core.tasks.built_in import checked
 
 HELP = "record every built-in task by method and number of virtual tokens, with three seeds (takes hours)"
 EXAMPLES = """  python -m app atlas                                 # all tasks; repeat it to go on after an interruption
@@ -23,26 +23,23 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    for name in options.tasks:  # before anything slow is imported
-        if name not in slugs():
-            raise LabError(f"There is no built-in task {shown(name)}: choose from {', '.join(slugs())}.")
+    names = checked(options.tasks)  # before anything slow is imported
     if Path(options.out).is_dir():
         raise LabError(f"{shown(options.out)} is a folder: name a file.")
     lm = load(options)
-    from core.sweeps.atlas import SEEDS, VARY, atlas_steps, check_tasks, choose, load_atlas
+    from core.sweeps.atlas import SEEDS, VARY, atlas_steps, choose, load_atlas
     from core.sweeps.sweep import RunDone, RunFailed, RunStep
 
-    names = check_tasks(options.tasks)
     runs = SEEDS * len(VARY["method"]) * len(VARY["virtual_tokens"]) * len(names)
     failed: list[str] = []
     with bar(total=runs, desc="atlas", unit="run") as shown_bar:
         for name, event in atlas_steps(lm, names, Path(options.work), Path(options.out)):
             if isinstance(event, RunStep):
-                shown_bar.set_postfix_str(f"{name}, {event.plan.cell.words}, seed {event.plan.seed}, step {event.step}")
+                shown_bar.set_postfix_str(f"{name}, {event.plan.words}, step {event.step}")
             elif isinstance(event, RunDone | RunFailed):
                 shown_bar.update(1)
             if isinstance(event, RunFailed):
-                failed.append(f"{name}, {event.plan.cell.words}, seed {event.plan.seed}: {event.reason}")
+                failed.append(f"{name}, {event.plan.words}: {event.reason}")
     tell(*(f"note: not made: {one}" for one in failed))
     made = load_atlas(Path(options.out))
     assert made is not None  # written above

@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
             zerogpu.lend(lm)
         elif options.engine == "ray":
             source = cluster.ModelSource(name, options.dtype)
-            lm.device_process = cluster.Cluster(source, devices, lab.engine.device.elsewhere)
+            cluster.join(lm, cluster.Cluster(source, devices, lab.engine.device.elsewhere))
         log.info("model loaded", extra={"facts": {"device": lm.device_name, "dtype": lm.dtype_name, "notes": "; ".join(lm.notes)}})
         return lm
 

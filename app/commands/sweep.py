@@ -142,14 +142,15 @@ def _grid_of(asked: Question | None, task: "Task", lm: "LanguageModel", options:
 
 
 def _record(slug: str, result: "SweepResult", options: argparse.Namespace) -> None:
-    from core.sweeps.recorded import FOLDER, RecordedSweep, made_by
+    from core.runs.make_recording import made_here
+    from core.sweeps.recorded import FOLDER, RecordedSweep
 
     if len(result.runs) < result.planned:
         raise LabError(f"{result.planned - len(result.runs)} of {result.planned} runs are missing: only a whole sweep is recorded.")
     given = [f" --{name} {value}" for name in ("steps", "seeds", "dtype") if (value := getattr(options, name)) is not None]
     command = f"python -m app sweep --question {slug} --task {options.task}{''.join(given)} --record"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{slug}.json").write_text(RecordedSweep(result, made_by(command)).to_json(), "utf-8")
+    (FOLDER / f"{slug}.json").write_text(RecordedSweep(result, made_here() | {"command": command}).to_json(), "utf-8")
 
 
 def _estimated(lm: "LanguageModel", task: "Task", grid: Grid, done: "dict[str, RunResult]") -> "Estimated":
@@ -218,7 +219,7 @@ class _Shown:
         from core.sweeps.sweep import RunDone, RunFailed, RunStep
 
         if isinstance(event, RunStep):
-            self.bar.set_postfix_str(f"{event.plan.cell.words}, seed {event.plan.seed}, step {event.step}, loss {event.loss:.3f}")
+            self.bar.set_postfix_str(event.words)
         elif isinstance(event, RunDone | RunFailed):
             self.bar.update(1)
             if isinstance(event, RunDone) and self.json:

@@ -90,8 +90,7 @@ class ExperimentsPage:
 
     def paint_opened(self, session: Session) -> Changes:
         """Changes of `live` and the task, which other pages may have changed, where the tab is opened."""
-        own = session.train.own_task
-        choices = [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
+        choices = task_choices(session.train.own_task)
         return {**self.paint_live(session), self.task: gr.update(choices=choices, value=session.task.slug)}
 
     def paint(self, session: Session) -> Changes:

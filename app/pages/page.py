@@ -84,6 +84,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         if len(lab.models) > 1:
             picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
             picked.then(lasting(paint_others), [session], others, **QUIET)
+            picked.then(watch, [session], [status], **QUIET)  # the change below may be handled before the choice itself
             train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
         compare.wire(session)
         own.wire(session, train, tabs, lasting(paint_after), [*others, status])

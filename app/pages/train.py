@@ -366,9 +366,10 @@ class TrainPage:
         return self.set_up(session, run.recipe.to_dict())
 
     def _task_changes(self, session: Session) -> Changes:
-        own = session.train.own_task
-        choices = [*task_choices(), *([(f"yours: {own.name}", own.slug)] if own else [])]
-        return {self.task: gr.update(choices=choices, value=session.task.slug), self.examples: task_summary(session.task)}
+        return {
+            self.task: gr.update(choices=task_choices(session.train.own_task), value=session.task.slug),
+            self.examples: task_summary(session.task),
+        }
 
     def pick_model(self, session: Session, number: Any) -> Changes:
         """Use another model on all pages: changes of `outputs` and `set_up_outputs`."""
@@ -393,6 +394,6 @@ class TrainPage:
         return {self.controls[name]: update for name, update in updates(dict(zip(self.controls, values, strict=True))).items()}
 
 
-def task_choices() -> list[tuple[str, str]]:
-    """(name, slug) of the built-in tasks."""
-    return [(load_task(slug).name, slug) for slug in slugs()]
+def task_choices(own: Task | None = None) -> list[tuple[str, str]]:
+    """(name, slug) of the built-in tasks, and of the session's own where there is one."""
+    return [*((load_task(slug).name, slug) for slug in slugs()), *([(f"yours: {own.name}", own.slug)] if own else [])]

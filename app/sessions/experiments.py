@@ -35,6 +35,6 @@ def open_run(session: Session, sweep: SessionSweep, key: str) -> None:
     if known:
         session.show(known)
     else:
-        name = f"{event.plan.cell.words}, seed {event.plan.seed}: {event.task.name}"
+        name = f"{event.plan.words}: {event.task.name}"
         session.add(SessionRun(name, event.record, event.task, event.plan.recipe, model=sweep.model))
     session.task = event.task

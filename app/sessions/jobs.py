@@ -15,6 +15,8 @@ from core.runs.contest import Scored, Skipped
 from core.ticket import Job, Ticket
 
 SETTLE = 0.3  # seconds from a job's end to a paint of what it left
+LOOK = 0.02  # seconds between two looks at whether the session's job is over
+PATIENCE = 5.0  # seconds that a new job waits for the session's older one before it is refused
 
 Taken = TypeVar("Taken")
 Paint = Callable[[Session], AsyncIterator[dict[Any, Any]]]  # a handler that paints; its items are changes of components
@@ -38,8 +40,7 @@ async def side_job(
     """Run a small job of this session, which ends where the page goes away. take: is called with each event. model: None for the
     session's."""
     try:
-        if session.busy:
-            raise LabError("Something else is being scored: wait for it, or stop it.")
+        await turn(session, "Something else is being scored: wait for it, or stop it.")
         ticket = session.side_job = lab.submit(session, job, model=model)
     except LabError as error:
         yield JobNews(None, str(error), None)
@@ -52,6 +53,18 @@ async def side_job(
                 last = take(event)
             if item.events or item.over:
                 yield JobNews(last, ticket.message, ticket)
+
+
+async def turn(session: Session, refusal: str) -> None:
+    """Wait until the session's job is over. LabError(refusal) where that takes long.
+
+    A page enables its buttons when it has heard of a job's last event, which comes before the job's end: what is pressed then waits.
+    """
+    for _ in range(round(PATIENCE / LOOK)):
+        if not session.busy:
+            return
+        await asyncio.sleep(LOOK)
+    raise LabError(refusal)
 
 
 def lasting(paint: Callable[[Session], dict[Any, Any]]) -> Paint:

@@ -29,7 +29,7 @@ class Lab:
 
     def __init__(self, load: Load, model: str, dtype: str, others: Mapping[str, Load] | None = None, keep: int = 1, workers: int = 1):
         """model, dtype: as the server was started; every recipe made here names them. others: further models to choose from, by
-        name. keep: how many models are in memory at most."""
+        name. keep: how many models are in memory at most. workers: of the engine, one for each device of a cluster."""
         self.model, self.dtype = model, dtype
         self.models = ("", *(others or {}))
         self.book = Scorebook()

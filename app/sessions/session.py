@@ -42,8 +42,8 @@ class CompareState:
 
     contests: by the task's slug and handcrafted prompts. base_prompt: the written prompt of which variants are made.
     control_run: the run that is repeated or altered. label, disputed, only_learned: which rows are listed (those with this right
-    answer, "" for all), in which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the rows that are listed.
-    detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
+    answer, "" for all), in which order, and whether only those that the learned prompt alone gets right. listed: the inputs of the
+    rows that are listed. detailed: the contender whose pairs, calibration and confusion are shown; "": the newest learned prompt.
     """
 
     contests: dict[tuple[str, tuple[Handcrafted, ...]], Contest] = field(default_factory=dict)
@@ -101,7 +101,8 @@ class Session:
 
     id: the engine's client. model: the engine's name of the model that all its pages use. token: the secret by which a
     browser gets its session back. shown: the run on all pages, None for the recording that the page was built with.
-    chosen: the virtual token that is highlighted. step: where the scrubber is, None: at the newest step. side_job: the newest job besides training. streams: of the handlers that paint the run step by step.
+    chosen: the virtual token that is highlighted. step: where the scrubber is, None: at the newest step. side_job: the newest job
+    besides training. streams: of the handlers that paint the run step by step.
     """
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))

@@ -80,9 +80,9 @@ class SessionSweep:
         """Keep what the job reports."""
         # New collections in one go: a page may be reading the old ones.
         if isinstance(event, RunBegan):
-            self.now = (f"{event.plan.cell.words}, seed {event.plan.seed}", 0, event.plan.recipe.steps)
+            self.now = (event.plan.words, 0, event.plan.recipe.steps)
         elif isinstance(event, RunStep):
-            self.now = (f"{event.plan.cell.words}, seed {event.plan.seed}", event.step, event.steps)
+            self.now = (event.plan.words, event.step, event.steps)
         elif isinstance(event, RunFailed):
             self.failed = (*self.failed, Failure(event.plan.cell.values, event.plan.seed, event.reason))
         elif isinstance(event, RunDone):

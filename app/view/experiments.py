@@ -6,6 +6,7 @@ from typing import Any
 
 from app.view.colours import LEARNED
 from app.view.html import EMPTY, Html, button, details, dim, join, note, row, share_cells, table, tag, td, th, wide
+from app.view.progress import track
 from app.view.text import day, percent, short_name
 from core.display import time_in_words
 from core.sweeps.estimate import Estimated
@@ -50,8 +51,7 @@ def planned(grid: Grid, task: str, estimated: Estimated | None, measuring: bool)
 
 def progress(done: int, runs: int, words: str, share: float) -> Html:
     """A bar, and where the experiment is. share: of the present run."""
-    track = tag("div", tag("b", style=f"width:{100 * min(1.0, (done + share) / max(runs, 1)):.1f}%"), class_="track")
-    return tag("div", track, tag("span", words), class_="progress", role="status")
+    return track(min(1.0, (done + share) / max(runs, 1)), words)
 
 
 def recorded(found: RecordedSweep, reading: str) -> Html:
@@ -70,11 +70,10 @@ def measured(reading: str) -> Html:
 
 def results(result: SweepResult, numbers: Numbers) -> Html:
     """A row for each combination of settings, with a button for each of its runs that can be opened."""
-    known = {one.cell: one for one in result.cells()}
-    if not known:
+    if not result.cells():
         return EMPTY
     best = result.best
-    rows = [_row(cell, known.get(cell), cell == best, result.of_cell(cell), numbers) for cell in result.head.grid.cells()]
+    rows = [_row(cell, result.summary_of(cell), cell == best, result.of_cell(cell), numbers) for cell in result.head.grid.cells()]
     heads = [
         "setting",
         "held-out rows right",

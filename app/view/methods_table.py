@@ -18,15 +18,7 @@ def methods_table(result: SpectrumResult) -> Html:
         cells = [
             th(tag("i", class_="dot"), one.label, scope="row", title=one.about),
             *share_cells(one.accuracy.mean, one.interval),
-            _range(one.accuracy),
-            f"{one.loss.mean:.2f}",
-            f"{one.parameters:,}",
-            _rate(one),
-            f"{one.seconds:.2f}" if one.seconds else "–",
-            in_words(one.peak) if one.peak else "–",
-            in_words(one.stored) if one.stored else "0",
-            _change(one.forgetting.page),
-            *(_change(one.forgetting.task(slug)) for slug in slugs),
+            *_costs(one, slugs),
         ]
         rows.append(row(cells, numbers=range(3, 12 + len(slugs)), class_="contender", style=f"--c:{ink[one.name]}"))
     heads = [
@@ -62,21 +54,28 @@ def methods_text(result: SpectrumResult) -> str:
             one.label,
             percent(one.accuracy.mean),
             f"{100 * one.interval[0]:.0f}–{100 * one.interval[1]:.0f}",
-            _range(one.accuracy),
-            f"{one.loss.mean:.2f}",
-            f"{one.parameters:,}",
-            _rate(one),
-            f"{one.seconds:.2f}" if one.seconds else "–",
-            in_words(one.peak) if one.peak else "–",
-            in_words(one.stored) if one.stored else "0",
-            _change(one.forgetting.page),
-            *(_change(one.forgetting.task(slug)) for slug in slugs),
+            *_costs(one, slugs),
         )
         for one in result.methods
     ]
     lines = [text_table(heads, rows), ""]
     lines += [f"{base.name}: {percent(base.accuracy)}" for base in result.baselines]
     return "\n".join([*lines, *remarks(result)])
+
+
+def _costs(one: MethodResult, slugs: Sequence[str]) -> list[str]:
+    """The cells under `_HEADS`, and what was forgotten of each of the tasks `slugs`."""
+    return [
+        _range(one.accuracy),
+        f"{one.loss.mean:.2f}",
+        f"{one.parameters:,}",
+        _rate(one),
+        f"{one.seconds:.2f}" if one.seconds else "–",
+        in_words(one.peak) if one.peak else "–",
+        in_words(one.stored) if one.stored else "0",
+        _change(one.forgetting.page),
+        *(_change(one.forgetting.task(slug)) for slug in slugs),
+    ]
 
 
 def remarks(result: SpectrumResult) -> Sequence[str]:

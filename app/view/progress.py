@@ -14,8 +14,13 @@ def progress(record: RunRecord, status: str, others: int, left: float | None, wa
     to its end. wait: seconds to its beginning."""
     steps = record.recipe["steps"]
     words = _made(record) if record.recorded else _words(record, status, others, left, wait)
-    track = tag("div", tag("b", style=f"width:{100 * record.step / max(steps, 1):.1f}%"), class_="track")
-    return tag("div", track, tag("span", words), class_="progress", role="status")
+    return track(record.step / max(steps, 1), words)
+
+
+def track(share: float, words: object) -> Html:
+    """A bar of so much that is done, with words."""
+    done = tag("div", tag("b", style=f"width:{100 * share:.1f}%"), class_="track")
+    return tag("div", done, tag("span", words), class_="progress", role="status")
 
 
 def _words(record: RunRecord, status: str, others: int, left: float | None, wait: float | None) -> str:

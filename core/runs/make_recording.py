@@ -27,10 +27,16 @@ def make(lm: LanguageModel, recipe: Recipe) -> RunRecord:
     deque(lines(lm, task, book), maxlen=0)  # as on the page, which scores them while the device is idle
     deque(training_job(lm, task, recipe, Vocabulary(lm), book, record, lambda: False), maxlen=0)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    record.recorded = {
-        "date": datetime.date.today().isoformat(),
-        "version": f"Soft Prompt Lab {project['version']}",
-        "libraries": f"torch {torch.__version__}, transformers {transformers.__version__}",
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-    }
+    here = made_here()
+    record.recorded = {"date": here["date"], "version": f"Soft Prompt Lab {project['version']}", **here}
     return record
+
+
+def made_here(device: str = "") -> dict[str, str]:
+    """What is noted of any recorded result: when, by which libraries and on which machine. device: the model's, where it is told."""
+    places = [f"{platform.system()} {platform.machine()}", device, f"{torch.get_num_threads()} threads"]
+    return {
+        "date": datetime.date.today().isoformat(),
+        "libraries": f"torch {torch.__version__}, transformers {transformers.__version__}",
+        "machine": ", ".join(place for place in places if place),
+    }

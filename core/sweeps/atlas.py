@@ -3,19 +3,15 @@
 `python -m app atlas` (make atlas) writes it, in hours; defaults and tables are read from it.
 """
 
-import datetime
-import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import torch
-import transformers
 
 from core.errors import LabError, reason, shown
 from core.files import ASSETS
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
+from core.runs.make_recording import made_here
 from core.runs.scorebook import Scorebook
 from core.sweeps.grid import Grid
 from core.sweeps.journal import Journal
@@ -71,15 +67,6 @@ def choose(cells: Sequence[CellSummary]) -> CellSummary | None:
     return min(near, key=lambda one: (one.parameters, -accuracy(one)))
 
 
-def check_tasks(names: Iterable[str]) -> list[str]:
-    """The built-in tasks of these names, all where there are none. LabError for an unknown one."""
-    wanted = list(names) or slugs()
-    for name in wanted:
-        if name not in slugs():
-            raise LabError(f"There is no built-in task {shown(name)}: choose from {', '.join(slugs())}.")
-    return wanted
-
-
 def atlas_grid(task: Task, seeds: int = SEEDS) -> Grid:
     """What is recorded of a task: its own recipe, by method and number of virtual tokens."""
     return Grid(Recipe.from_settings(task.recipe), VARY, seeds)
@@ -110,16 +97,11 @@ def write(lm: LanguageModel, result: SweepResult, out: Path) -> None:
     known = load_atlas(out)
     tasks = {name: one for name, one in known.tasks.items() if one.head.weights == lm.weights_hash} if known else {}
     tasks[result.head.task] = small(result)
-    made = {
-        "date": datetime.date.today().isoformat(),
-        "libraries": f"torch {torch.__version__}, transformers {transformers.__version__}",
-        "machine": f"{platform.system()} {platform.machine()}, {lm.device_name}, {torch.get_num_threads()} threads",
-    }
     ordered = {name: tasks[name] for name in (*slugs(), *tasks) if name in tasks}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = out.with_name(f"{out.name}.new")  # a kill amid the writing leaves the old file
-        beside.write_text(to_json(Atlas(ordered, made)) + "\n", "utf-8")
+        beside.write_text(to_json(Atlas(ordered, made_here(lm.device_name))) + "\n", "utf-8")
         beside.replace(out)
     except OSError as error:
         raise LabError(f"{shown(out)} can't be written ({reason(error)}): name another file.") from error

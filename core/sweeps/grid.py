@@ -64,6 +64,11 @@ class Plan:
     recipe: Recipe
 
     @property
+    def words(self) -> str:
+        """Its cell and seed for people."""
+        return f"{self.cell.words}, seed {self.seed}"
+
+    @property
     def rows(self) -> int | str:
         """How many training rows it has, or "all"."""
         return self.cell.values.get("rows", ALL_ROWS)

@@ -87,18 +87,33 @@ class SweepResult:
         """How many runs the grid has."""
         return len(self.head.grid.runs())
 
+    @functools.cached_property
+    def _by_cell(self) -> dict[Cell, list[RunResult]]:
+        """The finished runs of each cell, by seed."""
+        found: dict[Cell, list[RunResult]] = {}
+        for run in sorted(self.runs, key=lambda run: run.seed):
+            found.setdefault(run.cell, []).append(run)
+        return found
+
     def of_cell(self, cell: Cell) -> list[RunResult]:
         """The finished runs of a cell, by seed."""
-        return sorted((run for run in self.runs if run.cell == cell), key=lambda run: run.seed)
+        return self._by_cell.get(cell, [])
+
+    @functools.cached_property
+    def _summaries(self) -> dict[Cell, CellSummary]:
+        """Every cell of the grid that has a finished run, in the grid's order."""
+        return {cell: self._summarised(cell) for cell in self.head.grid.cells() if self.of_cell(cell)}
 
     def cells(self) -> list[CellSummary]:
         """Every cell of the grid that has a finished run."""
-        return [made for cell in self.head.grid.cells() if (made := self._summary(cell))]
+        return list(self._summaries.values())
 
-    def _summary(self, cell: Cell) -> CellSummary | None:
+    def summary_of(self, cell: Cell) -> CellSummary | None:
+        """One cell, or None where it has no finished run."""
+        return self._summaries.get(cell)
+
+    def _summarised(self, cell: Cell) -> CellSummary:
         runs = self.of_cell(cell)
-        if not runs:
-            return None
         measures = {name: spread([value for run in runs if (value := measure(run, name)) is not None], name) for name in MEASURES}
         seconds = float(np.mean([run.seconds for run in runs]))
         return CellSummary(cell, len(runs), len(runs) == self.head.seeds, runs[0].parameters, seconds, measures)
@@ -174,7 +189,7 @@ class SweepResult:
             found = []
             for value in self.head.vary[setting]:
                 wanted = {setting: value} | ({others[0]: other} if others else {})
-                summary = self._summary(Cell(tuple((name, wanted[name]) for name in self.head.vary)))
+                summary = self.summary_of(Cell(tuple((name, wanted[name]) for name in self.head.vary)))
                 if summary and summary.measures[what].n:
                     found.append((value, summary.measures[what]))
             if found:
@@ -202,7 +217,7 @@ class SweepResult:
         for i, at_y in enumerate(down):
             for j, at_x in enumerate(across):
                 wanted = {x: at_x, y: at_y}
-                summary = self._summary(Cell(tuple((name, wanted[name]) for name in self.head.vary)))
+                summary = self.summary_of(Cell(tuple((name, wanted[name]) for name in self.head.vary)))
                 if summary:
                     found = summary.measures[what]
                     mean[i, j], sd[i, j], n[i, j] = found.mean, found.sd, found.n

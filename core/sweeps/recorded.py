@@ -1,8 +1,6 @@
 """Recorded answers to the questions, shown before anything is run: assets/experiments/SLUG.json, made by `python -m app sweep --record`."""
 
-import datetime
 import json
-import platform
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,16 +30,3 @@ def recorded(slug: str) -> RecordedSweep | None:
         return None
     data = json.loads(path.read_text("utf-8"))
     return RecordedSweep(SweepResult.from_json(json.dumps(data["result"])), data["made"])
-
-
-def made_by(command: str) -> dict[str, str]:
-    """What is noted of a recorded sweep: when, by which libraries, on which machine and by which command."""
-    import torch
-    import transformers
-
-    return {
-        "date": datetime.date.today().isoformat(),
-        "libraries": f"torch {torch.__version__}, transformers {transformers.__version__}",
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-        "command": command,
-    }

@@ -1,5 +1,6 @@
 """What one run of a sweep gave, as plain data that a line of JSON holds."""
 
+import functools
 import hashlib
 import json
 import math
@@ -114,7 +115,7 @@ class Head:
     device: str
     dtype: str
 
-    @property
+    @functools.cached_property  # a grid checks all its cells, and a page asks for it at every paint
     def grid(self) -> Grid:
         """The grid itself."""
         return Grid(Recipe.from_dict(self.base), self.vary, self.seeds, self.only)

@@ -26,7 +26,7 @@ from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
 from core.sweeps.together import together
 from core.sweeps.variants import task_of
 from core.tasks.task import Task
-from core.ticket import UNEXPECTED, in_words
+from core.ticket import in_words, out_of_memory
 from core.training.training import StepEvent
 
 VALIDATIONS = 4  # scores on validation rows along a run, the last step's included
@@ -35,11 +35,10 @@ MOST_SEEN = 100  # training rows that a run is scored on, too, where rows or ste
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """What the sweep will do. estimate_seconds: of the runs that are not known yet; None where it was not measured."""
+    """What the sweep will do."""
 
     runs: int
     cells: tuple[Cell, ...]
-    estimate_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,11 @@ class RunStep(Event):
     loss: float
 
     is_step: ClassVar[bool] = True
+
+    @property
+    def words(self) -> str:
+        """Where the run is, for a progress bar."""
+        return f"{self.plan.words}, step {self.step}, loss {self.loss:.3f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,6 @@ def sweep_steps(
     stopping: Callable[[], bool] = lambda: False,
     *,
     vocabulary: Vocabulary | None = None,
-    estimate_seconds: float | None = None,
     workers: int = 1,
     device: DeviceLock | None = None,
 ) -> Iterator[SweepEvent | None]:
@@ -124,7 +127,7 @@ def sweep_steps(
     head = head_of(lm, task, grid)
     results: list[RunResult] = []
     failures: list[Failure] = []
-    yield Planned(len(plans), tuple(grid.cells()), estimate_seconds)
+    yield Planned(len(plans), tuple(grid.cells()))
     stopped = ""
     waiting = []
     for plan in plans:  # what is known already comes at once
@@ -138,7 +141,7 @@ def sweep_steps(
     try:
         for plan, event in news:
             if isinstance(event, Exception):
-                if not isinstance(event, LabError) and in_words(event) == UNEXPECTED:
+                if not isinstance(event, LabError) and not out_of_memory(event):
                     raise event
                 failures.append(Failure(plan.cell.values, plan.seed, str(event) if isinstance(event, LabError) else in_words(event)))
                 yield RunFailed(plan, failures[-1].reason)
@@ -265,6 +268,6 @@ class _Bar:
 
     def tell(self, event: Event | None) -> None:
         if isinstance(event, RunStep):
-            self._bar.set_postfix_str(f"{event.plan.cell.words}, seed {event.plan.seed}, step {event.step}, loss {event.loss:.3f}")
+            self._bar.set_postfix_str(event.words)
         elif isinstance(event, RunDone | RunFailed):
             self._bar.update(1)

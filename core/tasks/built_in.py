@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from core.errors import LabError, shown
 from core.files import ASSETS
 from core.tasks.task import LONGEST_STEM, Example, Task, marked
 from core.tasks.task_file import task_of
@@ -23,6 +24,15 @@ def slugs() -> list[str]:
     """Slugs of the built-in tasks, in the page's order."""
     found = [path.stem for path in sorted(BUILT_IN.glob("*.json"))]
     return [slug for slug in ORDER if slug in found] + [slug for slug in found if slug not in ORDER]
+
+
+def checked(names: Sequence[str]) -> list[str]:
+    """The slugs `names`, or all built-in ones where there are none. LabError for an unknown one."""
+    known = slugs()
+    for name in names:
+        if name not in known:
+            raise LabError(f"There is no built-in task {shown(name)}: choose from {', '.join(known)}.")
+    return list(names) or known
 
 
 @cache  # a page asks for all of them whenever a task is picked

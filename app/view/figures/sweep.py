@@ -33,11 +33,10 @@ def sweep(result: SweepResult) -> dict[str, Any] | None:
 
 
 def _title(result: SweepResult) -> str:
-    best = result.best
-    if best is None:
+    found = result.summary_of(result.best) if result.best else None
+    if found is None:
         return f"{len(result.runs)} of {result.planned} runs are done"
-    share = next(one.measures["held_out_accuracy"].mean for one in result.cells() if one.cell == best)
-    return f"Best on validation rows: {best.words}, with {percent(share)} of held-out rows right"
+    return f"Best on validation rows: {found.cell.words}, with {percent(found.measures['held_out_accuracy'].mean)} of held-out rows right"
 
 
 def _lines(result: SweepResult, setting: str, groups: Mapping[str, Sequence[CellSummary]]) -> dict[str, Any]:

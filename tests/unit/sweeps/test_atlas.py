@@ -9,6 +9,7 @@ from core.sweeps.atlas import atlas_steps, choose, load_atlas
 from core.sweeps.grid import Cell, Grid
 from core.sweeps.outcome import MEASURES, CellSummary, spread
 from core.sweeps.sweep import RunDone
+from core.tasks.built_in import checked
 
 
 def cell(tokens, accuracies, parameters=None, complete=True):
@@ -49,7 +50,7 @@ def test_a_file_that_is_something_else_and_an_unknown_task_are_told(tmp_path):
     with pytest.raises(LabError, match="not a file of recorded results"):
         load_atlas(tmp_path / "atlas.json")
     with pytest.raises(LabError, match="no built-in task 'nope'"):
-        atlas.check_tasks(["nope"])
+        checked(["nope"])
 
 
 def test_the_file_in_assets_can_be_read_where_there_is_one():
