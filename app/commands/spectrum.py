@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> Outcome:
     with bar(desc="training", unit="step") as done:
         for event in spectrum_steps(lm, task, recipe, Scorebook(), options.seeds, names):
             if isinstance(event, Progress):
-                done.reset(event.total)
+                done.total = event.total  # it grows where the search for a rate goes beyond the first three
+                done.refresh()
             elif isinstance(event, Stepped):
                 done.set_description(f"{ADAPTATIONS[event.method].label}, rate {event.rate:g}, loss {event.loss:.2f}")
             elif isinstance(event, Measured):  # it takes long: what is known is told at once

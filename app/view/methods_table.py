@@ -81,7 +81,7 @@ def _costs(one: MethodResult, slugs: Sequence[str]) -> list[str]:
 def remarks(result: SpectrumResult) -> Sequence[str]:
     """What must be known to read the numbers."""
     found = [
-        f"Each rate had the lowest loss on {result.validation_rows} validation rows after {result.search_steps} steps, of three tried.",
+        f"Each rate had the lowest loss on {result.validation_rows} validation rows after {result.search_steps} steps, of at least three tried.",
         f"Memory: {result.memory}.",
         "Forgetting: growth of the loss on a page of unrelated text (nats per token) and on other tasks' validation rows (per answer), "
         "with nothing before the input. Exactly 0 where the model is not changed.",

@@ -28,12 +28,23 @@ class Adaptation:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The learning rates that are tried: three, a factor of about 3 apart.
+        """The learning rates that are tried first: three, a factor of about 3 apart.
 
         >>> ADAPTATIONS["prompt"].rates
         (0.0095, 0.03, 0.095)
         """
         return tuple(float(f"{self.rate * factor:.2g}") for factor in (1 / RATE_STEP, 1, RATE_STEP)) if self.rate else ()
+
+
+def rate_beyond(rates: Sequence[float], best: float) -> float | None:
+    """The rate to try next where the best of `rates` is the smallest or the largest: one step beyond it. None where it is neither.
+
+    >>> rate_beyond((0.001, 0.003, 0.01), 0.01), rate_beyond((0.001, 0.003, 0.01), 0.003)
+    (0.032, None)
+    """
+    if best == max(rates):
+        return float(f"{best * RATE_STEP:.2g}")
+    return float(f"{best / RATE_STEP:.2g}") if best == min(rates) else None
 
 
 RANK, ALPHA = 8, 16  # of LoRA

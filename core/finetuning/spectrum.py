@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.errors import LabError
 from core.events import Event, Progress
-from core.finetuning.catalogue import Adaptation, chosen
+from core.finetuning.catalogue import Adaptation, chosen, rate_beyond
 from core.finetuning.changes import need_peft
 from core.finetuning.measure import Remembers, remembers
 from core.finetuning.result import Baseline, Forgetting, MethodResult, SpectrumResult, Spread, Tried
@@ -22,6 +22,7 @@ from core.scoring.score import Score, finish, majority, score_steps
 from core.tasks.task import Task
 
 SEARCH_STEPS = 15  # at most, for each rate that is tried
+MORE_RATES = 3  # at most, beyond the first three, while the best one is at the edge of those tried
 MOST_SEEDS = 20
 # Of a recipe, what all methods have.
 KEPT = (
@@ -73,9 +74,10 @@ def spectrum_steps(
 ) -> Iterator[SpectrumEvent]:
     """Compare `methods` (none named: all) on `task`, in float32: yields after every step and every scored batch (None).
 
-    Each method is trained at the learning rate that had the lowest loss on validation rows, of three that were tried for a few steps
-    with one seed; then once for each of `seeds` seeds from the recipe's. Held-out rows are scored after the last step of these runs,
-    and decide nothing. Of the recipe, what all methods share counts (steps, batches, template, loss, virtual tokens, ...).
+    Each method is trained at the learning rate that had the lowest loss on validation rows, of those that were tried for a few steps
+    with one seed: three, and up to MORE_RATES beyond them while the best is at the edge, in which case Progress comes again with a new
+    total. Then it is trained once for each of `seeds` seeds from the recipe's. Held-out rows are scored after the last step of these
+    runs, and decide nothing. Of the recipe, what all methods share counts (steps, batches, template, loss, virtual tokens, ...).
     `lm` is unchanged. LabError, before anything is trained, where PEFT is needed and absent or there are no validation rows.
     """
     ways = chosen(methods)
@@ -89,15 +91,16 @@ def spectrum_steps(
     shared = Recipe(**{name: getattr(recipe, name) for name in KEPT})
     numbers = [(shared.seed + number) % 2**31 for number in range(seeds)]
     search = min(SEARCH_STEPS, shared.steps)
-    trained = sum(len(way.rates) * (search + 1) + seeds * shared.steps for way in ways if way.rate)
-    yield Progress(trained + len(ways))
+    total = len(ways) + sum(len(way.rates) * (search + 1) + seeds * shared.steps for way in ways if way.rate)
+    yield Progress(total)
     before = yield from remembers(lm, task)
     baselines = yield from _baselines(lm, task, shared, book)
     results: list[MethodResult] = []
     refused: dict[str, str] = {}
     for way in ways:
         try:
-            result = yield from _measure(lm, task, shared, book, way, search, numbers, before)
+            tried, total = yield from _search(lm, task, shared, book, way, search, total)
+            result = yield from _measure(lm, task, shared, book, way, tried, numbers, before)
         except LabError as error:
             refused[way.name] = str(error)
             yield Refused(way.name, str(error))
@@ -126,21 +129,16 @@ def spectrum_steps(
     )
 
 
-def _measure(
-    lm: LanguageModel,
-    task: Task,
-    shared: Recipe,
-    book: Scorebook,
-    way: Adaptation,
-    search: int,
-    seeds: Sequence[int],
-    before: Remembers,
-) -> Generator[SpectrumEvent, None, MethodResult]:
-    """Choose the method's rate, train it with each seed, and score what was learned."""
+def _search(
+    lm: LanguageModel, task: Task, shared: Recipe, book: Scorebook, way: Adaptation, steps: int, total: int
+) -> Generator[SpectrumEvent, None, tuple[list[Tried], int]]:
+    """The learning rates that were tried, by their loss on validation rows, and the new total of events."""
     tried: list[Tried] = []
-    for rate in way.rates:
+    waiting = list(way.rates)
+    while waiting:
+        rate = waiting.pop(0)
         outcomes: list[Outcome] = []
-        yield from train(lm, task, _recipe(shared, way, rate, shared.seed, search), way, outcomes)
+        yield from train(lm, task, _recipe(shared, way, rate, shared.seed, steps), way, outcomes)
         loss = None
         if not outcomes[0].stopped:
             # Validation rows alone: the held-out rows decide nothing.
@@ -148,7 +146,32 @@ def _measure(
             loss = score.loss if score.loss is not None and math.isfinite(score.loss) else None
         tried.append(Tried(rate, loss))
         yield RateTried(way.name, rate, loss)
-    rate = min(tried, key=lambda one: math.inf if one.loss is None else one.loss).rate if tried else 0.0
+        if not waiting and len(tried) < len(way.rates) + MORE_RATES:
+            beyond = rate_beyond([one.rate for one in tried], _best_rate(tried))
+            if beyond is not None:
+                waiting.append(beyond)
+                total += steps + 1
+                yield Progress(total)
+    return tried, total
+
+
+def _best_rate(tried: Sequence[Tried]) -> float:
+    """The rate with the lowest loss, the first of equal ones."""
+    return min(tried, key=lambda one: math.inf if one.loss is None else one.loss).rate
+
+
+def _measure(
+    lm: LanguageModel,
+    task: Task,
+    shared: Recipe,
+    book: Scorebook,
+    way: Adaptation,
+    tried: Sequence[Tried],
+    seeds: Sequence[int],
+    before: Remembers,
+) -> Generator[SpectrumEvent, None, MethodResult]:
+    """Train the method at the best rate with each seed, and score what was learned."""
+    rate = _best_rate(tried) if tried else 0.0
     ends: list[Outcome] = []
     scores: list[Score] = []
     after: list[Remembers] = []
