@@ -73,8 +73,10 @@ class Setting:
         """The choices that `method` has on such a task."""
         if self.name == "init" and method in METHODS:
             return METHODS[method].starts
-        if self.name in ("loss", "label_score") and not labelled:
+        if self.name == "label_score" and not labelled:
             return self.choices[:1]
+        if self.name == "loss" and not labelled:
+            return tuple(choice for choice in self.choices if choice != "labels")
         return self.choices
 
     def word(self, choice: str) -> str:
@@ -172,10 +174,21 @@ class Recipe:
     pull: float = _setting(0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", "pull", low=0.0, high=1e6)
     loss: str = _setting(
         "vocabulary",
-        "predict the answer among all tokens, or among the label words only",
+        "predict the answer among all tokens, or among the label words only; imitate: predict what the model does after a teacher prompt",
         "loss over",
-        choices=("vocabulary", "labels"),
-        words={"vocabulary": "all tokens", "labels": "label words"},
+        choices=("vocabulary", "labels", "imitate"),
+        words={"vocabulary": "all tokens", "labels": "label words", "imitate": "a teacher prompt’s predictions"},
+    )
+    teacher: str = _setting(
+        "", "the prompt to imitate: any text with {input} once, such as worked examples", "teacher prompt", only_with=("loss", "imitate")
+    )
+    continuation: str = _setting(
+        "own",
+        "along which answers the teacher is imitated: its own greedy ones (the rows' are then not used) or the rows'",
+        "answers from",
+        choices=("own", "rows"),
+        words={"own": "the teacher", "rows": "the rows"},
+        only_with=("loss", "imitate"),
     )
     end: str = _setting(
         "newline",
@@ -223,6 +236,9 @@ class Recipe:
             check_template(self.template)
         if self.init == "text" and not self.init_text.strip():
             raise LabError("The start text is empty: give one, or choose another start.")
+        if self.loss == "imitate" and self.teacher.count("{input}") != 1:
+            given = f"{shown(self.teacher)} holds {{input}} {self.teacher.count('{input}')} times" if self.teacher.strip() else "is empty"
+            raise LabError(f"The teacher prompt {given}: give a text with {{input}} exactly once, where the input goes.")
         if self.pull and not self.pull_text.strip():
             raise LabError("A pull needs a text to pull to: give one, or set the pull to 0.")
         self._check_method()

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.commands.options import Outcome, add_model, check_prompt, contender_row, load, table, tell, tell_skipped, tell_warnings
 from app.commands.rows import TASKS, add_rows, load_task, names_columns
+from core.errors import LabError
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
 from core.tasks import evidence
@@ -16,6 +17,7 @@ EXAMPLES = """  python -m app train --task past-tense --out my-prompt
   python -m app train --task capitals --method prefix --steps 40 --lr 0.01
   python -m app train --task reviews.tsv --columns review,stars --kind labels --words "1=bad,5=good" --out reviews
   python -m app train --task plural --seed 1 --json > seed-1.json
+  python -m app train --task plural --loss imitate --teacher $'book -> books\\ncity -> cities\\n{input} ->'   # compress a prompt
   python -m app train --task plural --init-from my-prompt --out my-prompt-2      # go on from a saved prompt, ours or PEFT's
 
 Ctrl-C ends training, then scores and saves what was learned by then (exit code 130); a second one saves it unscored."""
@@ -54,6 +56,8 @@ def run(options: argparse.Namespace) -> Outcome:
     for name, value in given.items():
         SETTINGS[name].check(value)
     task = load_task(options)  # before the model: a bad file is told at once
+    if given.get("teacher") and given.get("loss", task.recipe.get("loss")) != "imitate":
+        raise LabError("--teacher is for --loss imitate: add that, or leave the teacher out.")
     if names_columns(given.get("template", "")):  # it has become the task's
         given["template"] = task.template
     recipe = Recipe.from_settings({**task.recipe, **given})
@@ -64,6 +68,7 @@ def run(options: argparse.Namespace) -> Outcome:
     lm = load(options)
     from core.runs import saved_adapter as storage
     from core.runs.hub_prompts import load as load_prompt
+    from core.runs.imitation import in_words
     from core.runs.trained_run import train
     from core.scoring.fit_rows import fitted
 
@@ -105,10 +110,12 @@ def run(options: argparse.Namespace) -> Outcome:
         "stopped": record.stopped,
         "contenders": [contender_row(score) for score in scores],
         "skipped": dict(record.skipped),
+        "imitation": record.imitation.to_dict() if record.imitation else None,
         "evidence": evidence.as_dict(rows),
         "out": options.out,
     }
-    text = f"{table(scores)}\n{evidence.in_words(rows)}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
+    alike = f"\n{in_words(record.imitation, scores)}" if record.imitation else ""
+    text = f"{table(scores)}\n{evidence.in_words(rows)}{alike}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
     text += f", saved in {options.out}" if options.out else ""
     code = 130 if stop.is_set() else 3 if record.stopped else 0
     return Outcome(result, text, code)

@@ -83,6 +83,8 @@ def spectrum_steps(
     ways = chosen(methods)
     if not 1 <= seeds <= MOST_SEEDS:
         raise LabError(f"{seeds} seeds were asked for: choose a whole number from 1 to {MOST_SEEDS}.")
+    if recipe.loss == "imitate":
+        raise LabError("Methods are compared on answers, not on a teacher's predictions: choose another loss.")
     if not task.validation and any(way.rate for way in ways):
         raise LabError("The task has no validation rows to choose learning rates on: give it more rows.")
     if any(way.needs_peft for way in ways):

@@ -13,6 +13,7 @@ from core.inspection.nearest import Neighbours
 from core.methods import METHODS
 from core.methods.contract import Method
 from core.recipe import Recipe
+from core.runs.imitation import Imitation
 from core.runs.readings import Reading
 from core.scoring.contender import Contender
 from core.scoring.score import Difference, Score
@@ -47,6 +48,7 @@ class RunRecord:
     validation: dict[int, Score] = field(default_factory=dict)
     scores: list[Score] = field(default_factory=list)
     difference: Difference | None = None  # learned against the best handcrafted prompt, paired
+    imitation: Imitation | None = None  # how like its teacher the prompt became, where it imitates one
     skipped: dict[str, str] = field(default_factory=dict)  # handcrafted prompts that could not be scored, and why
     seconds: float = 0.0
     finished: bool = False

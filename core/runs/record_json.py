@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from core.inspection.nearest import Neighbours
 from core.methods import METHODS, method_name
 from core.recipe import Recipe
+from core.runs.imitation import Imitation, Likeness
 from core.runs.readings import Reading
 from core.runs.record import RunRecord
 from core.scoring.row_results import RowResult
@@ -38,6 +39,7 @@ def record_to_json(record: RunRecord) -> str:
         "validation": [{"step": step, **_with_samples(score)} for step, score in record.validation.items()],
         "scores": [{**score.to_dict(), "final": score.final} for score in record.scores],
         "difference": asdict(record.difference) if record.difference else {},
+        "imitation": asdict(record.imitation) if record.imitation else None,
         "rows": list(places),
         "held_out": {
             name: [[places[r.input, r.output], *map(_compact, list(vars(r).values())[2:])] for r in score.results]
@@ -146,6 +148,28 @@ class _Difference(_Checked):
     n: int
 
 
+class _Likeness(_Checked):
+    name: str
+    kl: Number
+    kl_interval: tuple[Number, Number]
+    same: Annotated[int, Field(ge=0)]
+    share_interval: tuple[Share, Share]
+    n: Annotated[int, Field(gt=0)]
+
+
+class _Imitation(_Checked):
+    teacher: str
+    teacher_tokens: Whole
+    tokens: Whole
+    learned: _Likeness
+    start: _Likeness
+    nothing: _Likeness
+
+    def imitation(self) -> Imitation:
+        alike = {name: Likeness(**vars(getattr(self, name))) for name in ("learned", "start", "nothing")}
+        return Imitation(self.teacher, self.teacher_tokens, self.tokens, **alike)
+
+
 class _Nothing(_Checked):
     pass
 
@@ -236,6 +260,7 @@ class _Record(_Checked):
     validation: list[_Validation]
     scores: list[_Score]
     difference: _Difference | _Nothing
+    imitation: _Imitation | None = None
     skipped: dict[str, str]
     seconds: Number
     finished: bool
@@ -282,6 +307,7 @@ class _Record(_Checked):
             "validation": {row.step: row.score() for row in self.validation},
             "scores": [row.score(results.get(row.name, ())) for row in self.scores],
             "difference": Difference(**vars(self.difference)) if isinstance(self.difference, _Difference) else None,
+            "imitation": self.imitation.imitation() if self.imitation else None,
             "vectors": {step: values.array() for step, values in self.vectors.items()},
         }
         return RunRecord(**known | changed)

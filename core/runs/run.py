@@ -24,12 +24,14 @@ from core.runs.contest import (
     score_validation,
     with_model,
 )
+from core.runs.imitation import Imitation, measure, teacher_of
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender, by_one_score
+from core.scoring.derived_contenders import started
 from core.scoring.score import majority
 from core.tasks.task import Task
 from core.training import slices
-from core.training.start import Begun
+from core.training.start import Begun, create
 from core.training.training import State, StepEvent, Training
 
 SCORING_SHARE = 0.15  # of the time since the start, while steps remain
@@ -56,7 +58,7 @@ class Finished(Event):
 
 Item = TypeVar("Item")
 END = object()
-RunEvent = StepEvent | Entered | Scored | Skipped | Finished
+RunEvent = StepEvent | Entered | Scored | Skipped | Imitation | Finished
 
 
 def run(
@@ -73,7 +75,8 @@ def run(
 ) -> Iterator[RunEvent | None]:
     """Train `recipe` on `task` and score it: yields after every step and every scored batch (None: nothing to show yet).
 
-    Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step.
+    Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step. A teacher that is imitated
+    is one of the contenders, and how like it the learned prompt became is measured on the same rows.
     state: where training continues. stopping: called between steps; True ends training, and scoring follows. validate_every: score the
     learned prompt on validation rows after every so many steps, whatever that costs, so that no clock decides which steps have a
     score; 0: as often as the share of time allows.
@@ -81,11 +84,16 @@ def run(
     book = book or Scorebook()
     training = training or Training(lm, task, recipe)
     state = state or training.start()
+    if lm.device_process is None:
+        yield from training.begin()
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
     guess = 0.0
-    entered = by_one_score(with_model(lm, task), recipe.label_score)
+    plain = baselines(task, recipe.template)
+    teacher = teacher_of(task, recipe, plain)
+    new = [teacher] if teacher and teacher not in plain else []
+    entered = by_one_score([*with_model(lm, task), *new], recipe.label_score)
     yield from map(Entered, entered)
-    others = [*by_one_score(baselines(task, recipe.template), recipe.label_score), *entered]
+    others = [*by_one_score(plain, recipe.label_score), *entered]
     if task.labels and task.validation:
         yield Scored("validation", majority(task, task.validation))
     waiting = list(others) if task.validation else []
@@ -132,6 +140,10 @@ def run(
     contenders = [learned, *others]
     yield from contest(lm, task, contenders, task.held_out, book, "held_out", state.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, contenders)))
+    if teacher:
+        start = started(lm, learned, create(lm, task, recipe, training.begun).snapshot())
+        measured = measure(lm, task, teacher, [learned, start, plain[0]], common_rows(task.held_out, contenders), book)
+        yield (yield from measured)
     yield Finished(state, stepping.seconds, stopped)
 
 

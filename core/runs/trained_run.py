@@ -26,6 +26,7 @@ from core.recipe import Recipe, default_of
 from core.runs import adapter_files, hub_prompts
 from core.runs import saved_adapter as storage
 from core.runs.contest import Scored
+from core.runs.imitation import Imitation
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
 from core.runs.run_file import run_file
@@ -131,6 +132,11 @@ class TrainedRun:
     def scores(self) -> "Scores":
         """The scores of all contenders on the held-out rows, by name: "learned" first."""
         return Scores(self.record.held_out)
+
+    @property
+    def imitation(self) -> Imitation | None:
+        """How like its teacher the prompt became on the held-out rows; None for a run with another loss, or one that was not scored."""
+        return self.record.imitation
 
     def nearest(self, k: int = 3) -> "NearestTokens":
         """The k vocabulary tokens nearest to each vector by cosine, with those of the control: the start, moved equally far at random.

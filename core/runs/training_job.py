@@ -8,6 +8,7 @@ from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
 from core.runs.contest import Entered, Scored, Skipped
+from core.runs.imitation import Imitation
 from core.runs.readings import Vocabulary, reader_of
 from core.runs.record import RunRecord
 from core.runs.record_writer import add_reading, begin_record, replace_last_reading
@@ -43,7 +44,8 @@ def training_job(
     """
     training = Training(lm, task, recipe, begun)
     record.seen_before = sorted(begun.seen) if begun else []
-    if lm.device_process is None:  # else it is asked there, by the first slice
+    if lm.device_process is None:  # else both are done there, by the first slice
+        yield from training.begin()
         check(training)
     state = training.start()
     start = training.show(state).snapshot()
@@ -58,6 +60,8 @@ def training_job(
             _take(record, event)
         elif isinstance(event, Entered):
             record.derived = [*record.derived, event.contender]
+        elif isinstance(event, Imitation):
+            record.imitation = event
         elif isinstance(event, Skipped):
             record.skipped = {**record.skipped, event.name: event.reason}
         elif isinstance(event, Finished):

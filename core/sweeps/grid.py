@@ -157,7 +157,8 @@ class Grid:
         if "answers" in self.vary and not task.labels:
             raise LabError(f"Answers can be swapped among labels only, and {shown(task.name)} has free answers: choose a task with labels.")
         for name in ("loss", "label_score"):
-            if name in self.vary and not task.labels:
+            without_labels = task.labels or set(self.vary.get(name, ())) <= {"vocabulary", "imitate"}
+            if not without_labels:
                 raise LabError(f"{name} makes no difference to free answers, as in {shown(task.name)}: choose a task with labels.")
         most = max((value for value in self.vary.get("rows", ()) if value != ALL_ROWS), default=0)
         if most > len(task.train):

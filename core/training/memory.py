@@ -56,7 +56,7 @@ def estimate(
     | activations     | tokens x layers x (4 d_model + 4 d_inner + 3 heads x head_dim): what a layer keeps to go backward  |
     | keys and values | rows x keys x layers x 2 x (kv_heads + heads) x head_dim: each row has its own copy, and another   |
     |                 | spread over the query heads; the cache of batch 1 and its gradient; eager attention's weights      |
-    | logits          | answer positions x vocabulary x 4 float32 copies                                                   |
+    | logits          | answer positions x vocabulary x 4 float32 copies; 8 where a teacher's predictions are imitated     |
     | snapshots       | the vectors after each step, at most 64 MB                                                         |
 
     In a model without such a cache all that stands before a row runs with each row. With label words of several tokens, the pass over
@@ -104,7 +104,7 @@ def estimate(
             "parameters": trained * COPIES * FLOAT,
             "activations": activations,
             "keys and values": cached,
-            "logits": answers * vocabulary * LOGITS * FLOAT,
+            "logits": answers * vocabulary * LOGITS * FLOAT * (2 if recipe.loss == "imitate" else 1),
             "snapshots": min(MOST_SNAPSHOT_BYTES, recipe.steps * stored * FLOAT),
         }
     )

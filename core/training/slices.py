@@ -54,6 +54,8 @@ class TrainingSlice:
         """The steps, and the state after them as bytes. LabError where the run doesn't fit the model or the memory."""
         training = _training(lm, self.task, self.recipe, self.begun)
         state = State.from_bytes(self.state)
+        for _ in training.begin():
+            pass
         if state.step == 0:
             check(training)
         events, state = training.advance(state, self.steps)

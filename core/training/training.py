@@ -6,7 +6,7 @@ another process are the same call.
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,11 +21,13 @@ from core.models.language_model import LanguageModel
 from core.prefix import Prefix
 from core.recipe import SETTINGS, Recipe
 from core.scoring.contender import Contender, contender_of_run
+from core.scoring.imitation import imitation_loss
 from core.scoring.likelihood import answer_loss, label_loss
 from core.scoring.prepared import Prepared, prepare
 from core.scoring.rows import Row, check_window, encode, end_tokens
 from core.tasks.task import Task, template_of
 from core.training.start import Begun, create
+from core.training.teacher import Teacher, with_answers
 
 MOST_TOKENS = 8192  # run at a time in a step: gradients keep about 1.5 MB a token on the default model
 WORSE_STEPS = 5  # this many steps in a row with a loss above twice the start's: the run has diverged
@@ -36,6 +38,8 @@ LOSS_FLOOR = 0.5  # nats; a run that starts below this may double its loss by th
 @dataclass(frozen=True)
 class StepEvent(Event):
     """One finished step. loss: nats per answer token (per label, where the loss is over labels), before the step's change.
+
+    Where a teacher is imitated, loss is the divergence from it, KL(teacher || student).
 
     Where vectors are pulled to a text, loss is still that of the answers alone; gradient_norm is of both together.
     vectors: what is stored after the step (see Prefix.snapshot). stopped: why the run ends here, or "".
@@ -78,7 +82,7 @@ class State:
 
 
 class Training:
-    """All that a run needs and never changes: model, recipe, tokenised rows."""
+    """All that a run needs and never changes: model, recipe, tokenised rows, and after `begin` a teacher's answers in them."""
 
     def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = None, prefix: Prefix | None = None):
         """begun: the saved prompt that the recipe starts from. prefix: in place of the one that the recipe makes.
@@ -94,6 +98,7 @@ class Training:
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels, end)
         # Rows that are scored later must fit too: an error is better before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
+        self.teacher = Teacher(lm, task, recipe, self.prepared) if recipe.loss == "imitate" else None
         self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
         if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
             count, most = len(self.pulled_to), SETTINGS["virtual_tokens"].high or 0
@@ -130,6 +135,12 @@ class Training:
         """The prefix as it is now, with its template."""
         return contender_of_run(name, self.task, self.recipe, self.prefix, seen=self.begun.seen if self.begun else frozenset())
 
+    def begin(self) -> Iterator[None]:
+        """What is computed once, before the first step: a teacher's answers. In pieces; `advance` does what is left of it."""
+        if self.teacher and not self.teacher.ready:
+            yield from self.teacher.listen()
+            self.prepared = with_answers(self.prepared, self.teacher.answers)
+
     def start(self) -> State:
         """The state before the first step."""
         return State(0, self._parameters(), self._parameters())
@@ -144,6 +155,8 @@ class Training:
 
     def advance(self, state: State, steps: int = 1) -> tuple[list[StepEvent], State]:
         """Train `steps` more steps, or to the end of the recipe. `state` itself is not changed."""
+        for _ in self.begin():
+            pass
         self.show(state)
         optimiser = self._optimiser(state)
         events: list[StepEvent] = []
@@ -219,6 +232,8 @@ class Training:
     def loss(self, rows: Sequence[Row]) -> Tensor:
         """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
         cache = self.prepared.fill(self.lm)
+        if self.teacher:
+            return imitation_loss(self.lm, cache, rows, self.teacher.logs(rows))
         if self.recipe.loss == "labels":
             return label_loss(self.lm, cache, rows, self.recipe.label_score)
         return answer_loss(self.lm, cache, rows)

@@ -82,6 +82,20 @@ def test_train_goes_on_from_a_saved_prompt_with_its_method_and_length(capsys, lm
     assert "There is no learned prompt at 'nowhere'" in error(capsys, *common, "--init-from", "nowhere")
 
 
+@pytest.mark.parametrize("kind", ["answers", "labels"])
+def test_train_imitates_a_teacher_and_says_how_like_it_is(capsys, csv, tmp_path, kind):
+    common = ("train", "--task", csv, *SHORT, "--kind", kind, "--loss", "imitate", "--teacher", "pet 90 yes, pet 91 no, {input}")
+    found = call(capsys, *common, "--out", tmp_path / "out")
+    measured = found["imitation"]
+    assert found["recipe"]["teacher"].startswith("pet 90") and found["recipe"]["continuation"] == "own"
+    assert {row["name"] for row in found["contenders"]} >= {"learned", measured["teacher"]}
+    assert measured["saved"] == measured["teacher_tokens"] - measured["tokens"] and measured["tokens"] >= 4
+    for name in ("learned", "start", "nothing"):
+        assert 0 <= measured[name]["same"] <= measured[name]["n"] and measured[name]["kl"] > 0
+    assert main([*map(str, common), "--continuation", "rows"]) == 0
+    assert "Same answer as the teacher prompt on" in capsys.readouterr().out
+
+
 def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv, saved):
     found = call(capsys, "evaluate", "--task", csv, "--prompt", "Is {input} a pet?", "--prompt", "{input}:", "--learned", saved)
     assert set(found) == {"contenders", "label_score", "evidence"}
@@ -153,6 +167,10 @@ def test_without_json_people_get_text(capsys, csv, saved, command):
         (["--init", "text"], "start text is empty"),
         (["--mlp", "5"], "a soft prompt has no such setting"),
         (["--template", "no place"], "{input} 0 times"),
+        (["--loss", "imitate"], "The teacher prompt is empty"),
+        (["--loss", "imitate", "--teacher", "no place"], "The teacher prompt 'no place' holds {input} 0 times"),
+        (["--loss", "imitate", "--teacher", "long " * 300 + "{input}"], "positions with row 1"),
+        (["--teacher", "A pet: {input} is"], "--teacher is for --loss imitate"),
         (["--method", "prefix", "--init", "labels"], "can't start from label words"),
         (["--loss", "labels", "--kind", "answers"], "no label words"),
         (["--virtual-tokens", "200"], "the model has 160"),
