@@ -13,6 +13,7 @@ from app.pages.experiments import ExperimentsPage
 from app.pages.inspect import InspectPage
 from app.pages.learn import LearnPage
 from app.pages.link_bar import LinkBar, says_something
+from app.pages.spectrum import SpectrumPart
 from app.pages.train import TrainPage
 from app.pages.your_task import TaskPage
 from app.serving.api import Api
@@ -59,6 +60,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
                 inspect = InspectPage(lab, recording)
             with gr.Tab("Experiments", id="experiments") as experiments_tab:
                 experiments = ExperimentsPage(lab)
+                spectrum = SpectrumPart(lab)
             with gr.Tab("Your task", id="task"):
                 own = TaskPage(lab, allow_hub)
             with gr.Tab("Learn", id="learn"):
@@ -91,8 +93,10 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)
         experiments.wire(session, train, tabs, lasting(paint_others), others)
+        spectrum.wire(session, train)
         settings = [session, *experiments.given, *train.controls.values()]
         looked = experiments_tab.select(experiments.paint_opened, [session], [*experiments.live, experiments.task], **QUIET)
+        looked.then(spectrum.paint, [session], spectrum.outputs, **QUIET)
         looked.then(experiments.plan_now, settings, [experiments.plan, experiments.message], **QUIET)
         learn.wire(session, tabs)
         bar.wire(session, train, tabs)

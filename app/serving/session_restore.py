@@ -70,8 +70,10 @@ class Visitors:
         session.inspect.offered = None
         if session.shown is None:  # the next page opens as it was built
             session.step = session.chosen = None
-        if session.side_job:
-            self._lab.engine.cancel(session.side_job)
+        spectrum = session.experiments.spectrum
+        for ticket in (session.side_job, spectrum.ticket if spectrum else None):
+            if ticket:
+                self._lab.engine.cancel(ticket)
         for ticket in [*(run.ticket for run in session.runs), *(sweep.ticket for sweep in session.experiments.sweeps.values())]:
             if ticket and not ticket.over:
                 self._lab.engine.pause(ticket)

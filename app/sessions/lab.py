@@ -35,6 +35,7 @@ class Lab:
         self.book = Scorebook()
         self._vocabularies: dict[str, Vocabulary] = {}
         self._lines: dict[tuple[str, str], Ticket] = {}
+        self.spectrum: Ticket | None = None  # the newest comparison of methods: each needs memory for a copy of the model
 
         def and_read(load: Load) -> Load:
             def loaded() -> LanguageModel:

@@ -143,7 +143,7 @@ class Session:
     @property
     def has_work(self) -> bool:
         """Whether there is something to come back to."""
-        return bool(self.runs or self.experiments.sweeps)
+        return bool(self.runs or self.experiments.sweeps or self.experiments.spectrum)
 
     @property
     def training(self) -> bool:

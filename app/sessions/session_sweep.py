@@ -1,7 +1,7 @@
 """What an experiment of one session has found so far, and its runs that can be opened."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.sessions.streams import Streams
 from core import Task
@@ -11,6 +11,9 @@ from core.sweeps.outcome import SweepResult
 from core.sweeps.result import Failure, Head, RunResult
 from core.sweeps.sweep import RunBegan, RunDone, RunFailed, RunStep, SweepDone, collected
 from core.ticket import Ticket
+
+if TYPE_CHECKING:  # it knows the session, which knows this file
+    from app.sessions.session_spectrum import SessionSpectrum
 
 MOST_OPENED = 60  # runs of one experiment that are kept with all their steps
 
@@ -98,7 +101,7 @@ class ExperimentsState:
     """The Experiments page. question: the chosen one's slug, "" for an experiment of the session's own. sweeps: the newest of each.
 
     fields: what the page's fields held last, so that a page that is opened again shows them. streams: of the handlers that paint a
-    sweep; planning: of those that say what one costs; measuring: their job."""
+    sweep; planning: of those that say what one costs; measuring: their job. spectrum: the comparison of methods."""
 
     question: str = "virtual-tokens"
     sweeps: dict[str, SessionSweep] = field(default_factory=dict)
@@ -106,3 +109,4 @@ class ExperimentsState:
     streams: Streams = field(default_factory=Streams)
     planning: Streams = field(default_factory=Streams)
     measuring: Ticket | None = None
+    spectrum: "SessionSpectrum | None" = None

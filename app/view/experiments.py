@@ -26,7 +26,10 @@ def questions(asked: Sequence[Question], chosen: str) -> Html:
         tag("li", button(tag("b", title), tag("small", about), class_="lesson", data_cell=place, aria_current=slug == chosen or None))
         for place, (slug, title, about) in enumerate(items)
     ]
-    return tag("ol", *made, class_="lessons")
+    forgets = tag(
+        "a", tag("b", "What does each method forget?"), tag("small", "prompts, LoRA, full fine-tuning"), class_="lesson", href="#spectrum"
+    )
+    return tag("ol", *made[:-1], tag("li", forgets), made[-1], class_="lessons")
 
 
 def head(question: Question | None) -> Html:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from app.view.colours import inks
 from app.view.html import Html, dim, note, row, share_cells, table, tag, th, wide
-from app.view.text import percent
+from app.view.text import in_list, percent, short_name
 from core.display import in_words, text_table
+from core.finetuning.recorded import COMMAND
 from core.finetuning.result import MethodResult, SpectrumResult, Spread
 
 
@@ -43,6 +44,28 @@ _HEADS = (
     ("to store", "for each task"),
     ("page: loss +", _FORGOT),
 )
+
+
+def forgotten(result: SpectrumResult) -> str:
+    """What was found, in sentences: who answers best, who forgets most and who forgets nothing."""
+    trained = [one for one in result.methods if one.parameters]
+    if not trained:
+        return "Nothing is trained yet."
+    best = max(trained, key=lambda one: one.accuracy.mean)
+    said = [f"{best.label} is right most often ({percent(best.accuracy.mean)} of {result.rows} held-out rows)."]
+    changed = [one for one in trained if any(one.forgetting.page.values)]
+    if changed:
+        most = max(changed, key=lambda one: one.forgetting.page.mean)
+        said.append(f"{most.label} forgets most: its loss on an unrelated page grew by {most.forgetting.page.mean:.2f} nats per token.")
+    still = [one.label for one in trained if one not in changed]
+    if still:
+        said.append(f"Exactly nothing is forgotten with {in_list(still)}: the model’s weights stay as they were.")
+    return " ".join(said)
+
+
+def origin(result: SpectrumResult) -> str:
+    """Where a recorded result comes from."""
+    return f"Recorded with {short_name(result.model)} on “{result.task}”, {result.device}, {result.dtype}, by {COMMAND}."
 
 
 def methods_text(result: SpectrumResult) -> str:

@@ -90,3 +90,12 @@ def span(ends: Sequence[float]) -> str:
     """
     low, high = ends
     return f"{100 * low:.0f}–{100 * high:.0f}"
+
+
+def in_list(names: Sequence[str]) -> str:
+    """Names with commas, and "and" before the last.
+
+    >>> in_list(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])

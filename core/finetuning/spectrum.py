@@ -3,8 +3,8 @@
 import contextlib
 import math
 import statistics
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from core.errors import LabError
 from core.events import Event, Progress
@@ -46,9 +46,10 @@ class RateTried(Event):
 
 @dataclass(frozen=True, eq=False)
 class Measured(Event):
-    """A method has its result."""
+    """A method has its result. so_far: all methods that have theirs."""
 
     result: MethodResult
+    so_far: SpectrumResult
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,13 @@ SpectrumEvent = Progress | Stepped | RateTried | Measured | Refused | Compared |
 
 
 def spectrum_steps(
-    lm: LanguageModel, task: Task, recipe: Recipe, book: Scorebook, seeds: int = 2, methods: Sequence[str] = ()
+    lm: LanguageModel,
+    task: Task,
+    recipe: Recipe,
+    book: Scorebook,
+    seeds: int = 2,
+    methods: Sequence[str] = (),
+    known: Mapping[str, MethodResult] | None = None,
 ) -> Iterator[SpectrumEvent]:
     """Compare `methods` (none named: all) on `task`, in float32: yields after every step and every scored batch (None).
 
@@ -78,7 +85,9 @@ def spectrum_steps(
     with one seed: three, and up to MORE_RATES beyond them while the best is at the edge, in which case Progress comes again with a new
     total. Then it is trained once for each of `seeds` seeds from the recipe's. Held-out rows are scored after the last step of these
     runs, and decide nothing. Of the recipe, what all methods share counts (steps, batches, template, loss, virtual tokens, ...).
-    `lm` is unchanged. LabError, before anything is trained, where PEFT is needed and absent or there are no validation rows.
+    known: results of methods by name, as an earlier call with the same settings gave them; these are not measured again.
+    `lm` is unchanged. LabError, before anything is trained, where a named method needs PEFT, which is absent, or where there are no
+    validation rows. Where no method is named, those that need PEFT are refused alone.
     """
     ways = chosen(methods)
     if not 1 <= seeds <= MOST_SEEDS:
@@ -87,48 +96,51 @@ def spectrum_steps(
         raise LabError("Methods are compared on answers, not on a teacher's predictions: choose another loss.")
     if not task.validation and any(way.rate for way in ways):
         raise LabError("The task has no validation rows to choose learning rates on: give it more rows.")
-    if any(way.needs_peft for way in ways):
+    if methods and any(way.needs_peft for way in ways):
         need_peft()
+    known = known or {}
     lm = lm.for_scoring
     shared = Recipe(**{name: getattr(recipe, name) for name in KEPT})
     numbers = [(shared.seed + number) % 2**31 for number in range(seeds)]
     search = min(SEARCH_STEPS, shared.steps)
-    total = len(ways) + sum(len(way.rates) * (search + 1) + seeds * shared.steps for way in ways if way.rate)
+    total = sum(1 + (len(way.rates) * (search + 1) + seeds * shared.steps if way.rate else 0) for way in ways if way.name not in known)
     yield Progress(total)
     before = yield from remembers(lm, task)
     baselines = yield from _baselines(lm, task, shared, book)
-    results: list[MethodResult] = []
-    refused: dict[str, str] = {}
+    result = SpectrumResult(
+        task=task.slug,
+        model=lm.name,
+        device=lm.device.type,
+        dtype=lm.dtype_name,
+        rows=len(task.held_out),
+        validation_rows=len(task.validation),
+        training_rows=len(task.train),
+        steps=shared.steps,
+        search_steps=search,
+        batch_size=shared.batch_size,
+        virtual_tokens=shared.virtual_tokens,
+        seeds=tuple(numbers),
+        methods=(),
+        baselines=tuple(baselines),
+        refused={},
+        memory=MEMORY,
+    )
     for way in ways:
         try:
+            if way.name in known:
+                result = replace(result, methods=(*result.methods, known[way.name]))
+                continue
+            if way.needs_peft:
+                need_peft()
             tried, total = yield from _search(lm, task, shared, book, way, search, total)
-            result = yield from _measure(lm, task, shared, book, way, tried, numbers, before)
+            measured = yield from _measure(lm, task, shared, book, way, tried, numbers, before)
         except LabError as error:
-            refused[way.name] = str(error)
+            result = replace(result, refused=result.refused | {way.name: str(error)})
             yield Refused(way.name, str(error))
         else:
-            results.append(result)
-            yield Measured(result)
-    yield Compared(
-        SpectrumResult(
-            task=task.slug,
-            model=lm.name,
-            device=lm.device.type,
-            dtype=lm.dtype_name,
-            rows=len(task.held_out),
-            validation_rows=len(task.validation),
-            training_rows=len(task.train),
-            steps=shared.steps,
-            search_steps=search,
-            batch_size=shared.batch_size,
-            virtual_tokens=shared.virtual_tokens,
-            seeds=tuple(numbers),
-            methods=tuple(results),
-            baselines=tuple(baselines),
-            refused=refused,
-            memory=MEMORY,
-        )
-    )
+            result = replace(result, methods=(*result.methods, measured))
+            yield Measured(measured, result)
+    yield Compared(result)
 
 
 def _search(

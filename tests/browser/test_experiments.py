@@ -81,3 +81,18 @@ def test_a_question_on_a_phone_has_its_textbook_answer_and_no_sideways_scroll(vi
     visitor.settle("#experiment-plan", "5 settings × 3 seeds = 15 runs")
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     visitor.shoot("experiments-phone")
+
+
+def test_what_each_method_forgets_is_measured_on_the_visitors_task(visit, tiny_app):
+    visitor = visit(tiny_app)
+    visitor.ready()
+    visitor.set("steps", "2")
+    visitor.tab("Experiments")
+    visitor.page.click("#questions a:has-text('forget')")
+    visitor.page.click("#spectrum-run")
+    visitor.settle("#spectrum-progress", "All methods are measured.")
+    for words in ("soft prompt", "LoRA", "full fine-tuning"):
+        visitor.settle("#spectrum-table", words)
+    visitor.settle("#spectrum-finding", "Exactly nothing is forgotten with soft prompt")
+    visitor.shoot("methods")
+    assert visitor.errors == [] and visitor.elsewhere == []

@@ -40,7 +40,7 @@ def test_without_peft_nothing_is_trained_and_one_sentence_says_so(capsys, csv, m
         raise LabError("LoRA and IA3 need PEFT, which is not installed: pip install -r requirements-spectrum.txt.")
 
     monkeypatch.setattr("core.finetuning.spectrum.need_peft", absent)
-    assert "pip install -r requirements-spectrum.txt" in error(capsys, "spectrum", "--task", csv, *SHORT)
+    assert "pip install -r requirements-spectrum.txt" in error(capsys, "spectrum", "--task", csv, *SHORT, "--methods", "none,lora")
 
 
 @pytest.mark.parametrize("names", ["full", "none,full"])

@@ -143,3 +143,24 @@ def test_peft_is_asked_for_before_anything_is_trained(monkeypatch):
     with pytest.raises(LabError, match="need PEFT"):
         next(steps)
     assert changes.need_peft().__name__ == "peft"
+
+
+def test_where_no_method_is_named_those_without_peft_are_measured(monkeypatch):
+    def absent():
+        raise LabError("LoRA and IA3 need PEFT.")
+
+    monkeypatch.setattr("core.finetuning.spectrum.need_peft", absent)
+    result = result_of(make("llama"), recipe=RECIPE.but(steps=1))
+    assert list(result.refused) == ["ia3", "lora"] and {one.name for one in result.methods} == set(ADAPTATIONS) - {"ia3", "lora"}
+
+
+def test_known_results_are_not_measured_again():
+    lm, methods = make("llama"), ("none", "prompt", "bitfit")
+    first = events_of(lm, methods=methods)
+    part = next(event.so_far for event in first if isinstance(event, Measured) and event.result.name == "prompt")
+    known = {one.name: one for one in part.methods}
+    second = list(spectrum_steps(lm, answer_task(), RECIPE, Scorebook(), 1, methods, known))
+    assert {event.method for event in second if isinstance(event, Stepped)} == {"bitfit"}
+    assert [(one.name, one.accuracy, one.rate) for one in second[-1].result.methods] == [
+        (one.name, one.accuracy, one.rate) for one in first[-1].result.methods
+    ]
