@@ -142,10 +142,16 @@ class Recipe:
     virtual_tokens: int = _setting(10, "number of learned positions", "virtual tokens", low=1, high=200, place="panel", row=2)
     init: str = _setting(
         "vocab",
-        "start from random numbers, sampled vocabulary, a text, or the task's label words",
+        "start from random numbers, sampled vocabulary, a text, the task's label words, or worked examples (training rows)",
         "start from",
-        choices=("random", "vocab", "text", "labels"),
-        words={"vocab": "sampled vocabulary", "random": "random numbers", "text": "a text", "labels": "label words"},
+        choices=("random", "vocab", "text", "labels", "examples"),
+        words={
+            "vocab": "sampled vocabulary",
+            "random": "random numbers",
+            "text": "a text",
+            "labels": "label words",
+            "examples": "worked examples",
+        },
         place="panel",
         row=3,
     )
@@ -172,6 +178,14 @@ class Recipe:
     weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", "weight decay", low=0.0, high=10.0)
     pull_text: str = _setting("", "a text that the vectors are pulled to during training", "pull to", beside="pull")
     pull: float = _setting(0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", "pull", low=0.0, high=1e6)
+    keep: str = _setting(
+        "last",
+        "keep the vectors of the last step, or of the step with the best score on validation rows, which are then scored ten times: those "
+        "rows choose the step, so their score flatters it; held-out rows choose nothing",
+        "keep",
+        choices=("last", "best"),
+        words={"last": "the last step", "best": "the best on validation rows"},
+    )
     loss: str = _setting(
         "vocabulary",
         "predict the answer among all tokens, or among the label words only; imitate: predict what the model does after a teacher prompt",

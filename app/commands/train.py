@@ -108,6 +108,7 @@ def run(options: argparse.Namespace) -> Outcome:
         "seconds": record.seconds,
         "steps": record.step,
         "stopped": record.stopped,
+        "kept": record.kept,
         "contenders": [contender_row(score) for score in scores],
         "skipped": dict(record.skipped),
         "imitation": record.imitation.to_dict() if record.imitation else None,
@@ -116,6 +117,7 @@ def run(options: argparse.Namespace) -> Outcome:
     }
     alike = f"\n{in_words(record.imitation, scores)}" if record.imitation else ""
     text = f"{table(scores)}\n{evidence.in_words(rows)}{alike}\n\n{record.parameters:,} parameters, {record.seconds:.1f} s of training"
+    text += f"; kept: step {record.kept}, chosen on validation rows" if recipe.keep == "best" and record.kept else ""
     text += f", saved in {options.out}" if options.out else ""
     code = 130 if stop.is_set() else 3 if record.stopped else 0
     return Outcome(result, text, code)

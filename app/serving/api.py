@@ -352,6 +352,7 @@ def _progress(handle: str, run: SessionRun) -> dict[str, Any]:
         "difference": asdict(record.difference) if record.difference else {},
         "seconds": round(record.seconds, 3),
         "stopped": record.stopped,
+        "kept": record.kept,
         "notes": list(run.task.notes),
         "evidence": evidence.as_dict(len(run.task.held_out)),
     }

@@ -35,6 +35,15 @@ def python(task: Task, recipe: Recipe, device: str = "") -> str:
     begun = f", load({START!r}, lm).begun" if recipe.init_from else ""
     given = ", ".join(f"{name}={value!r}" for name, value in values.items())
     model = ", ".join(f"{name}={value!r}" for name, value in _model(recipe, device).items())
+    if recipe.keep == "best":
+        return f"""from core import Recipe, load_model, load_task, train
+{loading}
+lm = load_model({model})
+task = load_task({named(task)!r})
+recipe = Recipe({given})
+run = train(lm, task, recipe{begun.replace(", ", ", begun=", 1)})
+print(run.record.kept, run.record.held_out["learned"].accuracy)
+"""
     return f"""from core import Recipe, Training, load_model, load_task, score
 {loading}
 lm = load_model({model})

@@ -34,9 +34,12 @@ def headline(record: RunRecord) -> Html:
 def recipe_line(record: RunRecord) -> str:
     """A run's recipe in one line of plain text, for the caption of a figure that leaves the page."""
     recipe, base = record.recipe, record.base
-    start = {"vocab": "sampled vocabulary", "text": f"the text “{cut(recipe['init_text'], 80)}”", "labels": "label words"}.get(
-        recipe["init"], recipe["init"]
-    )
+    start = {
+        "vocab": "sampled vocabulary",
+        "text": f"the text “{cut(recipe['init_text'], 80)}”",
+        "labels": "label words",
+        "examples": "worked examples",
+    }.get(recipe["init"], recipe["init"])
     start = f"the saved prompt “{cut(recipe['init_from'], 80)}”" if recipe.get("init_from") else start
     name = short_name(str(base.get("name", recipe["model"])))
     return (

@@ -42,6 +42,8 @@ def _words(record: RunRecord, status: str, others: int, left: float | None, wait
     if status == "failed":
         return "This run ended early."
     words = f"{done} steps, {record.seconds:.0f} s of training, {record.parameters:,} trained parameters."
+    if record.recipe.get("keep") == "best" and record.kept:
+        words += f" Kept: the vectors of step {record.kept}, which validation rows chose."
     if record.stopped:
         words += f" You stopped it at step {done}." if record.stopped.startswith("stopped") else f" Ended early: {record.stopped}."
     return words

@@ -91,6 +91,7 @@ def _facts(record: RunRecord) -> list[tuple[str, object, str]]:
         ("numbers learned", f"{record.parameters:,}"),
         ("seconds of training", f"{record.seconds:.1f}" if record.seconds else "not known"),
         ("ended", record.stopped or ("after its last step" if record.step else "not known")),
+        ("vectors of step", f"{record.kept}, chosen on validation rows" if record.recipe.get("keep") == "best" and record.kept else ""),
         ("recorded", ", ".join(record.recorded.values()) if record.recorded else ""),
     ]
     settings = [

@@ -69,7 +69,7 @@ class Method(ABC):
     order: ClassVar[int]  # among the choices
     defaults: ClassVar[Mapping[str, Any]]  # recipe fields whose default is this method's own
     settings: ClassVar[frozenset[str]]  # recipe fields that only some methods have, and this one has
-    starts: ClassVar[tuple[str, ...]] = ("random", "vocab", "text")  # values of the recipe's `init`
+    starts: ClassVar[tuple[str, ...]] = ("random", "vocab", "text", "examples")  # values of the recipe's `init`
     in_embedding_space: ClassVar[bool]  # its vectors are comparable with token embeddings, so they have nearest tokens
     token_axis: ClassVar[int]  # of the array
     peft_type: ClassVar[str]

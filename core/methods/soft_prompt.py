@@ -28,7 +28,7 @@ class SoftPrompt(Method):
     order = 1
     defaults = {"learning_rate": 0.03, "mlp": 0}
     settings = frozenset({"placement", "pull"})
-    starts = ("random", "vocab", "text", "labels")
+    starts = ("random", "vocab", "text", "labels", "examples")
     in_embedding_space = True
     token_axis = 0
     peft_type = "PROMPT_TUNING"

@@ -27,6 +27,7 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
         "batch_size",
         "warmup",
         "schedule",
+        "keep",
         "loss",
     ),
     "end",

@@ -53,6 +53,7 @@ class RunRecord:
     seconds: float = 0.0
     finished: bool = False
     stopped: str = ""
+    kept: int | None = None  # the step whose vectors the run ended with; None: the last, as all runs of earlier versions
     loaded: bool = False  # from a saved file
     start_known: bool = True  # False: readings[0] is the prompt itself, so there is no control
     seen_before: list[str] = field(default_factory=list)  # keys of the rows that the prompt it started from was trained on
@@ -72,8 +73,9 @@ class RunRecord:
 
     @property
     def newest_scores(self) -> list[Score]:
-        """The learned prompt's newest validation score, then the handcrafted ones' on the same rows."""
-        return [*list(self.validation.values())[-1:], *self.lines]
+        """The learned prompt's newest validation score (the kept step's), then the handcrafted ones' on the same rows."""
+        mine = [self.validation[self.kept]] if self.kept in self.validation else list(self.validation.values())[-1:]
+        return [*mine, *self.lines]
 
     @property
     def held_out(self) -> dict[str, Score]:

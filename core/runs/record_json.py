@@ -265,6 +265,7 @@ class _Record(_Checked):
     seconds: Number
     finished: bool
     stopped: str
+    kept: int | None = None
     loaded: bool
     start_known: bool
     seen_before: list[str] = []

@@ -31,6 +31,7 @@ from core.scoring.derived_contenders import started
 from core.scoring.score import majority
 from core.tasks.task import Task
 from core.training import slices
+from core.training.keep import Keeper
 from core.training.start import Begun, create
 from core.training.training import State, StepEvent, Training
 
@@ -49,11 +50,12 @@ class Trained(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The end of a run. seconds: of training alone. stopped: why it ended early, or ""."""
+    """The end of a run. seconds: of training alone. stopped: why it ended early, or "". kept: the step whose vectors it ends with."""
 
     state: State
     seconds: float
     stopped: str
+    kept: int
 
 
 Item = TypeVar("Item")
@@ -79,11 +81,13 @@ def run(
     is one of the contenders, and how like it the learned prompt became is measured on the same rows.
     state: where training continues. stopping: called between steps; True ends training, and scoring follows. validate_every: score the
     learned prompt on validation rows after every so many steps, whatever that costs, so that no clock decides which steps have a
-    score; 0: as often as the share of time allows.
+    score; 0: as often as the share of time allows. A recipe that keeps the best step says itself how often (see `training.keep`).
     """
     book = book or Scorebook()
     training = training or Training(lm, task, recipe)
     state = state or training.start()
+    keeper = Keeper(task, recipe)
+    validate_every = keeper.every or validate_every
     if lm.device_process is None:
         yield from training.begin()
     stepping, scoring = Stopwatch(clock), Stopwatch(clock)
@@ -119,13 +123,18 @@ def run(
             mine = bool(validate_every) or not waiting or state.step - validated >= LINES_PAUSE
             contender = training.contender() if mine else waiting.pop(0)
             validated = state.step if mine else validated
-            yield from scoring.over(score_validation(lm, task, contender, book, state.step if mine else None))
+            for event in scoring.over(score_validation(lm, task, contender, book, state.step if mine else None)):
+                if mine and isinstance(event, Scored):
+                    keeper.offer(state, event.score)
+                yield event
             guess = scoring.seconds - before
     stopped = state.stopped or ("" if state.step >= recipe.steps else f"stopped by hand after step {state.step}")
     training.show(state, best=True)
-    learned = training.contender()
     if task.validation:
-        yield from score_validation(lm, task, learned, book, state.step)
+        for event in score_validation(lm, task, training.contender(), book, state.step):
+            if isinstance(event, Scored):
+                keeper.offer(state, event.score)
+            yield event
         for baseline in waiting:
             yield from score_validation(lm, task, baseline, book, None)
     try:
@@ -137,25 +146,35 @@ def run(
             yield Entered(best)
             yield from score_validation(lm, task, best, book, None)
             others.append(best)
+    chosen = keeper.chosen(state)
+    training.show(chosen, best=True)
+    learned = training.contender()
     contenders = [learned, *others]
-    yield from contest(lm, task, contenders, task.held_out, book, "held_out", state.step)
+    yield from contest(lm, task, contenders, task.held_out, book, "held_out", chosen.step)
     yield Scored("held_out", majority(task, common_rows(task.held_out, contenders)))
     if teacher:
         start = started(lm, learned, create(lm, task, recipe, training.begun).snapshot())
         measured = measure(lm, task, teacher, [learned, start, plain[0]], common_rows(task.held_out, contenders), book)
         yield (yield from measured)
-    yield Finished(state, stepping.seconds, stopped)
+    yield Finished(state, stepping.seconds, stopped, chosen.step)
 
 
 def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str, begun: Begun | None = None) -> Iterator[StepEvent | Trained]:
-    """Train `recipe` on `task` without scoring along the way: yields every step, then the learned prompt. begun: see `Training`."""
-    training = Training(lm, task, recipe, begun)
+    """Train `recipe` on `task`: yields every step, then the learned prompt. begun: see `Training`.
+
+    Nothing is scored along the way, unless the recipe keeps the best step.
+    """
+    training, keeper = Training(lm, task, recipe, begun), Keeper(task, recipe)
     state, watch = training.start(), Stopwatch(time.perf_counter)
     while state.step < recipe.steps and not state.stopped:
         with watch:
-            events, state = slices.advance(training, state)
+            events, state = slices.advance(training, state, keeper.every - state.step % keeper.every if keeper.every else slices.MOST_STEPS)
         yield from events
-    training.show(state, best=True)
+        if keeper.every and (state.step % keeper.every == 0 or state.step == recipe.steps or state.stopped):
+            training.show(state, best=True)
+            *_, score = slices.score_steps(lm, training.contender().for_validation(), task.validation, task.labels)
+            keeper.offer(state, score)
+    training.show(keeper.chosen(state), best=True)
     yield Trained(replace(training.contender(name), seconds=watch.seconds))
 
 

@@ -16,6 +16,7 @@ from core.runs.run import Finished, RunEvent, run
 from core.runs.scorebook import Scorebook
 from core.scoring.score import best_handcrafted, compare, learned_score
 from core.tasks.task import Task
+from core.training.keep import Keeper
 from core.training.memory import check
 from core.training.start import Begun
 from core.training.training import StepEvent, Training
@@ -42,6 +43,7 @@ def training_job(
 
     LabError, with the numbers, where the device hasn't enough memory left for it.
     """
+    Keeper(task, recipe)  # says at once where there is nothing to choose by
     training = Training(lm, task, recipe, begun)
     record.seen_before = sorted(begun.seen) if begun else []
     if lm.device_process is None:  # else both are done there, by the first slice
@@ -70,7 +72,7 @@ def training_job(
             learned, best = learned_score(record.scores), best_handcrafted(record.scores)
             if learned and best:
                 record.difference = compare(learned, best)
-            record.seconds, record.stopped, record.finished = event.seconds, event.stopped, True
+            record.seconds, record.stopped, record.kept, record.finished = event.seconds, event.stopped, event.kept, True
         yield event
 
 

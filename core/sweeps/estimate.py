@@ -21,6 +21,7 @@ from core.sweeps.result import RunResult
 from core.sweeps.sweep import VALIDATIONS
 from core.sweeps.variants import task_of
 from core.tasks.task import Task
+from core.training.keep import CHECKS
 from core.training.memory import check
 from core.training.training import Training
 
@@ -89,7 +90,8 @@ def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str,
         for cell in able:
             recipe, known = first[cell].recipe, measured[_way(first[cell])]
             step = float(np.interp(recipe.virtual_tokens, list(known), list(known.values())))
-            each[cell] = step * recipe.steps + row * (VALIDATIONS * len(task.validation) + len(task.held_out))
+            validations = CHECKS if recipe.keep == "best" else VALIDATIONS
+            each[cell] = step * recipe.steps + row * (validations * len(task.validation) + len(task.held_out))
     once = len(baselines(task)) * row * (len(task.validation) + len(task.held_out))  # what is not trained is scored once
     runs = [plan for plan in waiting if plan.cell not in problems]
     total = sum((each[plan.cell] for plan in runs), once) if runs else 0.0

@@ -102,7 +102,7 @@ def _read_rates(result: SweepResult) -> str:
 
 
 def _starts(task: Task, base: Recipe, shape: Shape) -> Any:
-    offered = [start for start in METHODS[base.method].starts if start not in ("text", "labels") or (start == "labels" and task.labels)]
+    offered = [start for start in METHODS[base.method].starts if start in ("random", "vocab") or (start == "labels" and task.labels)]
     return {"init": tuple(offered)}, ()
 
 

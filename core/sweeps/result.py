@@ -52,7 +52,7 @@ class Baseline:
 class RunResult:
     """One finished run. settings: the varied ones. steps: that were made; stopped: why it ended early, or "".
 
-    seconds: of training alone; the only field that a second run of the same plan may change. validation: after the last step, None for a
+    seconds: of training alone; the only field that a second run of the same plan may change. validation: of the kept vectors, None for a
     task without such rows. curve: (step, accuracy, loss) on validation rows. losses: nats per answer token of every step's batch, None
     where it was no number. seen: the score on (at most 100 of) the rows that it was trained on, where rows or steps vary.
     train_rows: how many rows it was trained on.
@@ -143,7 +143,7 @@ def head_of(lm: "LanguageModel", task: Task, grid: Grid) -> Head:
 def result_of(plan: Plan, task: Task, record: "RunRecord", seen: "Score | None") -> RunResult:
     """What is kept of a finished run. task: as the run saw it."""
     scores = {score.name: score for score in record.scores if score.final}
-    validation = record.validation[max(record.validation)] if record.validation else None
+    validation = record.newest_scores[0] if record.validation else None
     return RunResult(
         key=plan.key,
         settings=plan.cell.values,

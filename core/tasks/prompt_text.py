@@ -65,8 +65,12 @@ def worked_example(template: str, example: Example) -> str:
 
 def with_examples(template: str, examples: Sequence[Example]) -> str:
     """A template that begins with worked examples."""
-    gap = "\n\n" if "\n" in template else "\n"
-    return gap.join([*(worked_example(template, example) for example in examples), template])
+    return between(template).join([*(worked_example(template, example) for example in examples), template])
+
+
+def between(template: str) -> str:
+    """What stands between worked examples, and between the last one and the input's own template."""
+    return "\n\n" if "\n" in template else "\n"
 
 
 def drawn(rows: Sequence[Example], labels: Sequence[str] | None, k: int, seed: int) -> list[Example]:

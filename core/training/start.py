@@ -12,7 +12,8 @@ from core.methods.contract import Start
 from core.models.language_model import LanguageModel
 from core.prefix import Prefix
 from core.recipe import Recipe
-from core.tasks.task import Task
+from core.tasks.prompt_text import between, drawn, worked_example
+from core.tasks.task import Task, template_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,10 @@ def _fitting(lm: LanguageModel, recipe: Recipe, begun: Begun | None) -> Tensor:
 
 
 def start_tokens(lm: LanguageModel, task: Task, recipe: Recipe, generator: torch.Generator | None = None) -> list[int]:
-    """The real tokens that a start by vocabulary, text or labels is made of: `virtual_tokens` ids.
+    """The real tokens that a start by vocabulary, text, labels or examples is made of: `virtual_tokens` ids.
 
     A text is repeated or cut to fit. Label words (for answers: the training rows' answers) are followed by sampled tokens.
+    Worked examples: see `example_tokens`.
     """
     generator = generator or torch.Generator().manual_seed(recipe.seed)
     count = recipe.virtual_tokens
@@ -65,6 +67,30 @@ def start_tokens(lm: LanguageModel, task: Task, recipe: Recipe, generator: torch
         if not ids:
             raise LabError("The start text has no tokens: give another one, or start from the vocabulary.")
         return [ids[i % len(ids)] for i in range(count)]
+    if recipe.init == "examples":
+        return example_tokens(lm, task, recipe)
     words = task.labels or tuple(dict.fromkeys(example.output for example in task.train))
     ids = list(dict.fromkeys(token for word in words for token in lm.tokenise(" " + word)))[:count]
     return ids + lm.sample_tokens(count - len(ids), generator)
+
+
+def example_tokens(lm: LanguageModel, task: Task, recipe: Recipe) -> list[int]:
+    """The tokens of worked examples, as a handcrafted prompt has them right before its input: exactly `virtual_tokens` ids.
+
+    Training rows, drawn by the recipe's seed (labels take turns), in the template that the run uses; the first one drawn is last, next
+    to the input. As many whole rows are taken as fit; the positions that remain before them hold the end of one more row. Rows
+    that run out are repeated. Validation and held-out rows are never used. LabError where no training row can be shown.
+    """
+    template, count = template_of(task, recipe.template), recipe.virtual_tokens
+    usable = [row for row in task.train if "{input}" not in row.input + row.output]
+    if not usable:
+        raise LabError("No training row can be shown as a worked example: start from something else.")
+    rows = drawn(usable, task.labels, len(usable), recipe.seed)
+    apart, taken, ids = between(template), 1, list[int]()
+    while len(ids) < count and taken <= 2 * count:  # tokenised as one text: some tokenizers begin each text with a space
+        shown_rows = [rows[place % len(rows)] for place in reversed(range(taken))]
+        ids = lm.tokenise("".join(worked_example(template, row) + apart for row in shown_rows))
+        taken *= 2
+    if not ids:
+        raise LabError("The training rows have no tokens: start from something else.")
+    return [ids[place % len(ids)] for place in range(-count, 0)]
