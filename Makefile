@@ -40,6 +40,7 @@ latency: $(VENV)/.ready-for-tests
 
 start: setup
 	$(RUN) tests/benchmarks/start.py
+	$(RUN) tests/benchmarks/page_start.py
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress

@@ -118,6 +118,9 @@ def run(options: argparse.Namespace) -> None:
         options.device = "cpu"
         options.dtype = "float32" if options.dtype in ("fast", "auto") else options.dtype  # as those choose for its GPUs
 
+    from app.serving.quick_import import import_gradio
+
+    import_gradio()
     from starlette.middleware import Middleware
 
     from app.components import widgets

@@ -17,6 +17,7 @@ from app.pages.spectrum import SpectrumPart
 from app.pages.train import TrainPage
 from app.pages.your_task import TaskPage
 from app.serving.api import Api
+from app.serving.queue_loop import wait_for_events
 from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.serving.session_restore import Visitors
 from app.sessions.jobs import lasting
@@ -113,6 +114,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
         learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
         Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
+    wait_for_events(page._queue)
     return page
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, and_masks
 
 from core.errors import LabError, shown
 from core.models.language_model import LanguageModel
@@ -77,6 +76,8 @@ class Mistaken(LanguageModel):
 @contextmanager
 def _masked(attention: str, seen: Callable[..., Tensor]) -> Iterator[None]:
     """Within: every mask that transformers makes for this kind of attention also hides what is not `seen`; sliding windows stay."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, and_masks  # here: it takes longer to import than torch
+
     make = ALL_MASK_ATTENTION_FUNCTIONS[attention]
 
     def narrower(*args: Any, mask_function: Callable[..., Tensor], **options: Any) -> Any:
