@@ -2,6 +2,7 @@
 
 from app.panels.attention import AttentionPanel
 from app.panels.between import BetweenPanel
+from app.panels.fits import FitsPanel
 from app.panels.hears import HearsPanel
 from app.panels.layers import LayersPanel
 from app.panels.nearest import NearestPanel
@@ -13,5 +14,5 @@ from app.panels.vectors import VectorsPanel
 from app.panels.wayward import WaywardPanel
 
 PANELS: tuple[type[Panel], ...] = (
-    NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
+    NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, FitsPanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
 )  # fmt: skip

@@ -33,7 +33,8 @@ class Panel(ABC):
 
     button: the label of the button that starts its experiment; "" where there is none. follows: it is painted anew while the
     scrubber moves. text_first: its text is above its figure. automatic: its experiment starts by itself when a setting is changed
-    and it is needed. by_step: the experiment is about the prompt at one step, not about a run.
+    and it is needed. by_step: the experiment is about the prompt at one step, not about a run. of_run: it is about a run at all; else about
+    the model alone, and is shown once.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Panel(ABC):
     text_first = False
     automatic = False
     by_step = True
+    of_run = True
 
     def __init__(self, lab: Lab, shelf: Shelf):
         self.lab, self.shelf = lab, shelf
@@ -110,6 +112,7 @@ class Panel(ABC):
 
     def paint(self, session: Session, runs: list[SessionRun], message: str = "", working: bool = False) -> Changes:
         """Changes of `outputs`: one slot for each of `runs`. working: an experiment is running."""
+        runs = runs if self.of_run else runs[:1]
         changes: Changes = {self.message: alert(message)}
         for number, (column, text, figure) in enumerate(zip(self.columns, self.texts, self.plots, strict=True)):
             changes[column] = gr.update(visible=number < len(runs) or number == 0)
@@ -150,6 +153,8 @@ class Panel(ABC):
     # --- experiments ------------------------------------------------------------------------------------------------
 
     def _key(self, look: Look) -> tuple:
+        if not self.of_run:
+            return (self.name, look.session.model, *self.key(look))
         about = look if self.by_step else replace(look, step=look.run.last)
         return (self.name, *about.key(self.key(look)))
 
@@ -164,9 +169,9 @@ class Panel(ABC):
     async def run(self, session: Session, runs: list[SessionRun]) -> AsyncIterator[Changes]:
         """Do the experiment for each of `runs` that lacks it, painting as it fills in."""
         mine = self.found.setdefault(session.id, {})
-        for run in runs:
+        for run in runs if self.of_run else runs[:1]:
             try:
-                if run.busy:
+                if run.busy and self.of_run:
                     raise LabError("This run is still training: wait until it ends, or stop it.")
                 look = self.look(session, run, runs)
                 key = self._key(look)
@@ -178,7 +183,7 @@ class Panel(ABC):
             findings = Findings()
 
             def job(lm: LanguageModel, ticket: Ticket, look: Look = look) -> Iterator[Event | None]:
-                if look.record.recorded and look.record.base.get("weights") != lm.weights_hash:
+                if self.of_run and look.record.recorded and look.record.base.get("weights") != lm.weights_hash:
                     raise LabError("This recording used other weights than the loaded model: train a prompt live for this.")
                 yield from self.job(lm, look, ticket)
 

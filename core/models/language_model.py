@@ -226,6 +226,26 @@ class LanguageModel(Tokens):
         """
         return self._forward(past, {"input_ids": ids}, rows, columns)[0][0].float()
 
+    def logits_along(
+        self, vectors: Float[Tensor, "batch vectors d_model"], ids: Int[Tensor, "batch tokens"]
+    ) -> Float[Tensor, "batch places vocab"]:
+        """Logits after the last of `vectors` and after each of the tokens that follow it, float32, with the vectors' graph.
+
+        places: 1 + tokens. Each row of the batch has its own vectors and nothing before them.
+        """
+        batch, count, tokens = *vectors.shape[:2], ids.shape[1]
+        rows = torch.arange(batch, device=self.device).repeat_interleave(tokens + 1)
+        columns = torch.arange(count - 1, count + tokens, device=self.device).repeat(batch)
+        past = self.nothing()
+        if isinstance(past, Vectors):
+            past = Vectors(vectors.to(self.dtype), torch.full(vectors.shape[:2], NO_TOKEN, device=self.device))
+            past.append(self.embed(ids), ids)
+            logits = self._forward(past, {}, rows, columns - count - tokens)[0]
+        else:
+            inputs = torch.cat([vectors.to(self.dtype), self.embed(ids)], dim=1)
+            logits = self._forward(past, {"inputs_embeds": inputs}, rows, columns)[0]
+        return logits[0].float().view(batch, tokens + 1, -1)
+
     def attentions(self, past: Past, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
         """Attention weights of the tokens of `ids`, run after `past`, over its positions and their own.
 

@@ -8,6 +8,7 @@ from app.view.figures.attention import attention
 from app.view.figures.between import along, cosines, transplant
 from app.view.figures.compare import confusion, intervals, reliability
 from app.view.figures.curves import curves, race
+from app.view.figures.fits import fits
 from app.view.figures.hears import lens
 from app.view.figures.layers import layer_effects, layer_norms
 from app.view.figures.methods import methods
@@ -19,6 +20,6 @@ from app.view.figures.vectors import effects
 from app.view.figures.wayward import wayward
 
 __all__ = [
-    "along", "attention", "confusion", "cosines", "curves", "effects", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
+    "along", "attention", "confusion", "cosines", "curves", "effects", "fits", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
     "race", "reliability", "spectrum", "strip", "sweep", "transplant", "wayward",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ def trained(lab, method="prompt", name=HOSTILE, **settings):
 DEFAULTS = {
     "attention": {"layer": -1, "head": -1},
     "between": {"how": LINE, "other": START},
+    "fits": {"sentence": "the fox", "vectors": 1, "steps": 3, "seed": 0},
     "hears": {"whose": "the learned prompt"},
     "plane": {"basis": "vocabulary", "dimensions": 2, "extras": [], "layer": 1, "part": 1, "head": -1},
     "snap": {"how": ALL},

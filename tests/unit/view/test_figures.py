@@ -11,6 +11,7 @@ from tiny_models import answer_task, make, random_prefix
 from app.components.widgets import drawn
 from app.view import colours, figures
 from core.probes.between import Along, Patched
+from core.probes.fits import Aim, Fit, Said
 from core.probes.hears import hear
 from core.probes.layers import LayerEffect
 from core.recipe import Recipe
@@ -328,3 +329,12 @@ def test_layers_are_in_order_beside_their_starts():
     assert out["error_y"]["array"] == pytest.approx([0.2, 1]) and out["error_y"]["arrayminus"] == pytest.approx([0.4, 1])
     assert len(known(figures.layer_effects(found[:1]))["data"]) == 1  # no start, no control
     assert figures.layer_effects([]) is None
+
+
+def test_fits_draws_the_sentence_beside_random_tokens():
+    aim = Aim((HOSTILE, "b"), ("x", "y"), 1, 32, 340)
+    found = [Fit(step, Said(step, step, 9.0 - step), Said(0, 1, 20.0)) for step in range(3)]
+    value = known(figures.fits(aim, found))
+    assert value["title"] == "Step 2: 2 of 2 tokens of the sentence come back, 0 of 2 random ones"
+    assert [trace["y"] for trace in value["data"]] == [[0, 1, 2], [9.0, 8.0, 7.0], [0, 0, 0], [20.0] * 3]
+    assert figures.fits(aim, []) is None
