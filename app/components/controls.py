@@ -28,14 +28,14 @@ def control(setting: Setting) -> Any:
     """The Gradio component for one field. Numbers have no bounds in the component: the recipe's own sentence is clearer."""
     usual = Recipe()
     default = getattr(usual, setting.name)
-    common = {"label": setting.label, "info": setting.help, "elem_id": f"set-{setting.name}", "min_width": 120}
+    shown = setting.only_with is None or setting.applies(usual.to_dict())
+    common = {"label": setting.label, "info": setting.help, "elem_id": f"set-{setting.name}", "min_width": 120, "visible": shown}
     if setting.choices:
         offered = choices(setting, usual.method)
         kind = gr.Radio if len(offered) <= 2 else gr.Dropdown
         return kind(choices=offered, value=default, **common)
     if setting.kind is str:
-        shown = setting.only_with is None or setting.applies(usual.to_dict())
-        return gr.Textbox(value=default, max_length=2000, visible=shown, **common)
+        return gr.Textbox(value=default, max_length=4000, **common)
     return gr.Number(value=default, **common)
 
 

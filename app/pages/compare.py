@@ -9,6 +9,8 @@ import gradio as gr
 
 from app.components.widgets import QUIET, Changes, html
 from app.pages.compare_details import Details
+from app.pages.compress import Compress
+from app.pages.train import TrainPage
 from app.sessions.contest import (
     all_prompts,
     entrants,
@@ -23,11 +25,13 @@ from app.sessions.contest import (
     written_names,
 )
 from app.sessions.contest_jobs import Repeat, Scoring, ask_all, score, train_more
+from app.sessions.jobs import Paint
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
 from app.view import tables
 from app.view.bars import bars
+from app.view.headline import imitated
 from app.view.html import Html, alert, bold, dim, join, lines, note, tag
 from core import LabError
 from core.models.language_model import LanguageModel
@@ -77,6 +81,7 @@ class ComparePage:
                     with gr.Row(elem_classes="buttons"):
                         self.chat = gr.Button("As a chat", elem_id="score-chat", min_width=110)
                         self.calibrate = gr.Button("Calibrated", elem_id="score-calibrated", min_width=110)
+                    self.compress = Compress()
                 with gr.Accordion("a learned prompt: seeds and controls", open=False):
                     self.run = gr.Dropdown(label="run", choices=[], elem_id="control-run")
                     with gr.Row(elem_classes="buttons"):
@@ -122,7 +127,9 @@ class ComparePage:
         runs = [run.name for run in learned_runs(session)]
         return {
             **changes,
-            self.table: join([None if known else RECORDED, table, tables.how_counted(task, label_score(session)), _saved(scores)])
+            self.table: join(
+                [None if known else RECORDED, table, *_compressed(session), tables.how_counted(task, label_score(session)), _saved(scores)]
+            )
             if grouped
             else NOTHING_SCORED,
             self.written: tables.prompts(all_prompts(session)),
@@ -133,7 +140,9 @@ class ComparePage:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def wire(self, session: gr.State) -> None:
+    def wire(self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Paint, other_outputs: list[Any]) -> None:
+        """train: the Train page, whose run compresses a prompt. paint_others: what other pages show after that run."""
+        self.compress.wire(session, self.base, self.message, train, tabs, paint_others, other_outputs)
         for button, handler, inputs in (
             (self.add, self._add, [self.prompt]),
             (self.all, self._all, []),
@@ -295,6 +304,11 @@ class ComparePage:
 
 def _saved(scores: dict[str, Score]) -> Html:
     return tag("p", tables.download("contenders.csv", tables.contenders_csv(scores), "this table as CSV"))
+
+
+def _compressed(session: Session) -> list[Html]:
+    """A line for each run of the session that compressed a prompt of its task."""
+    return [imitated(run.record, run.name) for run in session.runs_here if run.task == session.task]
 
 
 def _chosen(chosen: str, choices: list[str], place: int) -> str | None:

@@ -89,7 +89,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             picked.then(lasting(paint_others), [session], others, **QUIET)
             picked.then(watch, [session], [status], **QUIET)  # the change below may be handled before the choice itself
             train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
-        compare.wire(session)
+        compare.wire(session, train, tabs, lasting(paint_after), [*others, status])
         own.wire(session, train, tabs, lasting(paint_after), [*others, status])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
         inspect.wire(session, train)

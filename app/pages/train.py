@@ -20,7 +20,7 @@ from app.sessions.session import Session
 from app.sessions.session_run import SessionRun, recorded_run
 from app.view import code, figures, lesson, tables
 from app.view.bars import bars
-from app.view.headline import headline
+from app.view.headline import headline, imitated
 from app.view.html import EMPTY, Html, alert, tag
 from app.view.ladder import ladder
 from app.view.links import ON_PAGE
@@ -132,7 +132,7 @@ class TrainPage:
         scores = record.scores or record.newest_scores
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return {
-            self.headline: tag("p", headline(record), class_="headline") + ladder(scores, run.task, record),
+            self.headline: tag("p", headline(record), class_="headline") + ladder(scores, run.task, record) + imitated(record),
             self.progress: progress(record, run.status, ahead, left, wait),
             self.bars: bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + skipped(record),
             self.scrubber: gr.update(maximum=max(record.recipe["steps"] if run.busy else run.last, 1), value=step),
@@ -210,7 +210,7 @@ class TrainPage:
         self.play.click(self._play, [session], self.outputs, **QUIET)
         self.get_task.click(self._give_task, [session], [self.task_file], **QUIET)
         controls = list(self.controls.values())
-        for name, updates in (("init", applying), ("method", for_method)):
+        for name, updates in (("init", applying), ("loss", applying), ("method", for_method)):
             self.controls[name].input(partial(self._update_controls, updates), controls, controls, **QUIET)
 
     async def _train(

@@ -1,7 +1,8 @@
 """The results of a run in one sentence, and its recipe in one line."""
 
-from app.view.html import Html, dim
+from app.view.html import EMPTY, Html, bold, dim, note
 from app.view.text import cut, percent, short_name
+from core.runs.imitation import in_words
 from core.runs.record import RunRecord
 from core.scoring.score import best_handcrafted, learned_score
 
@@ -29,6 +30,14 @@ def headline(record: RunRecord) -> Html:
         words = Html("<b>{}:</b> after step {}, {} <b>{}</b> of {} validation rows right.")
         return words.format(name, step, what, percent(last.accuracy), last.n)
     return Html("<b>{}:</b> {}.").format(name, "learning" if record.step else "about to learn")
+
+
+def imitated(record: RunRecord, run: str = "") -> Html:
+    """How like its teacher a run's prompt became; nothing where it imitates none, or is not measured yet. run: its name, to be shown."""
+    if not record.imitation:
+        return EMPTY
+    words = f"Compressed: {in_words(record.imitation, record.scores)}"
+    return note(bold(run), ": ", words) if run else note(words)
 
 
 def recipe_line(record: RunRecord) -> str:

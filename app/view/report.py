@@ -12,7 +12,7 @@ import plotly
 
 from app.view import figures
 from app.view.bars import bars
-from app.view.headline import headline, recipe_line
+from app.view.headline import headline, imitated, recipe_line
 from app.view.html import Html
 from app.view.nearest import chips, nearest_table
 from app.view.samples import samples, skipped
@@ -38,6 +38,7 @@ def report(record: RunRecord) -> str:
         record=record,
         title=f"{record.task['name']}: a {record.method.label}",
         finding=_finding(record),
+        imitated=imitated(record),
         recipe_line=recipe_line(record),
         comparison=bars(scores, caption, record.task["handcrafted"], full=True),
         skipped=skipped(record),

@@ -29,6 +29,7 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
         "schedule",
         "keep",
         "loss",
+        "continuation",
     ),
     "end",
     *("placement", "seed", "order_seed", "dtype"),
@@ -53,6 +54,7 @@ STOPS = {  # by the recipe's `end`
     "eos": "Its answers were trained to end with the model's end token, at which `generate` stops.",
     "newline": "Its answers were trained to end with a new line and then the model's end token, at which `generate` stops.",
     "none": "It was not trained to end its answers: cut them, or stop at the first new line.",
+    "teacher": "It ends its answers as its teacher prompt does: stop at the first new line.",
 }
 
 
@@ -143,7 +145,8 @@ def _scores(rows: Sequence["_Told"]) -> str:
 def _loading(config: Mapping[str, Any], told: "_Told", base: "_Told") -> str:
     template = told.text("template", most=20_000)
     text = template if template.count("{input}") == 1 else "{input}"
-    end = told.table("recipe").text("end")
+    recipe = told.table("recipe")
+    end = "teacher" if recipe.text("loss") == "imitate" else recipe.text("end")
     snippet = loading_snippet(base.text("name", most=4000) or str(config["base_model_name_or_path"]), text, end)
     origin = base.text("origin")
     lines = ["With [PEFT](https://huggingface.co/docs/peft):", fenced(snippet, "python"), STOPS.get(end, STOPS["none"])]
@@ -185,7 +188,15 @@ def _made(told: "_Told", task: "_Told", recipe: "_Told") -> str:
     begun = told.table("start")
     if begun.text("prompt"):
         lines.append(f"* Start: the saved prompt {code(begun.text('prompt'))}, SHA-256 of its float32 values {code(begun.text('sha256'))}.")
-    unused = ("init", "init_text") if begun.text("prompt") else ()
+    unused = {"init", "init_text"} if begun.text("prompt") else set()
+    if recipe.text("loss") == "imitate":
+        teacher = fenced(recipe.text("teacher", most=20_000), "text", "  ")
+        lines.append(f"* It learned to predict what the model does after this teacher prompt:\n\n{teacher}\n")
+        if told.text("imitation"):
+            lines.append("* How like it is:\n\n" + fenced(told.text("imitation", most=2000), "text", "  ") + "\n")
+        unused |= {"teacher", "end"}
+    else:
+        unused |= {"continuation"}
     known = [(name, recipe.plain(name)) for name in SETTINGS if recipe.plain(name) and name not in unused]
     if known:
         lines.append("* Recipe: " + ", ".join(f"{name.replace('_', ' ')} {code(value)}" for name, value in known) + ".")

@@ -160,22 +160,22 @@ def _likeness(contender: Contender, kl: Sequence[float], same: Sequence[bool]) -
 
 
 def in_words(found: Imitation, scores: Iterable[Score]) -> str:
-    """The result as sentences of plain text. scores: on the held-out rows; the teacher's and the learned prompt's are told."""
-    mine, saved = found.learned, found.saved
-    cost = f"{abs(saved)} {'saved' if saved >= 0 else 'more'}"
-    said = [
-        f"Same answer as the teacher prompt on {mine.same} of {mine.n} held-out rows ({_share(mine.share, mine.share_interval)}), with "
-        f"{found.tokens} tokens in place of {found.teacher_tokens}: {cost}.",
-        f"Before training: {found.start.same} rows; without a prompt: {found.nothing.same}.",
-        f"KL divergence from the teacher {mine.kl:.2f} nats per token ({mine.kl_interval[0]:.2f} to {mine.kl_interval[1]:.2f}); "
-        f"before training {found.start.kl:.2f}, without a prompt {found.nothing.kl:.2f}.",
-    ]
+    """The result as two sentences of plain text. scores: on the held-out rows; the teacher's and the learned prompt's are told."""
+    mine, start, nothing = found.learned, found.start, found.nothing
+    difference = f"{abs(found.saved)} {'saved' if found.saved >= 0 else 'more'}"
+    said = (
+        f"{found.tokens} tokens in place of the {found.teacher_tokens} of “{found.teacher}” ({difference}) "
+        f"give the same answer on {mine.same} of {mine.n} held-out rows ({_share(mine.share, mine.share_interval, '; ')}before training "
+        f"{start.same}, without a prompt {nothing.same}), at a KL divergence of {mine.kl:.2f} nats per token ({mine.kl_interval[0]:.2f}–"
+        f"{mine.kl_interval[1]:.2f}; before training {start.kl:.2f}, without a prompt {nothing.kl:.2f})."
+    )
     known = {score.name: score for score in scores if score.final}
     if mine.name in known and found.teacher in known:
-        own, teacher = (f"{_share(one.accuracy, one.interval)}" for one in (known[mine.name], known[found.teacher]))
-        said.append(f"Right: learned {own}, teacher {teacher}.")
-    return " ".join(said)
+        own, teacher = (_share(one.accuracy, one.interval) for one in (known[mine.name], known[found.teacher]))
+        said += f" Right answers: learned {own}, teacher {teacher}."
+    return said
 
 
-def _share(share: float, interval: tuple[float, float]) -> str:
-    return f"{share:.0%}, {interval[0]:.0%} to {interval[1]:.0%}".replace("%", " %")
+def _share(share: float, interval: tuple[float, float], after: str = "") -> str:
+    ends = f"{100 * interval[0]:.0f}–{100 * interval[1]:.0f}"
+    return f"{100 * share:.0f} %, {ends}{after}" if after else f"{100 * share:.0f} % ({ends})"

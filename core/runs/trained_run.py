@@ -26,7 +26,7 @@ from core.recipe import Recipe, default_of
 from core.runs import adapter_files, hub_prompts
 from core.runs import saved_adapter as storage
 from core.runs.contest import Scored
-from core.runs.imitation import Imitation
+from core.runs.imitation import Imitation, in_words
 from core.runs.readings import Vocabulary
 from core.runs.record import RunRecord, new_record
 from core.runs.run_file import run_file
@@ -198,6 +198,8 @@ def run_files(lm: LanguageModel, task: Task, recipe: Recipe, record: RunRecord) 
     told = storage.record_of(lm, task, recipe, template_of(task, recipe.template), seconds=record.seconds, steps=record.step, scores=scores)
     if recipe.init_from and 0 in record.vectors:
         told["start"] = {"prompt": recipe.init_from, "sha256": hashlib.sha256(record.vectors[0].tobytes()).hexdigest()}
+    if record.imitation:
+        told["imitation"] = in_words(record.imitation, record.scores)
     told["trained_on"] = sorted(task.seen.union(record.seen_before))
     return {**storage.to_files(lm, prefix_of(record.method, vectors), told), **run_file(record)}
 

@@ -49,3 +49,20 @@ def test_prompts_few_shots_controls_and_seeds_are_scored_and_shown(visitor, tmp_
     page.hover("#intervals .plot-host")
     figure = visitor.download("#intervals .modebar-btn[data-title='Download as HTML']", tmp_path / "figure")
     assert "Plotly.newPlot" in figure.read_text("utf-8")
+
+
+def test_a_written_prompt_is_compressed_by_a_run_on_the_train_page(visitor):
+    page = visitor.page
+    visitor.set("steps", "5")
+    visitor.tab("Compare")
+    page.click("button:has-text('variants of a written prompt')")
+    page.click("#compress")
+    visitor.settle("#headline", "give the same answer on")
+    visitor.run_ends()
+    page.click("#more button >> nth=0")
+    visitor.value("#set-teacher textarea", "{input}")
+    assert page.locator("#set-end").count() == 0 or not page.is_visible("#set-end")
+    visitor.shoot("train-compressed")
+    visitor.tab("Compare")
+    visitor.settle("#contenders", "of “4 examples, labelled lines”")
+    visitor.shoot("compare-compressed")

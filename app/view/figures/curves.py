@@ -64,7 +64,12 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
         [*traces, learned, loss],
         xaxis=axis("step", range=[0, steps * 1.01], anchor="y2", **STILL),
         yaxis=axis("% right", range=[-4, 108], domain=[0.42, 1], **STILL),
-        yaxis2=axis("loss (nats)", rangemode="tozero", domain=[0, 0.36], **STILL),
+        yaxis2=axis(
+            "KL from teacher (nats)" if record.recipe.get("loss") == "imitate" else "loss (nats)",
+            rangemode="tozero",
+            domain=[0, 0.36],
+            **STILL,
+        ),
         shapes=[at_step(step)] if step is not None and step < record.step else [],
     )
 

@@ -93,7 +93,7 @@ def test_train_imitates_a_teacher_and_says_how_like_it_is(capsys, csv, tmp_path,
     for name in ("learned", "start", "nothing"):
         assert 0 <= measured[name]["same"] <= measured[name]["n"] and measured[name]["kl"] > 0
     assert main([*map(str, common), "--continuation", "rows"]) == 0
-    assert "Same answer as the teacher prompt on" in capsys.readouterr().out
+    assert "give the same answer on" in capsys.readouterr().out
 
 
 def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv, saved):

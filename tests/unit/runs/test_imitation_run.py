@@ -42,7 +42,10 @@ def test_a_run_measures_its_likeness_beside_its_start_and_no_prompt(lm, task, me
     assert found.tokens == 4 + len(lm.tokenise(" ->")) and found.saved == len(lm.tokenise(WORDS)) - 4
     again = record_from_json(record_to_json(made.record))
     assert again.imitation == found
-    assert "adapter_config.json" in made.files()  # saved as any other run
+    files = made.files()  # saved as any other run, and its card says what it imitates
+    card = files["README.md"].decode()
+    assert "adapter_config.json" in files and "jump -> yes\n  sea -> no\n" in card and "stop at the first new line" in card
+    assert f"{found.learned.same} of {found.learned.n} held-out rows" in card and "continuation `own`" in card
 
 
 def test_a_prompt_that_is_the_teacher_agrees_on_every_row(lm):
@@ -104,8 +107,7 @@ def test_the_result_in_words():
     )
     text = in_words(Imitation("examples", 47, 10, learned, start, nothing), [])
     assert text == (
-        "Same answer as the teacher prompt on 89 of 100 held-out rows (89 %, 89 % to 99 %), with 10 tokens in place of 47: 37 saved. "
-        "Before training: 0 rows; without a prompt: 2. KL divergence from the teacher 0.19 nats per token (0.14 to 0.24); before training "
-        "12.10, without a prompt 9.80."
+        "10 tokens in place of the 47 of “examples” (37 saved) give the same answer on 89 of 100 held-out rows (89 %, 89–99; before "
+        "training 0, without a prompt 2), at a KL divergence of 0.19 nats per token (0.14–0.24; before training 12.10, without a prompt 9.80)."
     )
     assert "3 more" in in_words(Imitation("short", 7, 10, learned, start, nothing), [])

@@ -12,11 +12,12 @@ from tiny_models import answer_task, make
 from app.components.controls import control, recipe_from
 from app.view import figures
 from app.view.bars import bars
-from app.view.headline import headline
+from app.view.headline import headline, imitated
 from app.view.html import Html
 from app.view.links import ON_PAGE
 from app.view.nearest import chips, nearest_verdict
 from app.view.progress import progress
+from app.view.report import report
 from app.view.samples import samples
 from app.view.text import token
 from core import LabError
@@ -26,6 +27,21 @@ from core.runs.record_json import record_from_json, record_to_json
 from core.tasks.task import Handcrafted
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_what_a_prompt_imitates_is_told_on_every_page_and_in_the_report():
+    lm = make("llama", max_position_embeddings=1024)
+    task = answer_task(handcrafted=(Handcrafted(HOSTILE, "jump -> yes\n{input} ->"),))
+    recipe = Recipe(task="tiny", loss="imitate", teacher="jump -> yes\n{input} ->", template="{input} ->", virtual_tokens=3, steps=2)
+    made = trained_record(lm, task, recipe)
+    found = made.imitation
+    for text in (imitated(made), imitated(record_from_json(record_to_json(made)), "run 1"), report(made)):
+        assert f"give the same answer on {found.learned.same} of {found.learned.n} held-out rows" in text
+        assert "of “&lt;img src=x" in text and HOSTILE not in text
+    assert "KL from teacher" in json.dumps(figures.curves(made)) and "KL" not in json.dumps(
+        figures.curves(trained_record(lm, task, Recipe(task="tiny", virtual_tokens=3, steps=2)))
+    )
+    assert imitated(new_record(task, recipe)) == ""
 
 
 @pytest.fixture(scope="module", params=["prompt", "prefix"])
