@@ -12,7 +12,7 @@ from core.models.language_model import LanguageModel
 from core.models.past import Past
 from core.recipe import Recipe
 from core.runs.scorebook import Scorebook
-from core.scoring.contender import Contender, written
+from core.scoring.contender import Contender, by_one_score, written
 from core.scoring.imitation import LONGEST_ANSWER, answer_logs, batches, divergence, own_answers
 from core.scoring.measures import bootstrap_mean, wilson
 from core.scoring.prepared import Prepared, prepare
@@ -95,6 +95,7 @@ def measure(
     LabError where a row can't be used.
     """
     lm = lm.for_scoring
+    teacher, *students = by_one_score([teacher, *students], students[0].label_score)
     heard = prepare(lm, teacher, rows, None)
     every = [prepare(lm, one, rows, None) for one in students]
     room = min(lm.window - one.positions - max(len(row.prompt) for row in one.rows) for one in (heard, *every))

@@ -75,8 +75,9 @@ def test_the_same_answer_is_the_same_greedy_text(lm):
 def test_labels_agree_where_the_same_label_is_chosen(lm):
     task = label_task()
     made = train(lm, task, RECIPE, progress=False)
-    own, teacher = (made.record.held_out[name].results for name in ("learned", TEACHER))
-    assert made.imitation.learned.same == sum(a.said == b.said for a, b in zip(own, teacher, strict=True))
+    own, nothing, teacher = (made.record.held_out[name].results for name in ("learned", "no prompt, own template", TEACHER))
+    for found, results in ((made.imitation.learned, own), (made.imitation.nothing, nothing)):
+        assert found.same == sum(a.said == b.said for a, b in zip(results, teacher, strict=True))
 
 
 def test_a_row_that_the_teacher_shows_counts_for_no_measure(lm):
@@ -108,6 +109,7 @@ def test_the_result_in_words():
     text = in_words(Imitation("examples", 47, 10, learned, start, nothing), [])
     assert text == (
         "10 tokens in place of the 47 of “examples” (37 saved) give the same answer on 89 of 100 held-out rows (89 %, 89–99; before "
-        "training 0, without a prompt 2), at a KL divergence of 0.19 nats per token (0.14–0.24; before training 12.10, without a prompt 9.80)."
+        "training 0, without a prompt 2), at a KL divergence of 0.19 nats per token (0.14–0.24; "
+        "before training 12.10, without a prompt 9.80)."
     )
     assert "3 more" in in_words(Imitation("short", 7, 10, learned, start, nothing), [])
