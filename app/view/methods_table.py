@@ -52,11 +52,17 @@ def forgotten(result: SpectrumResult) -> str:
     if not trained:
         return "Nothing is trained yet."
     best = max(trained, key=lambda one: one.accuracy.mean)
-    said = [f"{best.label} is right most often ({percent(best.accuracy.mean)} of {result.rows} held-out rows)."]
+    said = [f"{best.label[:1].upper()}{best.label[1:]} is right most often ({percent(best.accuracy.mean)} of {result.rows} held-out rows)."]
     changed = [one for one in trained if any(one.forgetting.page.values)]
     if changed:
         most = max(changed, key=lambda one: one.forgetting.page.mean)
-        said.append(f"{most.label} forgets most: its loss on an unrelated page grew by {most.forgetting.page.mean:.2f} nats per token.")
+        grew = most.forgetting.page.mean
+        if grew > 0:
+            said.append(
+                f"{most.label[:1].upper()}{most.label[1:]} forgets most: its loss on an unrelated page grew by {grew:.2f} nats per token."
+            )
+        else:
+            said.append("No changed model’s loss on an unrelated page grew.")
     still = [one.label for one in trained if one not in changed]
     if still:
         said.append(f"Exactly nothing is forgotten with {in_list(still)}: the model’s weights stay as they were.")

@@ -10,6 +10,8 @@ import pytest
 import torch
 from tiny_models import answer_task, make
 
+from core import sweep
+from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.models.language_model import load_model
 from core.recipe import Recipe
@@ -17,6 +19,8 @@ from core.runs.readings import Vocabulary
 from core.runs.record import new_record
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
+from core.sweeps.grid import Grid
+from core.sweeps.sweep import RunStep, SweepDone, sweep_steps
 from core.training import cluster as module
 from core.training.cluster import Cluster, ModelSource, connect, join
 
@@ -107,6 +111,28 @@ def test_runs_of_several_threads_are_done_at_once_and_equal_those_here(folder, c
     for seed, record in found.items():
         same(trained(load_model(folder, "cpu", "float32"), seed=seed), record)
     assert len(found) == 4
+
+
+@needs_ray
+def test_a_sweep_on_two_workers_one_of_which_is_killed_equals_one_here(folder, one_thread):
+    connect()
+    device = DeviceLock()
+    cluster = Cluster(ModelSource(folder, "float32"), workers=2, elsewhere=device.elsewhere)
+    pids = workers(cluster)
+    task, grid = answer_task(), Grid(Recipe(steps=25, batch_size=4), {"virtual_tokens": (1, 3)}, seeds=2)
+    there, steps = None, 0
+    for event in sweep_steps(join(load_model(folder, "cpu", "float32"), cluster), task, grid, workers=2, device=device):
+        steps += isinstance(event, RunStep)
+        if steps == 3 and isinstance(event, RunStep):
+            os.kill(pids[0], signal.SIGKILL)
+        there = event.result if isinstance(event, SweepDone) else None
+    here = sweep(load_model(folder, "cpu", "float32"), task, grid.base, vary=grid.vary, seeds=grid.seeds, progress=False)
+    assert steps == 4 * 25 and not there.failed
+
+    def found(result):
+        return {run.key: (run.held_out.accuracy, run.held_out.loss, run.losses) for run in result.runs}
+
+    assert found(there) == found(here) and len(found(there)) == 4
 
 
 def workers(cluster):
