@@ -15,10 +15,11 @@ import safetensors.torch
 import torch
 from tiny_models import answer_task, make, random_prefix
 
+from core.models.weights import ADAPTER_CONFIG
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.adapter_files import CONFIG, RECIPE, WEIGHTS
+from core.runs.adapter_files import RECIPE, WEIGHTS
 from core.runs.adapter_tensor import TENSOR
 
 LM = make("llama")  # d_model 32; 2 layers of 2 K/V heads, 8 wide: a prefix is 64 numbers a virtual token
@@ -159,33 +160,33 @@ def told(**changes: object) -> bytes:
 
 
 def config(**more: object) -> dict[str, bytes | None]:
-    return {CONFIG: json.dumps({"peft_type": "PROMPT_TUNING"} | more).encode()}
+    return {ADAPTER_CONFIG: json.dumps({"peft_type": "PROMPT_TUNING"} | more).encode()}
 
 
 DEEP = b"[" * 700 + b"]" * 700
 PROJECTION = tensors(**{"embedding.weight": torch.zeros(COUNT, 16), "transform.0.weight": torch.zeros(8, 16)})
 BAD_FILES: dict[str, dict[str, dict[str, bytes | None]]] = {
-    "adapter_config.json is missing": {"nothing at all": dict.fromkeys(SOFT), "no settings file": {CONFIG: None}},
+    "adapter_config.json is missing": {"nothing at all": dict.fromkeys(SOFT), "no settings file": {ADAPTER_CONFIG: None}},
     "adapter_model.safetensors is missing": {"no weights": {WEIGHTS: None}},
     "adapter_config.json is not a readable table": {
-        "no settings": {CONFIG: b""},
-        "settings that are no JSON": {CONFIG: b"not json"},
-        "settings that are a number": {CONFIG: b"1"},
-        "settings that are a list": {CONFIG: b"[]"},
-        "settings that are cut off": {CONFIG: SOFT[CONFIG][:-3]},
-        "settings that are binary": {CONFIG: bytes(range(256))},
-        "settings in half of UTF-16": {CONFIG: b"\xff\xfe\x00"},
-        "settings nested deeply": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + DEEP + b"}"},
-        "settings nested beyond parsing": {CONFIG: b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"},
-        "settings of 3 MB": {CONFIG: SOFT[CONFIG] + b" " * (3 * 2**20)},
-        "a number of a million digits": {CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + b"9" * 10**6 + b"}"},
+        "no settings": {ADAPTER_CONFIG: b""},
+        "settings that are no JSON": {ADAPTER_CONFIG: b"not json"},
+        "settings that are a number": {ADAPTER_CONFIG: b"1"},
+        "settings that are a list": {ADAPTER_CONFIG: b"[]"},
+        "settings that are cut off": {ADAPTER_CONFIG: SOFT[ADAPTER_CONFIG][:-3]},
+        "settings that are binary": {ADAPTER_CONFIG: bytes(range(256))},
+        "settings in half of UTF-16": {ADAPTER_CONFIG: b"\xff\xfe\x00"},
+        "settings nested deeply": {ADAPTER_CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + DEEP + b"}"},
+        "settings nested beyond parsing": {ADAPTER_CONFIG: b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"},
+        "settings of 3 MB": {ADAPTER_CONFIG: SOFT[ADAPTER_CONFIG] + b" " * (3 * 2**20)},
+        "a number of a million digits": {ADAPTER_CONFIG: b'{"peft_type": "PROMPT_TUNING", "x": ' + b"9" * 10**6 + b"}"},
     },
     "is a LoRA adapter": {"a LoRA": config(peft_type="LORA", r=8)},
     "is a multi-task prompt tuning adapter .one shared prompt": {"a multi-task prompt": config(peft_type="MULTITASK_PROMPT_TUNING")},
     "adapter: only prompt tuning, P-tuning, prefix tuning and Cartridges": {
         "a kind that is a list": config(peft_type=["PROMPT_TUNING"]),
         "a kind in small letters": config(peft_type="prompt_tuning"),
-        "no kind": {CONFIG: b"{}"},
+        "no kind": {ADAPTER_CONFIG: b"{}"},
     },
     "trained on an encoder-decoder model": {"an encoder-decoder's prompt": config(task_type="SEQ_2_SEQ_LM")},
     "a model with a classifier on top": {"a classifier's prompt": config(task_type="SEQ_CLS")},
@@ -217,7 +218,7 @@ BAD_FILES: dict[str, dict[str, dict[str, bytes | None]]] = {
         "a key with half a character": {RECIPE: b'{"\\udfff": 1}'},
     },
     "recipe.json of another prompt": {
-        "vectors that call themselves a prefix": {CONFIG: PREFIX[CONFIG]},
+        "vectors that call themselves a prefix": {ADAPTER_CONFIG: PREFIX[ADAPTER_CONFIG]},
         "a recipe of another method": {RECIPE: PREFIX[RECIPE]},
         "a recipe of another length": {RECIPE: told(recipe=Recipe(virtual_tokens=COUNT + 1).to_dict())},
     },
@@ -263,7 +264,7 @@ def link(name: str) -> zipfile.ZipInfo:
 
 
 PACKED = adapter_files.pack(SOFT)
-BOMB = zipped([(CONFIG, SOFT[CONFIG]), (WEIGHTS, b"\0" * (64 * 2**20))])
+BOMB = zipped([(ADAPTER_CONFIG, SOFT[ADAPTER_CONFIG]), (WEIGHTS, b"\0" * (64 * 2**20))])
 BAD_ZIPS: dict[str, Files] = {
     "not a readable zip": {
         "no zip": b"",
@@ -299,7 +300,7 @@ BAD_ZIPS: dict[str, Files] = {
     },
     "twice or too large": {
         "a zip bomb": BOMB,
-        "a zip bomb of settings": zipped([(CONFIG, b" " * (3 * 2**20))]),
+        "a zip bomb of settings": zipped([(ADAPTER_CONFIG, b" " * (3 * 2**20))]),
         "a zip that says it is large": patched(PACKED, 24, 22, struct.pack("<I", 2**31)),
         "a file twice": zipped([*SOFT.items(), (WEIGHTS, one(0.2))]),
         "all files twice": zipped([*SOFT.items(), *SOFT.items()]),
@@ -326,9 +327,9 @@ HARMLESS: dict[str, Files | bytes] = {
     "numbers of 64 bits": SOFT | {WEIGHTS: tensors(**{TENSOR: safetensors.torch.load(SAFE)[TENSOR].double()})},
     "P-tuning": changed(config(peft_type="P_TUNING") | {RECIPE: None}),
     "context-aware prompt tuning": changed(config(peft_type="CPT") | {RECIPE: None}),
-    "a Cartridge": {CONFIG: config(peft_type="CARTRIDGE")[CONFIG], WEIGHTS: PREFIX[WEIGHTS]},
-    "settings with a key twice": SOFT | {CONFIG: b'{"peft_type": "LORA", "peft_type": "PROMPT_TUNING"}'},
-    "settings in UTF-16": SOFT | {CONFIG: SOFT[CONFIG].decode().encode("utf-16")},
+    "a Cartridge": {ADAPTER_CONFIG: config(peft_type="CARTRIDGE")[ADAPTER_CONFIG], WEIGHTS: PREFIX[WEIGHTS]},
+    "settings with a key twice": SOFT | {ADAPTER_CONFIG: b'{"peft_type": "LORA", "peft_type": "PROMPT_TUNING"}'},
+    "settings in UTF-16": SOFT | {ADAPTER_CONFIG: SOFT[ADAPTER_CONFIG].decode().encode("utf-16")},
     "a recipe with unknown fields": SOFT | {RECIPE: told(__import__="os", trained_on=[[], {}, None, 5], examples=-1, seconds="long")},
     "a template with two places": SOFT | {RECIPE: told(template="{input}{input}")},
     "a header with spaces before its numbers": SOFT | {WEIGHTS: raw(NAMED + ENTRY + b"}" + b" " * 60_000)},

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import LabError, as_path
+from core.models.weights import ADAPTER_CONFIG
 from core.recipe import Recipe
 from core.runs.adapter_config import read_config
-from core.runs.adapter_files import CONFIG, LARGEST_JSON, in_folder, prompt_folder
-from core.runs.prompt_names import repository
+from core.runs.adapter_files import LARGEST_JSON, in_folder, prompt_folder
+from core.runs.prompt_names import on_hub
 
 if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
     from core.runs.saved_adapter import Learned
     from core.scoring.score import Score
 
-PROMPTS = "a folder or zip saved here or by PEFT, or a Hub id (owner/name)"
+PROMPTS = "a folder or zip saved here or by PEFT, or a Hub id (owner/name; one of several in it: hub:owner/name/folder)"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def load_quietly(name: str, device: str, dtype: str) -> "LanguageModel":
 
 def check_prompt(name: str) -> None:
     """LabError, before the model is loaded, for a name that means nothing and for a folder without an adapter that can be loaded."""
-    if repository(name) is None and as_path(name).is_dir():
+    if on_hub(name) is None and as_path(name).is_dir():
         folder = prompt_folder(as_path(name))
-        read_config(in_folder(folder, {CONFIG: LARGEST_JSON}).get(CONFIG), folder.name)
+        read_config(in_folder(folder, {ADAPTER_CONFIG: LARGEST_JSON}).get(ADAPTER_CONFIG), folder.name)
 
 
 def tell_warnings(name: str, learned: "Learned") -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from app.serving.endpoints import describe_train, told
 from app.serving.handles import Handles
-from app.sessions.contest import adapter_files, best_written, contender_at, learned_contender
+from app.sessions.contest import adapter_files, as_start, begun_from, best_written, contender_at, learned_contender
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.session import Session
@@ -28,7 +28,7 @@ from core import LabError, Recipe, load_task
 from core.errors import shown
 from core.events import Event, Finding
 from core.models.language_model import LanguageModel
-from core.recipe import check_template
+from core.recipe import check_template, default_of
 from core.runs.adapter_files import pack
 from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
 from core.scoring.answering import answer, label_probabilities
@@ -77,15 +77,16 @@ class Api:
         """
         return [_about(load_task(slug)) for slug in slugs()]
 
-    async def train(self, request: gr.Request, task: Any, rows: Any, *values: Any) -> AsyncIterator[dict]:
+    async def train(self, request: gr.Request, task: Any, rows: Any, start: Any, *values: Any) -> AsyncIterator[dict]:
         given = {name: value for name, value in zip(ON_PAGE, values, strict=True) if value is not None}
-        task = await asyncio.to_thread(_task, task, rows)
+        first = self.handles.done(start).run if start else None
+        task = first.task if first and not (task or rows) else await asyncio.to_thread(_task, task or "past-tense", rows)
         if self.lab.engine.lm is not None:
             task = await asyncio.to_thread(fitted, self.lab.engine.lm, task)
-        recipe = _recipe(task, given)
+        recipe = _recipe(task, given, first)
         caller = _caller(request)
         session = Session(id=caller, task=task)
-        run = self.lab.start(session, recipe)
+        run = self.lab.start(session, recipe, begun=begun_from(session, first) if first else None)
         ticket = run.ticket
         assert ticket is not None
         handle = self.handles.add(run, caller)
@@ -302,12 +303,14 @@ def _task(name: Any, rows: Any) -> Task:
     return load_task(name)
 
 
-def _recipe(task: Task, given: dict[str, Any]) -> Recipe:
+def _recipe(task: Task, given: dict[str, Any], start: SessionRun | None) -> Recipe:
+    """The recipe of a call of `train`: what is given, then what the run brings that it starts from, then the task's own."""
     for name, value in given.items():
         if isinstance(value, str) and len(value) > MOST_TEXT:
             raise LabError(f"{name} has {len(value):,} characters, more than {MOST_TEXT:,}: shorten it.")
     known = {name: value for name, value in task.recipe.items() if name in ON_PAGE}
-    return Recipe.from_settings({**known, **given, "task": task.slug})
+    brought = {**as_start(start, {"method": default_of("method"), **known}, task), "init_from": start.name} if start else {}
+    return Recipe.from_settings({**known, **brought, **given, "task": task.slug})
 
 
 def _prompts(prompts: Any) -> list[Handcrafted]:

@@ -42,13 +42,15 @@ def describe_train(train: Any) -> None:
     """Give `train` its signature and its words from the recipe's fields."""
     parameters = [
         inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request),
-        inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default="past-tense"),
+        inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default=""),
         inspect.Parameter("rows", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default=""),
+        inspect.Parameter("start", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str, default=""),
     ]
     lines = [
-        "task: a built-in task's name, as /tasks lists them",
+        "task: a built-in task's name, as /tasks lists them; left out: the task of the run to start from, or past-tense",
         "rows: rows of your own in its place: CSV, TSV, JSON, a Markdown table, or lines like `France -> Paris`, whose columns are "
         "found from their values; or a task file; up to 200,000 characters",
+        "start: the handle of a run whose prompt training starts from; its method, virtual tokens and place in the text are taken",
     ]
     for name, setting in ON_PAGE.items():
         kind = Literal[setting.choices] if setting.choices else setting.kind

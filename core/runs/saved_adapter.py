@@ -22,12 +22,12 @@ from core.methods import METHODS
 from core.methods.contract import Method
 from core.models import weights
 from core.models.language_model import LanguageModel
+from core.models.weights import ADAPTER_CONFIG
 from core.prefix import Prefix, prefix_of
 from core.recipe import Recipe
 from core.runs.adapter_config import AdapterConfig, check_sizes, read_config, same_base
 from core.runs.adapter_files import (
     CARD,
-    CONFIG,
     LARGEST_JSON,
     PICKLE,
     RECIPE,
@@ -137,7 +137,7 @@ def to_files(lm: LanguageModel, prefix: Prefix, record: Mapping[str, Any]) -> di
     config = {**peft_config(lm, prefix), "inference_mode": True}
     rows = torch.from_numpy(np.ascontiguousarray(prefix.method.to_rows(prefix.snapshot())))
     return {
-        CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
+        ADAPTER_CONFIG: json.dumps(config, indent=2, sort_keys=True).encode(),
         WEIGHTS: safetensors.torch.save({TENSOR: rows}, metadata={"format": "pt"}),
         RECIPE: json.dumps(dict(record), indent=2, ensure_ascii=False).encode(),
         CARD: card(config, record).encode("utf-8", "replace"),
@@ -184,17 +184,17 @@ def largest_files(lm: LanguageModel) -> dict[str, int]:
     widest = max(math.prod(method.shape(lm.shape, 1)) for method in METHODS.values())
     encoder = min(LARGEST_ENCODER, 4 * 46 * lm.d_model**2)  # P-tuning's LSTM of two layers with its MLP, as wide as the model
     most = 8 + LARGEST_HEADER + 8 * MOST_TOKENS * widest + encoder
-    return {CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: most}
+    return {ADAPTER_CONFIG: LARGEST_JSON, RECIPE: LARGEST_JSON, WEIGHTS: most}
 
 
 def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, template: str = "") -> Learned:
     """A learned prompt from an adapter's files in memory. Everything is checked before it is used."""
-    missing = [file for file in (CONFIG, WEIGHTS) if file not in files]
+    missing = [file for file in (ADAPTER_CONFIG, WEIGHTS) if file not in files]
     if missing == [WEIGHTS] and PICKLE in files:
         raise LabError(f"{shown(name)} keeps its weights as a pickle ({PICKLE}), which is never read: save it again as safetensors.")
     if missing:
         raise LabError(f"{shown(name)} is not a learned prompt ({missing[0]} is missing): give a folder or zip saved here or by PEFT.")
-    config = read_config(files[CONFIG], name)
+    config = read_config(files[ADAPTER_CONFIG], name)
     tensor = read_tensor(files[WEIGHTS], name)
     record = read_json(files[RECIPE], RECIPE) if RECIPE in files else {}
     method = _method(name, record, config.layout, len(tensor))

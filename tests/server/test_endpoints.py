@@ -71,6 +71,18 @@ def test_the_same_recipe_gives_the_same_numbers(client, trained):
     assert [again["loss"], again["scores"][0]["loss"]] == [trained["loss"], trained["scores"][0]["loss"]]
 
 
+@pytest.mark.parametrize("other", [{}, {"task": "sentiment"}])
+def test_a_run_starts_from_another_ones_prompt(client, trained, other):
+    more = client.predict(start=trained["run"], steps=1, learning_rate=1e-9, batch_size=4, **other, api_name="/train")
+    learned, again = (
+        next(score for score in client.predict(run=run, api_name="/evaluate")["scores"] if score["kind"] == "prompt")
+        for run in (trained["run"], more["run"])
+    )
+    assert again["parameters"] == learned["parameters"]
+    if not other:  # on the same task it says what the first one says
+        assert again["loss"] == pytest.approx(learned["loss"], abs=1e-4)
+
+
 def test_evaluate(client, trained):
     said = client.predict(run=trained["run"], prompts=["{input}\nTopic:"], api_name="/evaluate")
     assert said["done"]
@@ -111,6 +123,7 @@ def test_download(client, trained):
     "name, given, told",
     [
         ("/train", {"task": "nothing"}, "There is no task 'nothing'"),
+        ("/train", {"start": "nobody's"}, "There is no run under this handle"),
         ("/train", {"steps": 0}, "steps is 0: choose a whole number"),
         ("/train", {"rows": "x" * 200_001}, "more than 200,000"),
         ("/train", {"template": "no place"}, "holds {input} 0 times"),
@@ -127,6 +140,12 @@ def test_what_is_wrong_is_told_in_a_sentence(client, name, given, told):
     with pytest.raises(AppError) as error:
         client.predict(**given, api_name=name)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("given, told", [({"virtual_tokens": 3}, "has 2 virtual tokens, the recipe 3"), ({"method": "prefix"}, "is no ")])
+def test_a_start_that_does_not_fit_is_told(client, trained, given, told):
+    with pytest.raises(AppError, match=told):
+        client.predict(start=trained["run"], steps=1, **given, api_name="/train")
 
 
 @pytest.mark.parametrize("given, told", [({"k": 0}, "k is '0'"), ({"k": 1.5}, "k is '1.5'"), ({"k": True}, "k is 'True'")])

@@ -69,8 +69,6 @@ def test_a_head_that_classifies_is_refused_as_such(tmp_path, tied):
         ({"model_type": None}, "has no model_type: it is unknown to transformers"),
         ({"model_type": "unheard-of", "auto_map": {"AutoConfig": "own.C"}}, "needs Python code of its own, which is never run here"),
         ({"is_encoder_decoder": True}, "is an encoder-decoder model"),
-        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, r"quantised \(gptq\), which can't be read here \(.*optimum"),
-        ({"quantization_config": {"quant_method": "own"}}, r"quantised \(own\).*transformers knows no own"),
     ],
 )
 def test_what_config_json_and_the_weights_disagree_on_is_told(folder, changes, sentence):

@@ -80,7 +80,7 @@ def test_nothing_that_people_typed_is_markup(lm):
     "value", [None, 5, "x", [], [1, "x", None, {}], {"a": []}, {"name": 5, "labels": "x", "weights": []}, float("nan"), -1e300]
 )
 def test_any_recipe_file_gives_a_card(lm, value):
-    config = json.loads(storage.to_files(lm, random_prefix(lm, "prompt", 2), {})[adapter_files.CONFIG])
+    config = json.loads(storage.to_files(lm, random_prefix(lm, "prompt", 2), {})[adapter_files.ADAPTER_CONFIG])
     for name in ("base", "task", "recipe", "scores", "template", "examples", "seconds", "steps", "versions"):
         ModelCard(card(config, {name: value}))
     ModelCard(card(config, dict.fromkeys(("base", "task", "recipe", "scores", "template"), value)))

@@ -1,6 +1,7 @@
 """Adapters that PEFT itself made, of every kind of prompt, on several architectures: each scores here as there, or is refused."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from transformers import AutoModelForCausalLM
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
+from core.models.weights import ADAPTER_CONFIG
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.adapter_config import same_base
-from core.runs.adapter_files import CONFIG, WEIGHTS
+from core.runs.adapter_config import base_of, same_base
+from core.runs.adapter_files import WEIGHTS
 from core.scoring.likelihood import answer_loss
 from core.scoring.prepared import prepare
 from core.scoring.rows import encode
@@ -122,7 +124,7 @@ def test_an_adapter_of_another_shape_is_refused_by_the_sizes_that_differ(tiny, t
 
 def test_an_adapter_of_another_base_of_the_same_shape_is_loaded_with_a_warning(tiny, tmp_path):
     theirs(tiny("llama"), "prompt", tmp_path / "theirs")
-    config = tmp_path / "theirs" / CONFIG
+    config = tmp_path / "theirs" / ADAPTER_CONFIG
     for base, warned in (("other/model", True), ("somewhere/tiny-llama", False), ("", False), (None, False)):
         config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": base}))
         warnings = storage.load(tmp_path / "theirs", tiny("llama")).warnings
@@ -161,6 +163,17 @@ def test_of_several_adapters_or_checkpoints_one_is_named(tiny, tmp_path, as_zip)
     assert storage.load(path / "checkpoint-10", lm).prefix.kind == "prefix"
     theirs(lm, "P-tuning, MLP", folder)  # what lies in the folder itself comes before what lies inside it
     assert "P-tuning" in storage.load(_packed(folder, as_zip), lm).warnings[0]
+
+
+@pytest.mark.parametrize("beside", [0, 3_000_000])
+def test_the_base_is_read_from_a_zip_of_any_size(tiny, tmp_path, beside):
+    theirs(tiny("llama"), "prompt", tmp_path / "runs" / "checkpoint-5")
+    config = tmp_path / "runs" / "checkpoint-5" / ADAPTER_CONFIG
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "some/base"}))
+    (tmp_path / "runs" / "checkpoint-5" / "optimizer.pt").write_bytes(os.urandom(beside))
+    path = _packed(tmp_path / "runs", True)
+    assert base_of(path) == base_of(path, "checkpoint-5") == "some/base"
+    assert base_of(path, "checkpoint-6") == base_of(tmp_path / "nothing.zip") == ""
 
 
 def _packed(folder, as_zip):

@@ -16,9 +16,10 @@ from tiny_models import random_prefix
 
 from core.errors import LabError
 from core.models.language_model import LanguageModel
+from core.models.weights import ADAPTER_CONFIG
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.adapter_files import CONFIG, RECIPE, WEIGHTS
+from core.runs.adapter_files import RECIPE, WEIGHTS
 from core.runs.saved_adapter import Learned
 
 
@@ -120,7 +121,7 @@ def test_an_odd_file_that_is_sound_is_loaded_as_it_is(tmp_path, name):
 
 
 @pytest.mark.parametrize("make_it", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path), lambda path: os.symlink(path, path)])
-@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+@pytest.mark.parametrize("name", [ADAPTER_CONFIG, WEIGHTS])
 def test_what_is_no_file_is_never_read(tmp_path, name, make_it):
     folder = folder_of(SOFT, tmp_path / "x")
     (folder / name).unlink()
@@ -148,7 +149,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         storage.load(folder, LM)
 
 
-@pytest.mark.parametrize("name", [CONFIG, RECIPE, WEIGHTS, "x.zip"])
+@pytest.mark.parametrize("name", [ADAPTER_CONFIG, RECIPE, WEIGHTS, "x.zip"])
 def test_a_giant_file_is_refused_by_its_size_alone(tmp_path, monkeypatch, name):
     folder = folder_of(SOFT, tmp_path / "x")
     with (folder / name).open("wb") as file:
@@ -224,7 +225,7 @@ def test_thousands_of_damaged_files_are_refused_or_sound(tmp_path):
     loaded, began = 0, time.monotonic()
     for number in range(MUTATIONS):
         files = (SOFT, PREFIX)[number % 2]
-        name = (CONFIG, WEIGHTS, RECIPE, WEIGHTS)[number // 2 % 4]
+        name = (ADAPTER_CONFIG, WEIGHTS, RECIPE, WEIGHTS)[number // 2 % 4]
         damaged = files | {name: mutated(files[name], chance)}
         match number % 5:
             case 0 | 1:  # the zip itself

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 import httpx
 import huggingface_hub
@@ -15,11 +16,12 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNot
 from tiny_models import answer_task, make, random_prefix
 
 from core.errors import LabError
+from core.models.weights import ADAPTER_CONFIG
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import hub_prompts as remote
 from core.runs import saved_adapter as storage
-from core.runs.adapter_files import CARD, CONFIG, PICKLE, RECIPE, RUN, WEIGHTS
+from core.runs.adapter_files import CARD, PICKLE, RECIPE, RUN, WEIGHTS, SeveralPrompts
 
 LM = make("llama")
 SHA = "a" * 40
@@ -51,7 +53,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             hub.asked.append(f"{self.command} {self.path}")
-            if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/main/(.+)", self.path.split("?")[0]):
+            if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/main/(.+)", unquote(self.path.split("?")[0])):
                 repo, name = found.groups()
                 if repo in hub.refused:
                     status, code = hub.refused[repo]
@@ -128,7 +130,7 @@ def test_a_prompt_is_fetched_by_its_name_and_read_as_from_a_folder(hub, monkeypa
 
 
 def test_pefts_own_files_on_the_hub_need_no_recipe(hub):
-    hub.files["some/prefix"] = {name: data for name, data in files("prefix").items() if name in (CONFIG, WEIGHTS)}
+    hub.files["some/prefix"] = {name: data for name, data in files("prefix").items() if name in (ADAPTER_CONFIG, WEIGHTS)}
     learned = remote.load("some/prefix", LM, "Say {input}:")
     assert learned.prefix.kind == "prefix" and learned.template == "Say {input}:" and "no recipe.json" in learned.warnings[0]
 
@@ -136,11 +138,11 @@ def test_pefts_own_files_on_the_hub_need_no_recipe(hub):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({CONFIG: None}, "adapter_config.json is missing"),
+        ({ADAPTER_CONFIG: None}, "adapter_config.json is missing"),
         ({WEIGHTS: None}, "adapter_model.safetensors is missing"),
         ({WEIGHTS: None, PICKLE: b"x"}, "as a pickle .adapter_model.bin., which is never read"),
-        ({CONFIG: b'{"peft_type": "LORA"}'}, "is a LoRA adapter"),
-        ({CONFIG: b" " * 3_000_000}, "adapter_config.json of 'some/one' is larger"),
+        ({ADAPTER_CONFIG: b'{"peft_type": "LORA"}'}, "is a LoRA adapter"),
+        ({ADAPTER_CONFIG: b" " * 3_000_000}, "adapter_config.json of 'some/one' is larger"),
         ({WEIGHTS: b"x" * 900_000}, "adapter_model.safetensors of 'some/one' is larger"),
     ],
 )
@@ -156,9 +158,21 @@ def test_a_model_and_a_folder_of_prompts_are_told_apart_from_a_prompt(hub):
     hub.files["some/model"] = {"config.json": b"{}", "model.safetensors": b"x"}
     with pytest.raises(LabError, match="'some/model' is a model and no learned prompt: choose it as the model"):
         remote.load("some/model", LM)
-    hub.files["some/runs"] = {f"checkpoint-{step}/{name}": data for step in (5, 10) for name, data in files().items()}
-    with pytest.raises(LabError, match=r"holds its prompts in folders \('checkpoint-5', 'checkpoint-10'\): download one"):
+
+
+def test_of_several_prompts_on_the_hub_one_is_named(hub):
+    steps = {5: files(), 10: files("prefix")}
+    hub.files["some/runs"] = {f"a run/checkpoint-{step}/{name}": data for step, made in steps.items() for name, data in made.items()}
+    with pytest.raises(
+        SeveralPrompts, match=r"holds 2 prompts \(.*: name one of them, as in 'hub:some/runs/a run/checkpoint-10'\."
+    ) as caught:
         remote.load("some/runs", LM)
+    assert caught.value.names == ("a run/checkpoint-5", "a run/checkpoint-10")
+    assert [remote.load(f"hub:some/runs/{name}", LM).prefix.kind for name in caught.value.names] == ["prompt", "prefix"]
+    with pytest.raises(LabError, match=r"'some/runs/checkpoint-1' is not a learned prompt \(adapter_config\.json is missing"):
+        remote.load("hub:some/runs/checkpoint-1", LM)
+    hub.files["some/run"] = {f"best/{name}": data for name, data in files().items()}
+    assert remote.load("some/run", LM).template == "Word: {input} is"  # the only one in it
 
 
 def refusal(kind: type[HfHubHTTPError], status: int) -> HfHubHTTPError:
@@ -204,7 +218,7 @@ def test_a_refusal_is_one_sentence(hub, status, code, sentence):
         remote.load("some/one", LM)
 
 
-@pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../x/y", "a/b:c", "/a/b", "a b/c", ""])
+@pytest.mark.parametrize("name", ["nowhere", "a/b/c", "../x/y", "a/b:c", "/a/b", "a b/c", "", "hub:a/b/../c", "hub:a/b/", "hub:a/b//c"])
 def test_what_is_neither_here_nor_a_name_of_the_hub_is_not_asked_for(hub, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LabError):
@@ -230,7 +244,7 @@ def test_a_pushed_prompt_can_be_fetched_and_run_json_stays_here(hub, tmp_path):
     folder = adapter_files.save(tmp_path / "saved", files() | {RUN: b"{}"})
     (folder / "diary.txt").write_text("mine")
     pushed = remote.push(folder, "me/prompt", private=True)
-    assert pushed.url.endswith("/me/prompt") and set(pushed.files) == {CONFIG, WEIGHTS, RECIPE, CARD}
+    assert pushed.url.endswith("/me/prompt") and set(pushed.files) == {ADAPTER_CONFIG, WEIGHTS, RECIPE, CARD}
     assert hub.made[0]["visibility"] == "private"
     assert hub.files["me/prompt"] == files()
     assert np.array_equal(remote.load("me/prompt", LM).prefix.snapshot(), random_prefix(LM, "prompt", 4).snapshot())

@@ -14,11 +14,12 @@ from transformers import AutoModelForCausalLM
 from core.bench import peft_model
 from core.errors import LabError
 from core.models.language_model import load_model
+from core.models.weights import ADAPTER_CONFIG
 from core.prefix import no_prefix
 from core.recipe import Recipe
 from core.runs import adapter_files
 from core.runs import saved_adapter as storage
-from core.runs.adapter_files import CONFIG, WEIGHTS
+from core.runs.adapter_files import WEIGHTS
 from core.runs.adapter_tensor import TENSOR
 from core.scoring.likelihood import answer_loss
 from core.scoring.prepared import prepare
@@ -90,7 +91,7 @@ def test_another_programs_folder_is_never_written_to(lm, tmp_path):
     assert [file.name for file in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
     (tmp_path / "empty").mkdir()
     adapter_files.save(tmp_path / "empty", files_of(lm, "prompt"))
-    assert (tmp_path / "empty" / CONFIG).is_file()
+    assert (tmp_path / "empty" / ADAPTER_CONFIG).is_file()
 
 
 @pytest.mark.parametrize("over_an_old_one", [False, True])

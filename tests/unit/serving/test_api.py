@@ -74,5 +74,5 @@ def test_train_takes_every_setting_of_a_recipe_by_its_name():
     api = Api(None)
     describe_train(api.train)
     train = told(api.train)
-    assert list(inspect.signature(train).parameters) == ["request", "task", "rows", *ON_PAGE]
+    assert list(inspect.signature(train).parameters) == ["request", "task", "rows", "start", *ON_PAGE]
     assert all(f"{name}: " in train.__doc__ for name in ON_PAGE)
