@@ -257,7 +257,10 @@ lab.counters = (element) => {
     try {
       const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
       const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
-      line.textContent = memory + now.running + ' running, ' + now.waiting + ' waiting';
+      const stuck = now.stuck_seconds > now.stuck_limit;
+      line.classList.toggle('bad', !now.alive || stuck);
+      line.textContent = stuck ? 'one step has taken ' + Math.round(now.stuck_seconds / 60) + ' min: tell the person who runs this server'
+        : now.alive || now.problem ? memory + now.running + ' running, ' + now.waiting + ' waiting' : 'the worker has failed: this server is ending';
     } catch {
       line.textContent = 'the server does not answer';
     }

@@ -21,8 +21,11 @@ from core.device_lock import DeviceLock
 from core.errors import LabError
 from core.events import Event
 from core.fair_share import FairShare
+from core.jobs.loop import keep_working
+from core.jobs.tickets import Tickets
+from core.jobs.wait import expected_wait
 from core.model_pool import ModelPool
-from core.ticket import MOST_SECONDS, OVER_BUDGET, Job, Model, Ticket, in_words
+from core.ticket import ENDED, MOST_SECONDS, OVER_BUDGET, UNEXPECTED, Job, Model, Ticket, in_words
 
 log = logging.getLogger("soft_prompt_lab")
 
@@ -60,12 +63,15 @@ class Engine(Generic[Model]):
         self.device = DeviceLock()
         self._loading = threading.Lock()
         self._submitted = 0
-        self._tickets: dict[str, list[Ticket]] = {}  # by session; a session's first one has its next turn
+        self._tickets = Tickets()
         self._fair = FairShare()
         self._pieces: deque[float] = deque(maxlen=64)  # seconds of recent pieces, of all sessions
         self._began: dict[Ticket, float] = {}  # when the present pieces began
         self._cancelled: list[Ticket] = []  # to be closed by the worker: only its thread may run their iterators
         self._change = threading.Condition()
+        self._here = threading.local()  # .ticket: the job that a worker has chosen and not finished with
+        self.refusal = ""  # why no jobs are taken any more
+        self.ended = threading.Event()  # set where a worker had to give up: this process should be replaced
         self._threads = [threading.Thread(target=self._work, name=f"engine {number}", daemon=True) for number in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -89,7 +95,7 @@ class Engine(Generic[Model]):
     def awaited(self, model: str = "") -> bool:
         """Whether the model of this name is being loaded, or will be for a job that waits."""
         with self._change:
-            wanted = any(ticket.model == model for ticket in self._active())
+            wanted = any(ticket.model == model for ticket in self._tickets.active())
         return self.loaded(model) is None and (wanted or self._models.loading == model)
 
     def problem_of(self, model: str = "") -> str:
@@ -105,18 +111,18 @@ class Engine(Generic[Model]):
         Raises LabError where the session or the server has too many jobs, or there is no model.
         """
         with self._change:
-            if self.problem_of(model):
-                raise LabError(self.problem_of(model))
+            if self.refusal or self.problem_of(model):
+                raise LabError(self.refusal or self.problem_of(model))
             own = self._tickets.get(session, [])
             if len(own) >= MOST_PER_SESSION:
                 raise LabError(f"You have {len(own)} jobs here already: wait for one, or stop it.")
-            wanting = [t for tickets in self._tickets.values() for t in tickets if t.status != "paused"]  # paused ones cost nothing
+            wanting = [t for t in self._tickets.all() if t.status != "paused"]  # paused ones cost nothing
             if len(wanting) >= MOST_IN_ALL:
                 raise LabError(f"{MOST_IN_ALL} jobs are waiting on this server: please try again in a minute.")
             self._submitted += 1
             ticket = Ticket(session, job, steps, idle, model, self._submitted)
             self._arrive(session)
-            self._tickets.setdefault(session, []).append(ticket)
+            self._tickets.add(ticket)
             self._change.notify()
             return ticket
 
@@ -129,7 +135,7 @@ class Engine(Generic[Model]):
     def resume(self, ticket: Ticket, steps: int | None = None) -> None:
         """Continue a paused job. steps: pause again after so many training steps."""
         with self._change:
-            if not ticket.over:
+            if not ticket.over and not self.refusal:
                 self._arrive(ticket.session)
                 ticket.status = "waiting" if not ticket.begun and not ticket.working else "running"
                 ticket._steps = steps
@@ -158,15 +164,20 @@ class Engine(Generic[Model]):
         of recent pieces (None where none are known). Of any other job: how many sessions share the device with it, and None.
         """
         with self._change:
-            wanting = self._wanting()
-            others = [session for session in wanting if session != ticket.session]
-            if ticket.status != "waiting" or ticket.session not in self._fair:
-                return len(others), None
-            before = sum(self._fair.order(session) < self._fair.order(ticket.session) for session in others)
-            own = wanting.get(ticket.session, [])
-            rounds = own.index(ticket) if ticket in own else 0
             known = self._pieces and self.loaded(ticket.model) is not None
-            return before, statistics.fmean(self._pieces) * (before + rounds * (len(others) + 1)) if known else None
+            return expected_wait(ticket, self._tickets, self._fair, statistics.fmean(self._pieces) if known else None)
+
+    def close(self, sentence: str) -> None:
+        """Take no more jobs, and pause those that are here after their present pieces. sentence: says why, to those who ask."""
+        with self._change:
+            self.refusal = sentence
+            for ticket in self._tickets.active():
+                self._pause(ticket)
+
+    @property
+    def working(self) -> bool:
+        """Whether a piece is being done."""
+        return bool(self._began)
 
     def status(self) -> dict[str, Any]:
         """For monitoring; quick, from any thread.
@@ -177,7 +188,7 @@ class Engine(Generic[Model]):
         """
         with self._change:
             present = self.lm or self._models.newest
-            jobs = [ticket.status for tickets in self._tickets.values() for ticket in tickets]
+            jobs = [ticket.status for ticket in self._tickets.all()]
             return {
                 "model": present is not None,
                 "problem": self.problem,
@@ -185,37 +196,19 @@ class Engine(Generic[Model]):
                 "sessions": len(self._tickets),
                 "device": present.device_name if present else "",
                 "piece_seconds": statistics.fmean(self._pieces) if self._pieces else None,
-                "alive": all(thread.is_alive() for thread in self._threads),
+                "alive": not self.ended.is_set() and all(thread.is_alive() for thread in self._threads),
                 "stuck_seconds": self._clock() - min(self._began.values()) if self._began else 0.0,
             }
 
     # --- under the lock ---------------------------------------------------------------------------------------------
 
-    def _wanting(self, idle: bool = False) -> dict[str, list[Ticket]]:
-        """By session, the jobs that could be worked on now."""
-        found = {
-            session: [ticket for ticket in tickets if ticket.status in ("waiting", "running") and ticket.idle == idle]
-            for session, tickets in self._tickets.items()
-        }
-        return {session: tickets for session, tickets in found.items() if tickets}
-
-    def _active(self) -> list[Ticket]:
-        """All jobs that are neither over nor paused."""
-        return [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status in ("waiting", "running")]
-
-    def _in_use(self) -> set[str]:
-        """The models that begun jobs hold."""
-        return {ticket.model for ticket in self._active() if ticket.begun}
-
     def _workable(self, idle: bool = False) -> dict[str, list[Ticket]]:
-        """As `_wanting`, of those jobs whose model is in memory or can be loaded now."""
-        wanting = {
-            session: free for session, tickets in self._wanting(idle).items() if (free := [one for one in tickets if not one.working])
-        }
+        """As `Tickets.wanting`, of those jobs whose model is in memory or can be loaded now."""
+        wanting = self._tickets.wanting(idle, free=True)
         if self._models.only:
             return wanting
-        missing = [ticket.number for ticket in self._active() if not ticket.idle and self.loaded(ticket.model) is None]
-        room = self._models.room(self._in_use())
+        missing = [ticket.number for ticket in self._tickets.active() if not ticket.idle and self.loaded(ticket.model) is None]
+        room = self._models.room(self._tickets.in_use())
 
         def can_work(ticket: Ticket) -> bool:
             if self.loaded(ticket.model) is None:
@@ -226,7 +219,7 @@ class Engine(Generic[Model]):
         return {session: tickets for session, tickets in found.items() if tickets}
 
     def _arrive(self, session: str) -> None:
-        waiting = session in self._wanting() or session in self._wanting(idle=True)
+        waiting = session in self._tickets.wanting() or session in self._tickets.wanting(idle=True)
         self._fair.arrive(session, waiting, present=self._tickets)
 
     def _choose(self) -> Ticket | None:
@@ -235,13 +228,13 @@ class Engine(Generic[Model]):
             return None
         session = min(wanting, key=self._fair.order)
         ticket, own = wanting[session][0], self._tickets[session]
+        self._here.ticket = ticket
         own.remove(ticket)
         own.append(ticket)
         self._fair.begin(session, ticket.idle)
         if ticket.status != "running":
             ticket.status = "running"
         ticket.working = True
-        self._began[ticket] = self._clock()
         return ticket
 
     def _charge(self, ticket: Ticket, seconds: float, known: bool) -> None:
@@ -252,11 +245,10 @@ class Engine(Generic[Model]):
             return
         self._pieces.append(seconds)
         if not ticket.idle:
-            self._fair.charge(ticket.session, seconds, self._wanting())
+            self._fair.charge(ticket.session, seconds, self._tickets.wanting())
 
     def _pause(self, ticket: Ticket) -> None:
-        ticket._paused_at = self._clock()
-        ticket.status = "paused"
+        ticket._paused_at, ticket.status = self._clock(), "paused"
 
     def _cancel(self, ticket: Ticket, message: str = "") -> None:
         if not ticket.over:
@@ -268,7 +260,7 @@ class Engine(Generic[Model]):
     def _end_paused(self) -> float | None:
         """Cancel jobs that have been paused for too long. Returns the seconds until the next one will be, or None."""
         left = math.inf
-        for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.status == "paused"]:
+        for ticket in [ticket for ticket in self._tickets.all() if ticket.status == "paused"]:
             rest = ticket._paused_at + PAUSED_SECONDS - self._clock()
             if rest <= 0:
                 self._cancel(ticket, f"This was paused for {PAUSED_SECONDS / 60:.0f} minutes, so it was ended; what it has found stays.")
@@ -279,11 +271,7 @@ class Engine(Generic[Model]):
     def _end(self, ticket: Ticket, status: str, message: str = "") -> None:
         if not ticket.over:
             ticket.message, ticket.status = message, status
-            tickets = self._tickets.get(ticket.session, [])
-            if ticket in tickets:
-                tickets.remove(ticket)
-            if not tickets:
-                self._tickets.pop(ticket.session, None)
+            self._tickets.remove(ticket)
 
     # --- in the worker ----------------------------------------------------------------------------------------------
 
@@ -291,30 +279,57 @@ class Engine(Generic[Model]):
         # On Linux this sets the present thread and those that it starts; other systems may lack the call.
         with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        if self._model_of("") is None and self._models.only:
-            return
-        while True:
-            self._piece(self._next())
+        self._here.ticket = None
+        if self._model_of("") is not None or not self._models.only:
+            keep_working(self._turn, self._recover, self._give_up)
+
+    def _turn(self) -> bool:
+        self._piece(self._next())
+        self._here.ticket = None
+        return not self.ended.is_set()
+
+    def _recover(self, all_jobs: bool) -> None:
+        """After an error of the engine itself: the job that this worker had chosen fails, or all jobs."""
+        mine, self._here.ticket = self._here.ticket, None
+        with self._change:
+            for ticket in self._tickets.all() if all_jobs else [mine] if mine else []:
+                self._end(ticket, "failed", UNEXPECTED)
+                if ticket is not mine and not ticket.working:
+                    self._cancelled.append(ticket)
+            if mine:
+                self._began.pop(mine, None)
+                mine.working = False
+        if mine:
+            mine.close()
+
+    def _give_up(self) -> None:
+        """No worker can continue: all jobs fail, and no others are taken."""
+        self.refusal = ENDED
+        self.ended.set()
+        with self._change:
+            self._began.clear()
+            for ticket in self._tickets.all():
+                ticket.message, ticket.status = ENDED, "failed"
+            self._tickets.clear()
+            self._change.notify_all()
 
     def _model_of(self, name: str) -> Model | None:
         """The model of this name, loaded if it has to be. Where it can't be, its jobs fail."""
         with self._loading:
             problem = self.problem_of(name)
-            in_use: set[str] = set()
-            if self.loaded(name) is None:
-                with self._change:
-                    in_use = self._in_use()
+            with self._change:
+                in_use = self._tickets.in_use()
             try:
                 if not problem:
                     return self._models.get(name, in_use)
             except LabError as error:
                 problem = str(error)
-            except Exception:
+            except BaseException:  # a library may even call exit
                 log.exception("the model could not be loaded")
                 problem = "The model could not be loaded; the server's log says why."
             with self._change:
                 self._models.problems[name] = problem
-                for ticket in [ticket for tickets in self._tickets.values() for ticket in tickets if ticket.model == name]:
+                for ticket in [ticket for ticket in self._tickets.all() if ticket.model == name]:
                     self._end(ticket, "failed", problem)
             return None
 
@@ -334,18 +349,20 @@ class Engine(Generic[Model]):
     def _piece(self, ticket: Ticket) -> None:
         lm = self._model_of(ticket.model)
         if lm is None:
-            with self._change:
-                self._began.pop(ticket, None)
-                ticket.working = False
+            ticket.working = False
             ticket.close()
             return
         status, message = "", ""
         event: Event | None = None
         began = self._clock()
+        with self._change:
+            self._began[ticket] = began  # the time that a model takes to load is no hang
         try:
             with self.device.turn():
                 began = self._clock()  # waiting for another worker's turn costs nothing
                 event = ticket.next_event(lm)
+            if event is not None:
+                ticket.events.append(event.summary())
         except StopIteration:
             status = "done"
         except LabError as error:
@@ -355,8 +372,6 @@ class Engine(Generic[Model]):
             status, message = "failed", in_words(error)
         seconds = self._clock() - began
         step = event is not None and event.is_step
-        if event is not None:
-            ticket.events.append(event.summary())
         if step:
             log.debug("%s took %.3f s", ticket.events[-1], seconds)
         with self._change:
@@ -381,5 +396,5 @@ class Engine(Generic[Model]):
     def _rest(self, seconds: float) -> None:
         """Leave the cores free for a moment after a step that took so many seconds; any request ends it."""
         with self._change:
-            if len(self._threads) == 1 and len(self._wanting()) == 1 and not self._cancelled:
+            if len(self._threads) == 1 and len(self._tickets.wanting()) == 1 and not self._cancelled:
                 self._change.wait(min(REST_SECONDS, REST_SHARE * seconds))

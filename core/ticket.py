@@ -15,6 +15,7 @@ log = logging.getLogger("soft_prompt_lab")
 MOST_SECONDS = 30 * 60.0  # of the device, for one job
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")  # as CUDA and the CPU's allocators say it
 UNEXPECTED = "Something went wrong on the server, and this job was ended; nothing else was touched: please try again."
+ENDED = "The server's worker has failed, so this server ends now: please come back in a minute."
 OVER_BUDGET = (
     f"This has used the device for {MOST_SECONDS / 60:.0f} minutes, the most that one job may, so it was ended; what it has found "
     "stays. Use fewer steps, fewer rows or a smaller batch."
@@ -120,7 +121,7 @@ class Ticket:
         if close:
             try:
                 close()
-            except Exception:
+            except BaseException:  # a job that calls exit ends itself, not the worker
                 log.exception("a job failed while it was being ended")
 
     def tell(self) -> None:

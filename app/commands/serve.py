@@ -95,7 +95,7 @@ def read_models(given: Sequence[str] | None) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Open the page and serve it until Ctrl-C. LabError for an option that can't be used."""
+    """Open the page, serve it until Ctrl-C or SIGTERM, and end the process (see `app.serving.lifetime`). LabError for an option that can't be used."""
     if options.mcp and importlib.util.find_spec("mcp") is None:
         raise LabError("--mcp needs the package mcp: pip install 'gradio[mcp]', or leave it out.")
     if options.keep_models < 1:
@@ -127,6 +127,7 @@ def run(options: argparse.Namespace) -> None:
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
     from app.serving.health import health
+    from app.serving.lifetime import leave, stay
     from app.serving.logs import log, log_jobs, start_logs
     from app.serving.requests import RequestFilter
     from app.serving.server import LAUNCH, notice_lost
@@ -181,6 +182,6 @@ def run(options: argparse.Namespace) -> None:
         )
         serving.set()
         notice_lost(page)
-        page.block_thread()
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         raise LabError(f"The page can't be opened on {options.host}:{options.port} ({error}): choose another --port.") from error
+    leave(stay(page.server, lab.engine))

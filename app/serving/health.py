@@ -6,13 +6,14 @@ from typing import Any
 
 from core.engine import Engine
 
-STUCK = 120.0  # seconds in one piece of work after which a supervisor should start the server anew
+# Seconds in one piece of work after which a supervisor should start the server again, and the page says that it hangs.
+STUCK = 120.0
 
 
 def health(engine: Engine) -> dict[str, Any]:
-    """What `Engine.status` says, the memory in use in bytes, and ok: the worker lives and no piece of work is stuck."""
+    """What `Engine.status` says, with ok: the worker lives and no piece of work is stuck. stuck_limit: seconds; memory: bytes in use."""
     status = engine.status()
-    return {"ok": status["alive"] and status["stuck_seconds"] <= STUCK, **status, "memory": memory_used(engine)}
+    return {"ok": status["alive"] and status["stuck_seconds"] <= STUCK, **status, "stuck_limit": STUCK, "memory": memory_used(engine)}
 
 
 def memory_used(engine: Engine) -> int | None:

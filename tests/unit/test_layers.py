@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
-    "core": "errors events files display fair_share ticket model_pool device_lock engine models methods prefix "
+    "core": "errors events files display fair_share ticket model_pool device_lock jobs engine models methods prefix "
     "recipe tasks inspection scoring training runs finetuning sweeps probes bench __init__",
     "app": "__init__ view sessions components panels lessons serving pages commands __main__",
 }

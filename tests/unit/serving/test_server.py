@@ -230,7 +230,7 @@ def test_a_real_engine_says_how_it_is():
     engine = Engine(lambda: make("llama"))
     said = health(engine)
     assert said["ok"]
-    assert {"running", "waiting", "model", "problem", "memory"} <= set(said)
+    assert {"running", "waiting", "model", "problem", "memory", "stuck_seconds", "stuck_limit", "alive"} <= set(said)  # read by the page
     json.dumps(said)
 
 

@@ -1,0 +1,1 @@
+"""What keeps the engine's workers going."""
