@@ -352,6 +352,7 @@ def _progress(handle: str, run: SessionRun) -> dict[str, Any]:
         "loss": record.losses[-1] if record.losses else None,
         "validation": next(({"step": step, "accuracy": score.accuracy, "n": score.n} for step, score in validated), None),
         "scores": [_row(score) for score in record.scores if score.final],
+        "imitation": record.imitation.to_dict() if record.imitation else {},
         "difference": asdict(record.difference) if record.difference else {},
         "seconds": round(record.seconds, 3),
         "stopped": record.stopped,

@@ -173,8 +173,15 @@ def in_words(found: Imitation, scores: Iterable[Score]) -> str:
     known = {score.name: score for score in scores if score.final}
     if mine.name in known and found.teacher in known:
         own, teacher = (_share(one.accuracy, one.interval) for one in (known[mine.name], known[found.teacher]))
-        said += f" Right answers: learned {own}, teacher {teacher}."
+        said += f" Right answers: learned {own}, teacher {teacher}{_both(known[mine.name], known[found.teacher])}."
     return said
+
+
+def _both(one: Score, other: Score) -> str:
+    """On how many rows both are right: there the answer is the same for that reason alone."""
+    theirs = {result.input for result in other.results if result.correct}
+    both = sum(result.correct and result.input in theirs for result in one.results)
+    return f", both on {both} rows" if one.results and other.results else ""
 
 
 def _share(share: float, interval: tuple[float, float], after: str = "") -> str:

@@ -1,5 +1,7 @@
 """A run that imitates a teacher: what is measured of the result, on which rows, and that the record keeps it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import answer_task, label_task, soft_prompt
@@ -13,6 +15,7 @@ from core.runs.scorebook import Scorebook
 from core.runs.trained_run import train
 from core.scoring.answering import answer
 from core.scoring.contender import Contender, bare, handcrafted
+from core.scoring.score import score
 from core.tasks.task import Handcrafted
 
 WORDS = "jump -> yes\nsea -> no\n"
@@ -101,7 +104,7 @@ def test_another_loss_measures_nothing(lm):
     assert train(lm, answer_task(), Recipe(steps=1, virtual_tokens=2), progress=False).imitation is None
 
 
-def test_the_result_in_words():
+def test_the_result_in_words(lm):
     learned, start, nothing = (
         Likeness(name, kl, (kl - 0.05, kl + 0.05), same, (same / 100, same / 100 + 0.1), 100)
         for name, kl, same in (("learned", 0.19, 89), ("start", 12.1, 0), ("no prompt", 9.8, 2))
@@ -112,4 +115,7 @@ def test_the_result_in_words():
         "training 0, without a prompt 2), at a KL divergence of 0.19 nats per token (0.14–0.24; "
         "before training 12.10, without a prompt 9.80)."
     )
+    right = [replace(score(lm, bare(answer_task()), answer_task().held_out), name=name) for name in ("learned", "examples")]
+    assert ", both on 0 rows." in in_words(Imitation("examples", 47, 10, learned, start, nothing), right)
+    assert "both" not in in_words(Imitation("examples", 47, 10, learned, start, nothing), [replace(one, results=()) for one in right])
     assert "3 more" in in_words(Imitation("short", 7, 10, learned, start, nothing), [])
