@@ -94,6 +94,18 @@ const dataTable = (element, host, watch) => {
   watch('value', later);
 };
 
+// The page comes with the third of plotly that draws flat figures. The whole of it is fetched when the first solid one is drawn.
+let whole = null, fetching = null;
+const fetchWhole = () => fetching ??= new Promise((done) => {
+  const flat = window.Plotly, script = document.createElement('script');
+  script.src = scriptOf({solid: true});
+  script.addEventListener('load', () => { whole = window.Plotly; window.Plotly = flat; done(); });
+  script.addEventListener('error', () => { fetching = null; });  // tried again when it is next drawn
+  document.head.append(script);
+});
+const plotlyOf = (host) => (host.solid ? whole : Plotly);
+const scriptOf = (host) => { const script = document.querySelector('script[data-whole]'); return host.solid ? script.dataset.whole : script.src; };
+
 // A figure drawn by plotly, which keeps its zoom while its numbers change.
 lab.plot = (element, props, trigger, watch) => {
   const host = element.querySelector('.plot-host');
@@ -103,6 +115,11 @@ lab.plot = (element, props, trigger, watch) => {
     figure.hidden = !props.value;
     if (!props.value || !window.Plotly || !host.offsetParent) return;  // out of sight: drawn once it is seen
     const value = JSON.parse(props.value), room = host.clientWidth;  // read before anything is written: then nothing is laid out twice
+    if (!host.solid && value.data.some((trace) => trace.type === 'scatter3d')) {
+      if (!whole) { fetchWhole().then(draw); return; }
+      Plotly.purge(host);  // from here on this host is the whole one's
+      host.solid = true; host.dataset.wired = drawn = '';
+    }
     host.caption = value.caption || '';
     element.querySelector('.plot-title').textContent = value.title || '';
     element.querySelector('.plot-note').textContent = value.note || '';
@@ -122,8 +139,8 @@ lab.plot = (element, props, trigger, watch) => {
     const rest = JSON.stringify([data, {...layout, shapes: null}]), shapes = JSON.stringify(layout.shapes || []);
     const stands = rest === drawn && drawnWidth === room, moved = shapes !== marked;
     drawn = rest; marked = shapes; drawnWidth = room;
-    if (stands) { if (moved) Plotly.relayout(host, {shapes: layout.shapes || []}); return; }
-    Plotly.react(host, data, layout, config)
+    if (stands) { if (moved) plotlyOf(host).relayout(host, {shapes: layout.shapes || []}); return; }
+    plotlyOf(host).react(host, data, layout, config)
       .then(() => {
         if (host.dataset.wired) return;
         host.dataset.wired = '1';
@@ -149,13 +166,13 @@ lab.plot = (element, props, trigger, watch) => {
         margin: {...margin, t: (margin.t || 8) + top, b: bottom + 16 * below.length},
         annotations: [...(gd.layout.annotations || []), annotation('<b>' + above.join('<br>') + '</b>', 1, 10, 'bottom', 14), annotation(below.join('<br>'), 0, -bottom, 'top', 11)],
       };
-      download(await Plotly.toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
+      download(await plotlyOf(gd).toImage({data: gd.data, layout}, {format: 'png', width, height: layout.height, scale: 2}), 'figure.png');
     },
   };
   const save = {
     name: 'html', title: 'Download as HTML', icon: {width: 1000, height: 1000, path: 'M400 100h200v350h180L500 750 220 450h180zM150 800h700v100H150z'},
     click: async (gd) => {
-      const source = await (await fetch(document.querySelector('script[src*="plotly.min.js"]').src)).text();
+      const source = await (await fetch(scriptOf(gd))).text();
       const data = JSON.stringify({data: gd.data, layout: {...gd.layout, ...plain}}).replaceAll('<', '\u003c');
       const page = document.implementation.createHTMLDocument(words()[0]);
       page.body.innerHTML = '<h1 style="font:600 18px sans-serif"></h1><div id="plot"></div><p style="font:14px sans-serif"></p><p style="font:12px sans-serif"></p>';

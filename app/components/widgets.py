@@ -16,7 +16,8 @@ from app.view.html import Html
 from core.files import ASSETS
 from core.runs.record_json import without_nan
 
-PLOTLY = Path(plotly.__file__).parent / "package_data"
+PLOTLY = Path(plotly.__file__).parent / "package_data"  # the whole of it
+FLAT = ASSETS / "plotly"  # what draws flat figures, a third of that; as published, of the same version
 SCRIPT = ASSETS / "page.js"
 
 # Options of this page's events. The page shows progress itself. Without `show_progress_on` Gradio's page goes through all outputs of
@@ -34,11 +35,12 @@ FIGURE = (
 def head(parts: Mapping[str, str]) -> str:
     """The page's scripts. parts: what a link's `hide=` can name, by name, as CSS selectors.
 
-    The braces around the script keep its names out of the global scope. Plotly takes the browser as long to read as all the rest,
-    so it is fetched before any component is made.
+    The braces around the script keep its names out of the global scope. Plotly takes the browser long to read, so it is
+    fetched before any component is made, and only a third of it: assets/page.js fetches the whole for a figure in three dimensions.
     """
     script = f"<script>{{{SCRIPT.read_text('utf-8')}}}\nlab.hide({json.dumps(parts)})</script>"
-    return f'{script}<script async src="gradio_api/file={PLOTLY / "plotly.min.js"}"></script>'
+    whole, flat = (f"gradio_api/file={path}" for path in (PLOTLY / "plotly.min.js", FLAT / "plotly-cartesian.min.js"))
+    return f'{script}<script async src="{flat}" data-whole="{whole}"></script>'
 
 
 Changes = dict[Any, Any]  # what a handler returns: components with their new value or gr.update(...); others stay as they are

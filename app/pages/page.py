@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import PLOTLY, QUIET, SILENT, Changes, counters, html, switch
+from app.components.widgets import FLAT, PLOTLY, QUIET, SILENT, Changes, counters, html, switch
 from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
 from app.pages.experiments import ExperimentsPage
@@ -38,7 +38,7 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
 
     allow_hub: visitors may name datasets of the Hub, which this server then fetches.
     """
-    gr.set_static_paths([PLOTLY])
+    gr.set_static_paths([FLAT, PLOTLY])
     recording = recorded_run()
     with gr.Blocks(title="Soft Prompt Lab", analytics_enabled=False, delete_cache=KEEP_FILES, fill_width=True) as page:
         session = gr.State(Session())

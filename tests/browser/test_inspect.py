@@ -87,8 +87,15 @@ def test_the_scrubber_is_one_for_all_and_zoom_survives_it(visitor):
     visitor.settle("#plane-plot-1 .plot-note", "step 2")
     page.click("#plane-extras label:has-text('random walk')")
     visitor.settle("#plane-plot-1 .plot-note", "dotted here")
+    whole = "document.querySelectorAll('script[src*=\"plotly.min.js\"]').length"
+    assert page.evaluate(whole) == 0  # the whole of plotly is fetched for the first solid figure
     page.click("#dimensions label:has-text('3D')")
     page.wait_for_function("document.querySelector('#plane-plot-1 .plot-host').data[0].type === 'scatter3d'")
+    page.wait_for_selector("#plane-plot-1 .gl-container canvas", state="attached")
+    assert page.evaluate(whole) == 1
+    page.click("#dimensions label:has-text('2D')")
+    page.wait_for_selector("#plane-plot-1 .main-svg .trace")
+    assert not page.query_selector("#plane-plot-1 .gl-container canvas")
 
 
 def test_runs_stand_side_by_side(visitor):
