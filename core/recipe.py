@@ -214,12 +214,12 @@ class Recipe:
     )
     label_score: str = _setting(
         "auto",
-        "how labels are compared, for all prompts: by the log-probability of their tokens in sum, in mean, or less what they get after "
-        "inputs without content (calibrated); auto: calibrated where labels differ in length, else in sum",
+        "how labels are compared: by the log-probability of their tokens in sum, in mean, or less what they get after inputs without "
+        "content (calibrated); auto: in sum, but calibrated for handcrafted prompts where labels differ in length",
         "labels compared by",
         choices=("auto", "calibrated", "sum", "mean"),
         words={
-            "auto": "calibrated if their lengths differ",
+            "auto": "sum; handcrafted prompts calibrated if lengths differ",
             "calibrated": "contextual calibration",
             "sum": "sum over tokens",
             "mean": "mean per token",

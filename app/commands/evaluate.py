@@ -24,7 +24,11 @@ from core.tasks import evidence
 from core.tasks.task import Handcrafted
 
 if TYPE_CHECKING:
+    from core.models.language_model import LanguageModel
+    from core.runs.scorebook import Scorebook
+    from core.scoring.contender import Contender
     from core.scoring.score import Score
+    from core.tasks.task import Task
 
 HELP = "score handcrafted and saved prompts on a task's held-out rows"
 EXAMPLES = """  python -m app evaluate --task past-tense --prompt "The past tense of {input} is" --learned my-prompt
@@ -73,6 +77,8 @@ def run(options: argparse.Namespace) -> Outcome:
         contenders.append(learned.contender(Path(name).name))
         rules.append(learned.recipe.label_score if learned.recipe else DEFAULT_SCORE)
     contenders = by_one_score(contenders, options.label_score or next(iter(rules), DEFAULT_SCORE))
+    book = Scorebook()
+    contenders += _calibrated(lm, task, contenders, book)
     rows = common_rows(task.held_out, contenders)
     if not rows:
         raise LabError("Every held-out row was used in training or is shown in a prompt: give other rows with --test.")
@@ -81,7 +87,7 @@ def run(options: argparse.Namespace) -> Outcome:
     scores: list[Score] = []
     skipped: dict[str, str] = {}
     with bar(total=len(contenders) * len(rows), desc="scoring", unit="row") as rows_done:
-        for event in contest(lm, task, contenders, rows, Scorebook(), "held_out"):
+        for event in contest(lm, task, contenders, rows, book, "held_out"):
             done = len(scores) + len(skipped)
             if isinstance(event, Skipped):
                 skipped[event.name] = event.reason
@@ -96,3 +102,20 @@ def run(options: argparse.Namespace) -> Outcome:
     result: dict[str, Any] = {"contenders": [contender_row(score) for score in scores], "evidence": evidence.as_dict(len(rows))}
     result["label_score"] = contenders[0].label_score if task.labels else None
     return Outcome(result, f"{table(scores)}\n{evidence.in_words(len(rows))}")
+
+
+def _calibrated(lm: "LanguageModel", task: "Task", contenders: "list[Contender]", book: "Scorebook") -> "list[Contender]":
+    """The calibrated version of the handcrafted prompt that does best on validation rows, where there is one."""
+    from core.runs.contest import find_calibrated_best
+
+    search = find_calibrated_best(lm, task, contenders, book)
+    with bar(desc="scoring on validation rows", unit="batch") as batches:
+        while True:
+            try:
+                next(search)
+            except StopIteration as end:
+                return [end.value] if end.value else []
+            except LabError as error:
+                tell(f"note: no prompt could be calibrated: {error}")
+                return []
+            batches.update()

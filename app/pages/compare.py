@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, html
+from app.components.widgets import QUIET, Changes, clicked, html
 from app.pages.compare_details import Details
 from app.pages.compress import Compress
 from app.pages.train import TrainPage
@@ -157,6 +157,7 @@ class ComparePage:
         self.base.input(self._pick_base, [session, self.base], None, **QUIET)
         self.run.input(self._pick_run, [session, self.run], None, **QUIET)
         self.cancel.click(self._cancel, [session], self.outputs, **QUIET)
+        self.written.click(self._edit, [session], [self.prompt], **QUIET)
         for trigger in (self.ask.click, self.text.submit):
             trigger(self._ask, [session, self.text], [self.message, self.answers], **QUIET)
         self.details.wire(session, self.message)
@@ -188,6 +189,12 @@ class ComparePage:
                 changes = self.paint(session)
             yield changes
 
+    def _edit(self, session: Session, event: gr.EventData) -> Any:
+        """Put the words of a prompt into the field for one's own."""
+        prompts = all_prompts(session)
+        number = clicked(event, "cell", len(prompts))
+        return gr.skip() if number is None else prompts[number].template
+
     async def _all(self, session: Session) -> AsyncIterator[Changes]:
         known = known_scores(session)
         always = majority(session.task, session.task.held_out)
@@ -200,7 +207,7 @@ class ComparePage:
             every = {contender.name: contender for contender in wanted} | more
             return [contender for name, contender in every.items() if name not in known]
 
-        async for changes in self._score(session, make):
+        async for changes in self._score(session, make, calibrate=True):
             yield changes
 
     async def _few(self, session: Session, k: Any, draw: Any, orders: Any) -> AsyncIterator[Changes]:
@@ -248,9 +255,9 @@ class ComparePage:
             yield changes
 
     async def _score(
-        self, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False
+        self, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False, calibrate: bool = False
     ) -> AsyncIterator[Changes]:
-        async for scoring in score(self.lab, session, make, keep):
+        async for scoring in score(self.lab, session, make, keep, calibrate):
             yield await self._paint_scoring(session, scoring)
 
     async def _paint_scoring(self, session: Session, scoring: Scoring) -> Changes:

@@ -12,7 +12,7 @@ from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, Task
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
-from core.runs.contest import Scored, Skipped, contest
+from core.runs.contest import Scored, Skipped, contest, find_calibrated_best
 from core.runs.run import Trained, repeat
 from core.scoring.answering import answer, label_probabilities, next_tokens
 from core.scoring.contender import Contender, by_one_score
@@ -40,14 +40,26 @@ class Scoring(NamedTuple):
     progress: str
 
 
-async def score(lab: Lab, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False) -> AsyncIterator[Scoring]:
-    """Score the contenders that `make` returns on the held-out rows. keep: they take part from now on."""
+async def score(
+    lab: Lab, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False, calibrate: bool = False
+) -> AsyncIterator[Scoring]:
+    """Score the contenders that `make` returns on the held-out rows. keep: they take part from now on. calibrate: and so does the
+    calibrated version of the session's handcrafted prompt that does best on validation rows, where the task is one of its own."""
     task = session.task
     entered, rule = session.compare.on(task), label_score(session)
 
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         contenders = by_one_score(make(lm), rule)
-        yield Progress(len(contenders))
+        yield Progress(len(contenders) + calibrate)
+        if calibrate:
+            try:
+                best = yield from find_calibrated_best(lm, task, entrants(session), lab.book)
+            except LabError as error:
+                best = None
+                yield Skipped("the best prompt, calibrated", str(error))
+            if best and all(best.name != one.name for one in contenders):
+                yield Trained(best)
+                contenders.append(best)
         for contender in contenders:
             if keep:
                 yield Trained(contender)

@@ -193,7 +193,7 @@ def label_said(result: RowResult, task: Task) -> str:
 def how_counted(task: Task, label_score: str) -> Html:
     """A note on how this task's answers are counted as right. label_score: the recipe's."""
     right = (
-        f"Right means: the right label is the most likely of the label words ({SETTINGS['label_score'].word(label_score)}, for all prompts)."
+        f"Right means: the right label is the most likely of the label words ({SETTINGS['label_score'].word(label_score)})."
         if task.labels
         else "Right means: every token of the right answer is the model's first choice. Exact means: right, and then it stops."
     )
@@ -205,6 +205,10 @@ def how_counted(task: Task, label_score: str) -> Html:
 
 
 def prompts(rows: Sequence[Handcrafted]) -> Html:
-    """The full text of each prompt, folded."""
-    items = (tag("dt", prompt.name) + tag("dd", tag("pre", prompt.template)) for prompt in rows)
+    """The full text of each prompt, folded, with a button that puts it into the field for one's own prompt."""
+    items = (
+        tag("dt", prompt.name, " ", button("edit", class_="cell", data_cell=place, aria_label=f"edit a copy of {prompt.name}"))
+        + tag("dd", tag("pre", prompt.template))
+        for place, prompt in enumerate(rows)
+    )
     return details("full text of each prompt", tag("dl", *items, class_="prompts"))

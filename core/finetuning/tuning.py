@@ -1,6 +1,7 @@
 """Train the parameters of a changed model: the same rows, batches, loss and optimiser as for a prompt."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -40,5 +41,6 @@ class Tuning:
         return loss
 
     def contender(self, name: str) -> Contender:
-        """The changed model's, with nothing before the input."""
-        return self.training.contender(name)
+        """The changed model's, with nothing before the input. It was trained, so by `auto` labels are compared as for learned prompts."""
+        made = self.training.contender(name)
+        return replace(made, label_score="sum") if made.label_score == "auto" else made

@@ -1,6 +1,6 @@
 """Contenders scored one after another on the same rows: a learned prompt, its baselines, and others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,6 +77,19 @@ def calibrated_best(lm: LanguageModel, task: Task, contenders: Sequence[Contende
         return None
     known = [(score.accuracy, one) for one in contenders if (score := book.get(lm, one, task.validation, task.labels))]
     return calibrated(lm, max(known, key=lambda pair: pair[0])[1], task.labels) if known else None
+
+
+def find_calibrated_best(
+    lm: LanguageModel, task: Task, contenders: Sequence[Contender], book: Scorebook
+) -> Generator[None, None, Contender | None]:
+    """`calibrated_best` of the handcrafted ones of `contenders`, which are scored on the validation rows first: yields between batches."""
+    handcrafted = [one for one in contenders if not one.learned and not one.offsets]
+    if task.slug in slugs() or not task.labels or not task.validation or not handcrafted:
+        return None
+    for contender in handcrafted:
+        for _ in score_validation(lm, task, contender, book, None):
+            yield None
+    return calibrated_best(lm, task, handcrafted, book)
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:

@@ -95,7 +95,8 @@ def measure(
     LabError where a row can't be used.
     """
     lm = lm.for_scoring
-    teacher, *students = by_one_score([teacher, *students], students[0].label_score)
+    rule = students[0].label_score
+    teacher, *students = by_one_score([teacher, *students], "sum" if rule == "auto" else rule)  # the same predictions, the same answer
     heard = prepare(lm, teacher, rows, None)
     every = [prepare(lm, one, rows, None) for one in students]
     room = min(lm.window - one.positions - max(len(row.prompt) for row in one.rows) for one in (heard, *every))

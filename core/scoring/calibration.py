@@ -18,9 +18,11 @@ CONTENT_FREE = ("N/A", "[MASK]", "")  # the paper's own
 def comparison(lm: LanguageModel, contender: Contender, rows: Sequence[Row], labels: Sequence[str]) -> tuple[str, tuple[float, ...]]:
     """How `contender` compares labels on these rows: the rule that `auto` comes to, and the offsets, () where there are none.
 
+    By `auto` a learned prompt keeps the sum, which its training raised: what a label gets for its length alone, training has changed.
     Runs the model where the rule is calibration. Raises LabError as `content_free_shares` does.
     """
-    rule, offsets = resolved(contender.label_score, rows), contender.offsets
+    by_sum = contender.learned and contender.label_score == "auto"
+    rule, offsets = "sum" if by_sum else resolved(contender.label_score, rows), contender.offsets
     if labels and not offsets and rule == "calibrated":
         offsets = content_free_shares(lm, contender, labels)
     return rule, offsets

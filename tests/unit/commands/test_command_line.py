@@ -97,10 +97,25 @@ def test_train_imitates_a_teacher_and_says_how_like_it_is(capsys, csv, tmp_path,
 
 
 def test_evaluate_scores_prompts_and_saved_prompts_beside_each_other(capsys, csv, saved):
-    found = call(capsys, "evaluate", "--task", csv, "--prompt", "Is {input} a pet?", "--prompt", "{input}:", "--learned", saved)
+    found = call(
+        capsys,
+        "evaluate",
+        "--task",
+        csv,
+        "--prompt",
+        "Is {input} a pet?",
+        "--prompt",
+        "{input}:",
+        "--learned",
+        saved,
+        "--label-score",
+        "sum",
+    )
     assert set(found) == {"contenders", "label_score", "evidence"}
     made = {prompt.name for prompt in load_task(csv).handcrafted}
-    rows = [row for row in found["contenders"] if row["name"] not in made]
+    calibrated = [row["name"] for row in found["contenders"] if row["name"].endswith(", calibrated")]
+    assert len(calibrated) == 1, "the handcrafted prompt that did best on validation rows"
+    rows = [row for row in found["contenders"] if row["name"] not in {*made, *calibrated}]
     assert len(rows) < len(found["contenders"]) and [(row["name"], row["kind"]) for row in rows] == [
         ("no prompt", "none"),
         ("Is {input} a pet?", "handcrafted"),

@@ -1,11 +1,14 @@
 """How labels are compared: by sum, mean or calibrated, with an end where one begins another, in pieces that fit the memory."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from tiny_models import make
+from tiny_models import label_task, make
 
 import core.scoring.likelihood as likelihood
 from core.errors import LabError
+from core.recipe import Recipe
 from core.scoring.calibration import content_free_shares
 from core.scoring.contender import by_one_score, handcrafted
 from core.scoring.likelihood import candidate_scores, resolved
@@ -13,6 +16,7 @@ from core.scoring.prepared import prepare
 from core.scoring.rows import END, answer_ends, encode
 from core.scoring.score import score
 from core.tasks.task import Example
+from core.training.training import Training
 
 PROMPT = handcrafted("a", "Review: {input}\nLabel:")
 BEGUN = ("1", "10", "100", "New York", "New York City", "good")
@@ -78,6 +82,14 @@ def test_by_themselves_labels_are_calibrated_where_their_lengths_differ_and_else
         assert len(labels) > 1 and resolved("auto", encode(lm, PROMPT.template, rows, labels)) == rule
         auto, wanted = (score(lm, by_one_score([PROMPT], name)[0], rows, labels) for name in ("auto", rule))
         assert [r.shares for r in auto.results] == [r.shares for r in wanted.results]
+
+
+def test_by_themselves_labels_are_compared_by_the_sum_for_a_prompt_that_was_trained(lm):
+    rows = rows_of(APART, 12)
+    task = replace(label_task(), template=PROMPT.template)
+    learned = Training(lm, task, Recipe(steps=1, virtual_tokens=2)).contender()
+    auto, by_sum, calibrated = (score(lm, by_one_score([learned], name)[0], rows, APART) for name in ("auto", "sum", "calibrated"))
+    assert [r.shares for r in auto.results] == [r.shares for r in by_sum.results] != [r.shares for r in calibrated.results]
 
 
 def test_two_hundred_labels_share_what_they_begin_with_and_are_run_few_at_a_time(monkeypatch):
