@@ -66,3 +66,11 @@ def test_a_written_prompt_is_compressed_by_a_run_on_the_train_page(visitor):
     visitor.tab("Compare")
     visitor.settle("#contenders", "of “4 examples, labelled lines”")
     visitor.shoot("compare-compressed")
+
+
+def test_a_copy_of_a_written_prompt_can_be_edited(visitor):
+    visitor.tab("Compare")
+    visitor.page.click("#written summary")
+    words = visitor.page.locator("#written pre >> nth=1").inner_text()
+    visitor.page.click("#written button >> nth=1")
+    visitor.value("#own-prompt textarea", words)
