@@ -338,6 +338,26 @@ lab.keepToken = (token) => {
   store('sessionStorage', 'soft-prompt-lab-link', location.search + location.hash);
 };
 
+const megabytes = (bytes) => Math.round(bytes / 2 ** 20).toLocaleString('en') + ' MB';
+
+// A file that the server would refuse is not sent; a sentence below its field says why. Without this Gradio's page says only "Error".
+for (const name of ['change', 'drop']) document.addEventListener(name, (event) => {
+  const files = name === 'drop' ? event.dataTransfer.files : event.target.matches?.('input[type=file]') ? event.target.files : null;
+  const block = event.target.closest?.('.block');
+  if (!files || !block) return;
+  const most = window.gradio_config?.max_file_size ?? Infinity;
+  const large = [...files].find((file) => file.size > most);
+  const said = block.nextElementSibling?.matches('.too-large') ? block.nextElementSibling : document.createElement('p');
+  said.remove();
+  if (!large) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (name === 'change') event.target.value = '';
+  Object.assign(said, {className: 'message too-large', textContent: `${large.name} has ${megabytes(large.size)}, and this server takes up to ${megabytes(most)}: choose a smaller file.`});
+  said.setAttribute('role', 'alert');
+  block.after(said);
+}, true);
+
 // A file that is dropped on the box for pasted rows is given to the file field next to it. Which keeps the browser from opening it.
 for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => {
   const field = event.target.closest?.('#bring') && document.querySelector('#upload-task input[type=file]');

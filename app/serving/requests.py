@@ -19,6 +19,8 @@ log = logging.getLogger("soft_prompt_lab")
 
 LARGEST_BODY = 2 * 2**20  # bytes; the longest text that a page takes is a tenth of that
 LARGEST_UPLOAD = 64 * 2**20  # bytes; a K/V prefix of 200 positions on an 8B Llama is 52 MB
+MOST_DRAINED = 128 * 2**20  # bytes that are read and dropped after a request was refused, so that its sender sees why
+DRAIN_SECONDS, DRAIN_GAP = 20.0, 2.0  # at most, and between two parts
 LEAST_FREE = 512 * 2**20  # bytes of disk that uploads leave alone
 STALE = 3600.0  # seconds until half an upload, whose sender went away, is removed
 
@@ -57,9 +59,13 @@ class RequestFilter:
         except Refused as refused:
             log.info("refused", extra={"facts": {"status": refused.status}})
             if not begun:
-                # Closed after a body that is too large: else the rest of it would still be read, to the end.
-                more = [(b"connection", b"close")] if refused.status == 413 else []
-                await _say(tell, refused.status, {"detail": refused.sentence, "error": refused.sentence}, more)
+                facts = {"detail": refused.sentence, "error": refused.sentence}
+                if refused.status == 413:
+                    await _say(tell, refused.status, facts, [(b"connection", b"close")], ends=False)
+                    await drain(receive)
+                    await tell({"type": "http.response.body", "body": b""})
+                else:
+                    await _say(tell, refused.status, facts)
         except Exception:
             log.exception("a request failed")
             if not begun:
@@ -175,11 +181,24 @@ async def _whole(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+async def drain(receive: Receive) -> None:
+    """Read on after a refusal, and keep nothing: most clients look for an answer only when they have sent all, and a connection that is
+    closed before takes the answer with it. Ends at `MOST_DRAINED` bytes, and with a sender that is too slow."""
+    seen = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while seen < MOST_DRAINED:
+                message = await asyncio.wait_for(receive(), DRAIN_GAP)
+                seen += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+
+
+async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = (), ends: bool = True) -> None:
     body = json.dumps(facts).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": not ends})
 
 
 def check_disk() -> None:

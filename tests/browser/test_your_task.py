@@ -124,3 +124,15 @@ def test_a_file_can_be_dropped_on_the_box(visitor):
     )
     visitor.settle("#task-sentence", "2 labels from the column label")
     visitor.settle("#task-preview", "dropped")
+
+
+def test_a_file_that_is_too_large_gets_a_sentence_and_a_smaller_one_is_read(visitor, tmp_path):
+    visitor.tab("Your task")
+    large, small = tmp_path / "large.csv", tmp_path / "small.csv"
+    large.write_bytes(b"input,output\n" + b"jump,jumped\n" * (70 * 2**20 // 12))
+    small.write_text("input,output\n" + "".join(f"word {number},words {number}\n" for number in range(30)))
+    visitor.page.set_input_files("#upload-task input[type=file]", str(large))
+    visitor.settle(".too-large", "large.csv has 70 MB, and this server takes up to 64 MB: choose a smaller file.")
+    visitor.page.set_input_files("#upload-task input[type=file]", str(small))
+    visitor.page.wait_for_selector(".too-large", state="detached")
+    visitor.page.wait_for_selector("#upload-task :text('small.csv')")

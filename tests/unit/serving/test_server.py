@@ -53,7 +53,9 @@ def healthy():
 
 
 @pytest.fixture
-def client(healthy):
+def client(healthy, monkeypatch):
+    monkeypatch.setattr(requests, "DRAIN_GAP", 0.01)
+
     async def echo(request: Request):
         return PlainTextResponse(await request.body())
 
@@ -124,6 +126,23 @@ def test_a_large_body_is_refused_whatever_its_headers_say(client, monkeypatch):
         assert answer.status_code == 413
         assert answer.headers["connection"] == "close"
         assert "the most that this server takes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("ends", ["bytes", "silence", "the sender", "a slow sender"])
+def test_what_follows_a_refusal_is_read_to_a_bound(monkeypatch, ends):
+    monkeypatch.setattr(requests, "MOST_DRAINED", 10 if ends == "bytes" else 10**9)
+    monkeypatch.setattr(requests, "DRAIN_GAP", 0.01 if ends == "silence" else 60.0)
+    monkeypatch.setattr(requests, "DRAIN_SECONDS", 0.05 if ends == "a slow sender" else 60.0)
+    asked = []
+
+    async def receive():
+        asked.append(1)
+        await asyncio.sleep(3600 if ends == "silence" else 0.001)
+        last = ends == "the sender" and len(asked) == 5
+        return {"type": "http.request", "body": b"abc", "more_body": not last}
+
+    asyncio.run(requests.drain(receive))
+    assert {"bytes": len(asked) == 4, "silence": len(asked) == 1, "the sender": len(asked) == 5, "a slow sender": len(asked) > 1}[ends]
 
 
 def test_an_upload_may_be_larger_but_not_endless(client, monkeypatch):
