@@ -8,11 +8,12 @@ from app.panels.layers import LayersPanel
 from app.panels.nearest import NearestPanel
 from app.panels.panel import Panel
 from app.panels.plane import PlanePanel
+from app.panels.salience import SaliencePanel
 from app.panels.seeds import SeedsPanel
 from app.panels.snap import SnapPanel
 from app.panels.vectors import VectorsPanel
 from app.panels.wayward import WaywardPanel
 
 PANELS: tuple[type[Panel], ...] = (
-    NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, FitsPanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
+    NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, FitsPanel, SaliencePanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
 )  # fmt: skip

@@ -24,6 +24,17 @@ def moved_at_random(start: Float[Tensor, "*vectors d"], learned: Float[Tensor, "
     return start + lengths * directions
 
 
+def of_equal_norm(values: Float[np.ndarray, "*vectors d"], seed: int = 0) -> Float[np.ndarray, "*vectors d"]:
+    """Vectors as long as those of `values` (last axis), each in a direction drawn evenly from the sphere.
+
+    >>> np.linalg.norm(of_equal_norm(np.array([[3.0, 4.0], [0.0, 0.0]])), axis=1).round(6).tolist()
+    [5.0, 0.0]
+    """
+    drawn = np.random.default_rng(seed).standard_normal(values.shape)
+    made = drawn / np.linalg.norm(drawn, axis=-1, keepdims=True) * np.linalg.norm(values, axis=-1, keepdims=True)
+    return made.astype(values.dtype)
+
+
 def array_moved_at_random(start: Float[np.ndarray, "*vectors d"], learned: Float[np.ndarray, "*vectors d"], seed: int = 0) -> np.ndarray:
     """`moved_at_random` of arrays, with equal results."""
     start, learned = np.ascontiguousarray(start), np.ascontiguousarray(learned)

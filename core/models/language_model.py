@@ -226,26 +226,6 @@ class LanguageModel(Tokens):
         """
         return self._forward(past, {"input_ids": ids}, rows, columns)[0][0].float()
 
-    def logits_along(
-        self, vectors: Float[Tensor, "batch vectors d_model"], ids: Int[Tensor, "batch tokens"]
-    ) -> Float[Tensor, "batch places vocab"]:
-        """Logits after the last of `vectors` and after each of the tokens that follow it, float32, with the vectors' graph.
-
-        places: 1 + tokens. Each row of the batch has its own vectors and nothing before them.
-        """
-        batch, count, tokens = *vectors.shape[:2], ids.shape[1]
-        rows = torch.arange(batch, device=self.device).repeat_interleave(tokens + 1)
-        columns = torch.arange(count - 1, count + tokens, device=self.device).repeat(batch)
-        past = self.nothing()
-        if isinstance(past, Vectors):
-            past = Vectors(vectors.to(self.dtype), torch.full(vectors.shape[:2], NO_TOKEN, device=self.device))
-            past.append(self.embed(ids), ids)
-            logits = self._forward(past, {}, rows, columns - count - tokens)[0]
-        else:
-            inputs = torch.cat([vectors.to(self.dtype), self.embed(ids)], dim=1)
-            logits = self._forward(past, {"inputs_embeds": inputs}, rows, columns)[0]
-        return logits[0].float().view(batch, tokens + 1, -1)
-
     def attentions(self, past: Past, ids: Int[Tensor, " tokens"], offset: int = 0) -> Float[Tensor, "layers heads tokens keys"]:
         """Attention weights of the tokens of `ids`, run after `past`, over its positions and their own.
 
@@ -294,7 +274,14 @@ class LanguageModel(Tokens):
         return {"per_layer_inputs": reader(ids.masked_fill(ids == NO_TOKEN, padding), None)}
 
     def _forward(
-        self, past: Past, inputs: dict[str, Tensor], rows: Tensor, columns: Tensor, offset: int = 0, attentions: bool = False
+        self,
+        past: Past,
+        inputs: dict[str, Tensor],
+        rows: Tensor,
+        columns: Tensor,
+        offset: int = 0,
+        attentions: bool = False,
+        mask: Any = None,
     ) -> tuple[Tensor, Any]:
         """Logits at (rows, columns) as (1, answers, vocab), and attention weights if wanted, of `inputs` run after `past`, which grows."""
         options: dict[str, Any] = {"output_attentions": True} if attentions else {}
@@ -312,7 +299,7 @@ class LanguageModel(Tokens):
             batch, tokens = next(iter(inputs.values())).shape[:2]
             # Positions and the mask are always passed: some models derive them wrongly after a cache filled by hand.
             positions = (self.positions(before, tokens) + offset).expand(batch, tokens)
-            extra = {"position_ids": positions, "attention_mask": self.attention_mask(before, tokens, batch)}
+            extra = {"position_ids": positions, "attention_mask": self.attention_mask(before, tokens, batch) if mask is None else mask}
             options |= {name: extra[name] for name in self.way.extras}
             options |= {"past_key_values": past, "use_cache": True}
         with self._head_only_at(rows, columns) as used:

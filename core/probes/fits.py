@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.errors import LabError
 from core.events import Event, Progress
+from core.models.along import logits_along
 from core.models.language_model import LanguageModel
 
 MOST_TOKENS = 80  # of the sentence
@@ -126,7 +127,7 @@ def losses_of(
     lm: LanguageModel, vectors: Float[Tensor, "targets vectors d_model"], targets: Int[Tensor, "targets tokens"]
 ) -> tuple[Float[Tensor, "targets tokens vocab"], Float[Tensor, " targets"]]:
     """The logits where each token is to come, and each target's negative log-likelihood, summed over its tokens, in nats."""
-    logits = lm.logits_along(vectors, targets[:, :-1])
+    logits = logits_along(lm, vectors, targets[:, :-1])
     shares = torch.log_softmax(logits, dim=-1)
     return logits, -shares.gather(2, targets[..., None])[..., 0].sum(dim=1)
 

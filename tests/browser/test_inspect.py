@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-EXPERIMENTS = ("seeds", "snap", "vectors", "attention", "hears", "between")
+EXPERIMENTS = ("seeds", "snap", "fits", "salience", "vectors", "attention", "hears", "between")
 
 
 def open_inspect(visitor, *runs):

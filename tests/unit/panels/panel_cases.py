@@ -35,6 +35,7 @@ DEFAULTS = {
     "fits": {"sentence": "the fox", "vectors": 1, "steps": 3, "seed": 0},
     "hears": {"whose": "the learned prompt"},
     "plane": {"basis": "vocabulary", "dimensions": 2, "extras": [], "layer": 1, "part": 1, "head": -1},
+    "salience": {"whose": "the learned prompt", "input": "", "answer": "the answer that it gives"},
     "snap": {"how": ALL},
     "vectors": {"what": "leave out"},
     "wayward": {"sentence": "the fox", "gammas": "1", "steps": 2},

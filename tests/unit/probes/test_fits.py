@@ -8,6 +8,7 @@ from tiny_models import ARCHITECTURES
 
 from core.errors import LabError
 from core.events import Progress
+from core.models.along import logits_along
 from core.probes.fits import MOST_TOKENS, Aim, Fit, fit, look, losses_of, speak
 
 
@@ -22,7 +23,7 @@ def test_a_vector_that_is_an_embedding_is_continued_as_that_token_is(tiny, arch)
     lm = tiny(arch)
     words = lm.tokenise("the fox")
     plain = lm.model(input_ids=torch.tensor([words])).logits[0].float()
-    along = lm.logits_along(lm.embed_ids(words[:1])[None], torch.tensor([words[1:]]))[0]
+    along = logits_along(lm, lm.embed_ids(words[:1])[None], torch.tensor([words[1:]]))[0]
     assert torch.allclose(along, plain, atol=1e-4)
     first = words[:1]
     said = list(lm.generate(lm.nothing(), torch.tensor(first), 5))

@@ -1,6 +1,7 @@
 """Figures of the Inspect page: what they count, what they light up, and that no text in them becomes markup."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ from core.probes.between import Along, Patched
 from core.probes.fits import Aim, Fit, Said
 from core.probes.hears import hear
 from core.probes.layers import LayerEffect
+from core.probes.salience import Salience
 from core.recipe import Recipe
 from core.runs.readings import Reading
 from core.runs.record import new_record
@@ -338,3 +340,12 @@ def test_fits_draws_the_sentence_beside_random_tokens():
     assert value["title"] == "Step 2: 2 of 2 tokens of the sentence come back, 0 of 2 random ones"
     assert [trace["y"] for trace in value["data"]] == [[0, 1, 2], [9.0, 8.0, 7.0], [0, 0, 0], [20.0] * 3]
     assert figures.fits(aim, []) is None
+
+
+def test_salience_draws_each_position_and_names_the_strongest():
+    mine = Salience(HOSTILE, ("1", HOSTILE, "go"), ("vector", "words", "input"), HOSTILE, -1.0, np.zeros(3), np.array([0.5, 3.0, -1.0]))
+    value = known(figures.salience(mine, replace(mine, control=True), 0))
+    assert value["data"][0]["y"] == [0.5, 3, -1] and len(set(value["data"][0]["marker"]["color"])) == 3
+    assert "&lt;script&gt;" in value["title"] and value["layout"]["shapes"][0]["x1"] == 0.5
+    many = replace(mine, names=("a",) * 70, kinds=("input",) * 70, gradient=np.zeros(70), without=np.zeros(70))
+    assert known(figures.salience(many, None, 5))["layout"]["xaxis"]["showticklabels"] is False
