@@ -103,8 +103,9 @@ def _text(said: Said) -> Html:
 
 def _bounds(aim: Aim) -> Html:
     total = len(aim.texts)
-    return note(
-        f"In bits: {total} tokens of a vocabulary of {aim.vocabulary:,} hold at most {total} × log₂ {aim.vocabulary:,} = {aim.bits:,.0f} bits. "
-        f"{aim.vectors} × {aim.d_model:,} numbers of 32 bits could hold {aim.room:,}. So there is room; the limit is what the frozen model can "
-        "read out of a vector, and what training finds in so many steps."
+    told = (
+        f"In bits: {total} tokens of a vocabulary of {aim.vocabulary:,} hold at most {total} × log₂ {aim.vocabulary:,} = {aim.bits:,.0f} bits; "
+        f"{aim.vectors} × {aim.d_model:,} numbers of 32 bits hold {aim.room:,}."
     )
+    room = " So there is room: the limit is what the frozen model can read out of a vector, and what training finds in so many steps."
+    return note(told + (room if aim.room > aim.bits else ""))

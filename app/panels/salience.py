@@ -90,14 +90,23 @@ def _called(mine: Salience, place: int) -> Html:
     return tag("span", token(mine.names[place]), class_="tok")
 
 
+def signed(value: float) -> str:
+    """A change with its sign.
+
+    >>> signed(-2.04), signed(0.5)
+    ('−2.0', '+0.5')
+    """
+    return f"{value:+.1f}".replace("-", "−")
+
+
 def _told(mine: Salience, control: Salience | None) -> Html:
     order = sorted(range(len(mine.names)), key=lambda place: -mine.without[place])[:3]
-    drivers = join((join([_called(mine, place), f" ({-mine.without[place]:+.1f} nats without it)"]) for place in order), ", ")
+    drivers = join((join([_called(mine, place), f" ({signed(-mine.without[place])} nats without it)"]) for place in order), ", ")
     words = Html("The answer {} depends most on {}.").format(tag("q", mine.answer), drivers)
     if control:
         fall = mine.log_probability - control.log_probability
-        words += Html(" A random prompt of equal norm makes this answer {}: <b>{:.1f} nats</b> {}.").format(
-            "less likely" if fall > 0 else "more likely", abs(fall), "less" if fall > 0 else "more"
+        words += Html(" After a random prompt of equal norm this answer is {} likely, by <b>{:.1f} nats</b>.").format(
+            "less" if fall > 0 else "more", abs(fall)
         )
     return tag("p", words, class_="note big")
 

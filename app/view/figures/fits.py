@@ -21,12 +21,15 @@ def fits(aim: Aim, found: Sequence[Fit]) -> dict[str, Any] | None:
         style: dict[str, Any] = {"name": name, "line": {"color": ink, "width": 2.5, "dash": dash}, "legendgroup": name}
         hover = f"step %{{x}}: %{{y}} of {total} tokens<extra>{name}</extra>"
         traces.append(scatter(steps, [one.recovered for one in said], hovertemplate=hover, xaxis="x", yaxis="y", **style))
+        hover = f"step %{{x}}: %{{y}} of {total} tokens are the first choice after the right ones<extra>{name}</extra>"
+        faint = {**style, "line": {"color": ink, "width": 1, "dash": dash}, "opacity": 0.55, "showlegend": False}
+        traces.append(scatter(steps, [one.right for one in said], hovertemplate=hover, xaxis="x", yaxis="y", **faint))
         hover = f"step %{{x}}: %{{y:.0f}} bits<extra>{name}</extra>"
         bits = [round(one.bits, 2) for one in said]
         traces.append(scatter(steps, bits, hovertemplate=hover, xaxis="x", yaxis="y2", showlegend=False, **style))
     last = shown[-1]
     title = f"Step {last.step}: {last.sentence.recovered} of {total} tokens of the sentence come back, {last.control.recovered} of {total} random ones"
-    note = "Above: tokens that the model says by itself before its first wrong one. Below: how surprising the text still is to the model, in bits; 0: it says nothing else."
+    note = "Above: tokens that the model says by itself before its first wrong one; thin lines: tokens that are its first choice where the right ones are before them. Below: how surprising the text still is to the model, in bits; 0: it says nothing else."
     line = {"color": PLAIN, "width": 1, "dash": "dash"}
     return figure(
         title,

@@ -25,7 +25,11 @@ def test_what_comes_back_is_told_beside_the_control(lab, run):
     assert so_far.figure["title"].startswith("Step 1: 2 of 3 tokens") and so_far.figure["data"][0]["y"] == [0, 2]
     done = shown(made(FitsPanel, lab), run, [AIM, *found, a_fit(2, 3, 1), a_fit(3, 3, 1)])
     assert "One vector makes the model say <b>all 3 tokens</b> of your sentence, for the first time after step 2" in done.html
-    assert "of 3 random tokens, <b>1 after step 3</b>" in done.html and "3 × log₂ 340 = 25 bits" in done.html and "hold 1,024" in done.html
+    assert (
+        "of 3 random tokens, <b>1 after step 3</b>" in done.html
+        and "3 × log₂ 340 = 25 bits" in done.html
+        and "hold 1,024. So there is room" in done.html
+    )
     both = shown(made(FitsPanel, lab), run, [replace(AIM, vectors=2), a_fit(4, 3, 3)])
     assert "2 vectors make the model" in both.html and "<b>all 3 after step 4</b>" in both.html
 

@@ -21,7 +21,7 @@ CONTROL = replace(FOUND, control=True, log_probability=-4.5, without=np.zeros(4)
 
 def test_the_strongest_positions_are_told_beside_the_random_prompt(lab, run):
     view = shown(made(SaliencePanel, lab), run, [FOUND, CONTROL], chosen=1)
-    assert "<b>vector 1</b> (-2.0 nats without it)" in view.html and "less likely: <b>4.0 nats</b> less" in view.html
+    assert "<b>vector 1</b> (−2.0 nats without it)" in view.html and "is less likely, by <b>4.0 nats</b>" in view.html
     assert "50 %" in view.html and "25 %" in view.html and view.html.count('<th scope="row">') == 2 and "–" in view.html
     figure = view.figure
     assert [trace["name"] for trace in figure["data"]] == ["left out", "gradient × input", "left out, random prompt"]

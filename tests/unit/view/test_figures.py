@@ -338,7 +338,7 @@ def test_fits_draws_the_sentence_beside_random_tokens():
     found = [Fit(step, Said(step, step, 9.0 - step), Said(0, 1, 20.0)) for step in range(3)]
     value = known(figures.fits(aim, found))
     assert value["title"] == "Step 2: 2 of 2 tokens of the sentence come back, 0 of 2 random ones"
-    assert [trace["y"] for trace in value["data"]] == [[0, 1, 2], [9.0, 8.0, 7.0], [0, 0, 0], [20.0] * 3]
+    assert [trace["y"] for trace in value["data"]] == [[0, 1, 2], [0, 1, 2], [9.0, 8.0, 7.0], [0, 0, 0], [1, 1, 1], [20.0] * 3]
     assert figures.fits(aim, []) is None
 
 
