@@ -102,14 +102,15 @@ def measure(
     room = min(lm.window - one.positions - max(len(row.prompt) for row in one.rows) for one in (heard, *every))
     answers: list[tuple[int, ...]] = []
     for said in own_answers(lm, heard, max(1, min(LONGEST_ANSWER, room))):
-        answers += said
+        answers += [ids for _, ids in said]
         yield
     heard, *every = (replace(one, rows=tuple(map(lambda row, ids: replace(row, answer=ids), one.rows, answers))) for one in (heard, *every))
     kl: list[list[float]] = [[] for _ in students]
     same: list[list[bool]] = [[] for _ in students]
     with torch.inference_mode():
         caches = [one.fill(lm) for one in (heard, *every)]
-    for numbers in batches(lm, heard, max(map(len, answers))):
+    longest = max(map(len, answers))
+    for numbers in batches(lm, heard, longest, read=longest):
         with torch.inference_mode():
             truth = answer_logs(lm, caches[0], [heard.rows[number] for number in numbers])
             for place, (student, cache) in enumerate(zip(every, caches[1:], strict=True)):

@@ -22,7 +22,7 @@ from core.tasks.prompt_text import gap, join
 from core.tasks.task import Example, Task
 
 LONGEST_ANSWER = 32  # tokens of a teacher's own answer, its end included
-MOST_LOGITS = 2**26  # that are computed at a time: 256 MB in float32
+MOST_LOGITS = 2**24  # that are read at a time: 64 MB in float32, and a few copies of them
 LEAST = -1e4  # in place of log 0, which times 0 would be no number
 
 
@@ -47,25 +47,26 @@ def imitation_loss(lm: LanguageModel, cache: Past, rows: Sequence[Row], teacher:
     return divergence(teacher, answer_logs(lm, cache, rows)).mean()
 
 
-def batches(lm: LanguageModel, prepared: Prepared, answer_tokens: int) -> Iterator[list[int]]:
-    """Numbers of rows to run at a time, in order: few enough that keys, values and logits stay small."""
+def batches(lm: LanguageModel, prepared: Prepared, answer_tokens: int, read: int) -> Iterator[list[int]]:
+    """Numbers of rows to run at a time, in order: so few that keys, values and logits stay small. read: logits of a row."""
     longest = max(len(row.prompt) for row in prepared.rows) + answer_tokens
-    size = min(BATCH, MOST_KEYS // (prepared.positions + longest), MOST_LOGITS // (lm.vocab_size * answer_tokens))
+    size = min(BATCH, MOST_KEYS // (prepared.positions + longest), MOST_LOGITS // (lm.vocab_size * read))
     numbers = range(len(prepared.rows))
     for start in range(0, len(numbers), max(1, size)):
         yield list(numbers[start : start + max(1, size)])
 
 
-def own_answers(lm: LanguageModel, prepared: Prepared, most: int = LONGEST_ANSWER) -> Iterator[list[tuple[int, ...]]]:
-    """What the model itself answers to each row, greedily: yields the token ids of the next rows, batch by batch, in order.
+def own_answers(lm: LanguageModel, prepared: Prepared, most: int = LONGEST_ANSWER) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
+    """What the model itself answers to each row, greedily: yields (row number, token ids) of the next rows, batch by batch.
 
     An answer goes up to its first stop token or the token that ends its first line, that token included, or `most` tokens.
     """
     with torch.no_grad():
         cache = prepared.fill(lm)
-    for numbers in batches(lm, prepared, most):
+    for numbers in batches(lm, prepared, most, read=1):
         with torch.no_grad():
-            yield _said(lm, cache, [prepared.rows[number] for number in numbers], most)
+            said = _said(lm, cache, [prepared.rows[number] for number in numbers], most)
+        yield list(zip(numbers, said, strict=True))  # never with gradients off across a yield: it would affect the next job
 
 
 def _said(lm: LanguageModel, cache: Past, rows: Sequence[Row], most: int) -> list[tuple[int, ...]]:

@@ -41,18 +41,19 @@ class Teacher:
 
     def listen(self) -> Iterator[None]:
         """Find the answers, and keep the predictions along them if they are few; in pieces of a batch of rows each."""
+        self.answers, self._kept = {}, {}  # whatever was left of an earlier attempt
         if self.recipe.continuation == "rows":
             end = end_tokens(self.lm, "newline")[:1]
             self.answers = {row.example: (*row.answer, *end) for row in self.student.rows}
         else:
             for said in own_answers(self.lm, self.prepared, self.most):
-                start = len(self.answers)
-                self.answers |= zip((row.example for row in self.prepared.rows[start : start + len(said)]), said, strict=True)
+                self.answers |= {self.prepared.rows[number].example: ids for number, ids in said}
                 yield
         self.prepared = with_answers(self.prepared, self.answers)
         tokens = sum(map(len, self.answers.values()))
         if tokens * self.lm.vocab_size * torch.float16.itemsize <= MOST_KEPT_BYTES:
-            for numbers in batches(self.lm, self.prepared, max(map(len, self.answers.values()))):
+            longest = max(map(len, self.answers.values()))
+            for numbers in batches(self.lm, self.prepared, longest, read=longest):
                 rows = [self.prepared.rows[number] for number in numbers]
                 logs = self._computed(rows).clamp_min(LEAST).half()
                 self._kept |= zip((row.example for row in rows), logs.split([len(row.answer) for row in rows]), strict=True)

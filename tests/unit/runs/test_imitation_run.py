@@ -29,7 +29,8 @@ TEACHER = teacher_name(RECIPE.teacher)
 def finished(iterator):
     while True:
         try:
-            next(iterator)
+            next(iterator)  # between any two pieces another session may train
+            assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
         except StopIteration as end:
             return end.value
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from steps import assert_same_steps
-from tiny_models import ARCHITECTURES, answer_task, label_task
+from tiny_models import ARCHITECTURES, answer_task, label_task, make
 
 from core.errors import LabError
 from core.recipe import Recipe
@@ -24,8 +24,8 @@ RECIPE = Recipe(loss="imitate", teacher=TEACHER, steps=8, batch_size=4, virtual_
 
 def begun(lm, recipe=RECIPE, task=None):
     training = Training(lm, task or answer_task(), recipe)
-    for _ in training.begin():
-        pass
+    for _ in training.begin():  # between any two pieces another session may train
+        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     return training
 
 
@@ -68,11 +68,31 @@ def test_the_gradient_is_that_of_a_plain_divergence(tiny, monkeypatch, kept, tas
 def test_the_teachers_answers_are_what_it_writes_alone(tiny):
     lm, rows = tiny("llama"), answer_task().train
     contender = handcrafted("teacher", TEACHER)
-    said = [ids for batch in own_answers(lm, prepare(lm, contender, rows, None), 12) for ids in batch]
+    said = [ids for batch in own_answers(lm, prepare(lm, contender, rows, None), 12) for _, ids in batch]
     for ids, row in zip(said, rows, strict=True):
         *_, text = ["", *answer(lm, contender, row.input, 12)]
         assert lm.decode(list(ids)).strip().split("\n")[0].replace("<eos>", "").strip().startswith(text)
     assert len({len(ids) for ids in said}) >= 1 and all(1 <= len(ids) <= 12 for ids in said)
+
+
+def test_vectors_after_the_first_token_of_a_model_that_has_one_are_the_teachers_words(tiny):
+    lm, words = make("llama", bos=True), "jump -> yes\nsea -> no\n"
+    recipe = RECIPE.but(placement="after", init="text", init_text=words, virtual_tokens=len(lm.tokenise(words)))
+    training = begun(lm, recipe)
+    assert training.loss(training.prepared.rows).item() == pytest.approx(0, abs=2e-3)
+    assert begun(lm, recipe.but(placement="before")).loss(training.prepared.rows).item() > 0.01
+
+
+def test_rows_that_occur_twice_and_a_beginning_that_was_broken_off_change_nothing(tiny):
+    lm, task = tiny("llama"), answer_task()
+    twice = answer_task(train=(*task.train[:3], *task.train))
+    once, again = begun(lm, task=task), Training(lm, twice, RECIPE)
+    next(again.begin())
+    for _ in again.begin():
+        pass
+    assert again.teacher.answers == once.teacher.answers
+    assert [row.answer for row in again.prepared.rows[3:]] == [row.answer for row in once.prepared.rows]
+    assert again.loss(again.prepared.rows[3:]).item() == pytest.approx(once.loss(once.prepared.rows).item(), rel=1e-5)
 
 
 def test_the_rows_answers_are_followed_by_the_end_of_a_line(tiny):
