@@ -78,6 +78,7 @@ TRIES: tuple[dict[str, Any], ...] = (  # the first that can be built and run cou
     {"default_language": "en_XX", "languages": ["en_XX"]},
 )
 WRAPPERS = ("llava", "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl", "smolvlm", "paligemma", "aya_vision", "lfm2_vl")
+WRAPPERS += ("aria", "deepseek_vl", "exaone4_5", "glm46v", "glm4v", "glm_ocr", "granite_docling", "hunyuan_vl")
 VISION: dict[str, Any] = {
     **dict.fromkeys(["hidden_size", "embed_dim", "out_hidden_size", "projection_dim"], 32),
     **dict.fromkeys(["num_hidden_layers", "depth"], 1),
@@ -87,7 +88,13 @@ VISION: dict[str, Any] = {
     **dict.fromkeys(["patch_size"], 14),
 }
 
-QUANTISED = """## Quantised weights
+NOTES = """## The same weights in two architectures
+
+The default model's weights are also written as Mistral (without a window) and as Qwen2 (with biases of zero), whose maths is the same:
+`python -m pytest tests/integration/test_real_architectures.py` trains and scores both on one page and compares losses and gradients
+with the default model's. No real model with other weights was at hand.
+
+## Quantised weights
 
 They are read by the package that made them, and stay as they are: `--dtype` changes nothing. `python tests/zoo_quantised.py` measures
 the methods below with a tiny model on a CPU, against the plain forward pass of the same quantised weights:
@@ -240,7 +247,7 @@ def table(rows: list[Measured]) -> str:
         lines.append(f"| {row.kind} | {row.name} | {row.soft} | {row.prefix} | {numbers[0]} | {numbers[1]} | {row.way} |")
     left = sorted(row.kind for row in rows if row.soft == "not measured")
     lines += ["", f"Not measured, since no tiny model of it was built: {', '.join(left)}."] if left else []
-    return "\n".join([*lines, "", QUANTISED])
+    return "\n".join([*lines, "", NOTES])
 
 
 def main() -> int:

@@ -56,8 +56,12 @@ def _read(source: str, name: str, device: str, local_only: bool) -> Base:
     config = AutoConfig.from_pretrained(source, **options)
     whole = config
     kind, config = _class_for(config, name)
+    config.return_dict = True  # outputs have names, whatever the file says
+    if getattr(config, "_attn_implementation", None) not in (None, "eager", "sdpa"):
+        config._attn_implementation = None  # the saver's choice of a kernel, which may be missing or need compiling here
     quantised, stored = check_quantisation(config, device, name)
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    tokenizer("Any text, 1 é 語\n")  # one of a wrong class fails here, and not at the first row
     # PEFT would be asked for an adapter beside the model: it looks for one in a folder that isn't there.
     beside = {"adapter_kwargs": {"subfolder": "no adapter is applied"}}
     as_stored: dict[str, Any] = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": torch.float32}

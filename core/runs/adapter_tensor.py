@@ -43,6 +43,12 @@ def _read(data: bytes, name: str) -> dict[str, Tensor]:
         names = list(header)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise damaged from error
+    others = ", ".join(each for each in names if each != TENSOR)
+    if TENSOR in names and others and all(each == TENSOR or each.startswith("base_model.") for each in names):
+        raise LabError(
+            f"{shown(name)} holds the prompt and weights that were trained with it inside the model ({shown(others)}): "
+            "only a prompt that leaves the model as it is can be loaded."
+        )
     if names != [TENSOR] and not all(ENCODER.fullmatch(each) for each in names or [""]):
         raise LabError(f"{shown(name)} holds the tensors {shown(', '.join(names))}: a learned prompt holds {TENSOR} alone.")
     if sum(_bytes(entry, name, two=names == [TENSOR]) for entry in header.values()) != len(data) - 8 - size:

@@ -78,6 +78,23 @@ def test_what_config_json_and_the_weights_disagree_on_is_told(folder, changes, s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"return_dict": False}, {"attn_implementation": "flash_attention_2"}, {"attn_implementation": "flex_attention"}]
+)
+def test_how_the_saver_ran_the_model_is_not_taken_over(folder, changes):
+    ids, plain = torch.arange(20, 30)[None], load_model(str(folder), "cpu")
+    change(folder, **changes)
+    lm = load_model(str(folder), "cpu")
+    assert lm.model.config._attn_implementation == plain.model.config._attn_implementation
+    assert torch.equal(lm.model(input_ids=ids).logits, plain.model(input_ids=ids).logits)
+
+
+def test_a_tokenizer_that_can_not_tokenise_is_told_when_it_is_read(folder):
+    change(folder, "tokenizer_config.json", tokenizer_class="BertTokenizer")
+    with pytest.raises(LabError, match=r"can't be read as a causal language model with its tokenizer \(.*UNK"):
+        load_model(str(folder), "cpu")
+
+
 def test_a_model_of_another_kind_is_told_by_its_kind(tmp_path):
     ViTConfig().save_pretrained(tmp_path)
     with pytest.raises(LabError, match="is a vit model, which predicts no next token"):

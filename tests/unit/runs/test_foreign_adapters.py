@@ -165,6 +165,14 @@ def test_of_several_adapters_or_checkpoints_one_is_named(tiny, tmp_path, as_zip)
     assert "P-tuning" in storage.load(_packed(folder, as_zip), lm).warnings[0]
 
 
+def test_a_prompt_with_weights_trained_inside_the_model_is_refused_as_such(tiny, tmp_path):
+    theirs(tiny("llama"), "prompt", tmp_path / "theirs")
+    weights = safetensors.torch.load_file(tmp_path / "theirs" / WEIGHTS)
+    safetensors.torch.save_file(weights | {"base_model.lm_head.weight": torch.zeros(3, 3)}, tmp_path / "theirs" / WEIGHTS)
+    with pytest.raises(LabError, match=r"holds the prompt and weights .* inside the model \('base_model\.lm_head\.weight'\)"):
+        storage.load(tmp_path / "theirs", tiny("llama"))
+
+
 @pytest.mark.parametrize("beside", [0, 3_000_000])
 def test_the_base_is_read_from_a_zip_of_any_size(tiny, tmp_path, beside):
     theirs(tiny("llama"), "prompt", tmp_path / "runs" / "checkpoint-5")
