@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import gradio as gr
 import numpy as np
 
-from app.serving.endpoints import describe_train, told
+from app.serving.endpoints import TABLE, describe_train, told
 from app.serving.handles import Handles
 from app.sessions.contest import adapter_files, as_start, begun_from, best_written, contender_at, learned_contender
 from app.sessions.following import following
@@ -30,15 +30,17 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template, default_of
 from core.runs.adapter_files import pack
-from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, with_model
+from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, find_calibrated_best, with_model
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import DEFAULT_SCORE, Contender, bare, by_one_score, written
 from core.scoring.fit_rows import fitted
 from core.scoring.score import Score, majority
 from core.tasks import evidence
 from core.tasks.built_in import slugs
+from core.tasks.columns import Columns
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
+from core.tasks.template import PLACE
 from core.ticket import Ticket
 
 MOST_ROWS_TEXT = 200_000  # characters
@@ -78,9 +80,10 @@ class Api:
         return [_about(load_task(slug)) for slug in slugs()]
 
     async def train(self, request: gr.Request, task: Any, rows: Any, start: Any, *values: Any) -> AsyncIterator[dict]:
-        given = {name: value for name, value in zip(ON_PAGE, values, strict=True) if value is not None}
+        given = {name: value for name, value in zip((*ON_PAGE, *TABLE), values, strict=True) if value is not None}
+        columns = _columns({name: given.pop(name, None) for name in TABLE}, given, rows)
         first = self.handles.done(start).run if start else None
-        task = first.task if first and not (task or rows) else await asyncio.to_thread(_task, task or "past-tense", rows)
+        task = first.task if first and not (task or rows) else await asyncio.to_thread(_task, task or "past-tense", rows, columns)
         if self.lab.engine.lm is not None:
             task = await asyncio.to_thread(fitted, self.lab.engine.lm, task)
         recipe = _recipe(task, given, first)
@@ -121,7 +124,14 @@ class Api:
             raise LabError("Every held-out row is shown in a prompt, so none is left to score: leave some examples out.")
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-            yield from contest(lm, rows, by_one_score([*contenders, *with_model(lm, rows)], rule), held_out, self.lab.book, "held_out")
+            every = by_one_score([*contenders, *with_model(lm, rows)], rule)
+            try:
+                best = yield from find_calibrated_best(lm, rows, every, self.lab.book)
+            except LabError as error:
+                yield Skipped("the best prompt, calibrated", str(error))
+            else:
+                every += [best] if best else []
+            yield from contest(lm, rows, every, held_out, self.lab.book, "held_out")
             yield Scored("held_out", majority(rows, held_out))
 
         ticket = self.lab.engine.submit(_caller(request), job)
@@ -291,13 +301,30 @@ def _about(task: Task) -> dict[str, Any]:
     }
 
 
-def _task(name: Any, rows: Any) -> Task:
+def _columns(asked: dict[str, Any], given: dict[str, Any], rows: Any) -> Columns | None:
+    """How the table of a call of `train` is to be read, None where the call leaves it open. A template of {column} places goes to it."""
+    names, kind, words = asked["columns"] or [], asked["kind"] or "", asked["words"] or {}
+    if not isinstance(names, list) or len(names) == 1 or not all(isinstance(name, str) for name in names):
+        raise LabError(f"columns is {shown(names)}: give a list of two names or more, the last one of the column that comes out.")
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+        raise LabError(f'words is {shown(words)}: give an object with a word for each label, as {{"0": "negative"}}.')
+    template = given.get("template", "")
+    template = given.pop("template") if isinstance(template, str) and set(PLACE.findall(template)) - {"input"} and rows else ""
+    columns = Columns(tuple(names[:-1]), names[-1] if names else "", kind, template=template, words=words)
+    if columns == Columns():
+        return None
+    if not rows:
+        raise LabError("columns, kind and words say how rows are read: give rows, too, or leave these out.")
+    return columns
+
+
+def _task(name: Any, rows: Any, columns: Columns | None = None) -> Task:
     if not isinstance(name, str) or not isinstance(rows, str):
         raise LabError("task and rows are texts: name a task, or give rows.")
     if rows.strip():
         if len(rows) > MOST_ROWS_TEXT:
             raise LabError(f"rows has {len(rows):,} characters, more than {MOST_ROWS_TEXT:,}: give fewer rows.")
-        return read_task(rows.encode("utf-8", "replace"), "your rows")
+        return read_task(rows.encode("utf-8", "replace"), "your rows", columns)
     if name not in slugs():
         raise LabError(f"There is no task {shown(name)}: choose one of {', '.join(slugs())}, or give rows of your own.")
     return load_task(name)

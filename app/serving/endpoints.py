@@ -9,6 +9,16 @@ import gradio as gr
 from app.view.links import ON_PAGE
 from core import LabError
 
+TABLE: dict[str, tuple[Any, str]] = {  # how `rows` are read; after the settings, so that older calls by position still hold
+    "columns": (
+        list[str] | None,
+        "of rows: the columns that go in (one or more), and last the one that comes out; left out: found. A template may have a place "
+        "for each, as {question}",
+    ),
+    "kind": (Literal["answers", "labels"] | None, "of rows: answers (free text) or labels (one of a few words); left out: found"),
+    "words": (dict[str, str] | None, 'of rows: words for labels, as {"0": "negative", "1": "positive"}'),
+}
+
 
 def told(endpoint: Any) -> Any:
     """The endpoint as Gradio gets it: a LabError is a sentence for the caller; its types are those of one answer."""
@@ -58,6 +68,9 @@ def describe_train(train: Any) -> None:
         default = " or ".join(f"{value} ({method})" for method, value in own.items()) if own else repr(setting.default)
         lines.append(f"{name}: {setting.help}; left out: the task's own, or {default}")
         parameters.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind | None, default=None))
+    for name, (annotation, words) in TABLE.items():
+        lines.append(f"{name}: {words}")
+        parameters.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation, default=None))
     train.__func__.__signature__ = inspect.Signature(
         [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *parameters], return_annotation=AsyncIterator[dict]
     )

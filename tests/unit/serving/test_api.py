@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from timed_engine import Clock
 
-from app.serving.api import Api
-from app.serving.endpoints import describe_train, told
+from app.serving.api import Api, _columns, _task
+from app.serving.endpoints import TABLE, describe_train, told
 from app.serving.handles import MOST_KEPT, Handles
 from app.serving.session_restore import KEPT_SECONDS
 from app.sessions.session import MOST_RUNS
@@ -74,5 +74,34 @@ def test_train_takes_every_setting_of_a_recipe_by_its_name():
     api = Api(None)
     describe_train(api.train)
     train = told(api.train)
-    assert list(inspect.signature(train).parameters) == ["request", "task", "rows", "start", *ON_PAGE]
-    assert all(f"{name}: " in train.__doc__ for name in ON_PAGE)
+    assert list(inspect.signature(train).parameters) == ["request", "task", "rows", "start", *ON_PAGE, *TABLE]
+    assert all(f"{name}: " in train.__doc__ for name in (*ON_PAGE, *TABLE))
+
+
+ROWS = "who,mood,said,stars\n" + "".join(f"person {i},{'calm' if i % 3 else 'wild'},sentence {i} of them,{i % 2}\n" for i in range(40))
+
+
+def test_rows_are_read_by_the_columns_kind_words_and_template_that_the_call_names():
+    given = {"template": "{who} says {said}. Stars:", "steps": 3}
+    columns = _columns({"columns": ["who", "said", "stars"], "kind": "labels", "words": {"0": "bad", "1": "good"}}, given, ROWS)
+    task = _task("", ROWS, columns)
+    assert set(task.labels) == {"bad", "good"} and given == {"steps": 3}
+    assert task.template.replace("{input}", task.train[0].input).startswith("person ") and task.template.endswith(". Stars:")
+    assert _columns(dict.fromkeys(TABLE), plain := {"template": "{input}:"}, ROWS) is None and plain == {"template": "{input}:"}
+
+
+@pytest.mark.parametrize(
+    "asked, rows, said",
+    [
+        ({"columns": ["said"]}, ROWS, "two names or more"),
+        ({"columns": "said,stars"}, ROWS, "two names or more"),
+        ({"words": ["a"]}, ROWS, "a word for each label"),
+        ({"words": {"0": 1}}, ROWS, "a word for each label"),
+        ({"kind": "labels"}, "", "give rows, too"),
+        ({"columns": ["nobody", "stars"]}, ROWS, "no column"),
+        ({"kind": "poems"}, ROWS, "choose answers or labels"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused_in_a_sentence(asked, rows, said):
+    with pytest.raises(LabError, match=said):
+        _task("", rows, _columns({**dict.fromkeys(TABLE), **asked}, {}, rows))
