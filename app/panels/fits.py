@@ -26,7 +26,7 @@ class FitsPanel(Panel):
     text_first = True
     sees = (
         "A few vectors are trained until the frozen model says your sentence by itself; the same number of random tokens is learned alongside. "
-        "The text in colour is what really comes back."
+        "In colour: what already comes back."
     )
     doubt = "that the sentence is stored in the vectors alone: the model supplies all that it can guess, which is why random tokens are usually harder."
 
@@ -50,7 +50,7 @@ class FitsPanel(Panel):
         found = [item for item in items if isinstance(item, Fit)]
         if aim is None or not found:
             return View()
-        return View(_told(aim, found) + _texts(aim, found) + _bounds(aim), figures.fits(aim, found))
+        return View(_told(aim, found) + _words(aim, found[-1]) + _texts(aim, found) + _bounds(aim), figures.fits(aim, found))
 
 
 def whole(value: Any, name: str) -> int:
@@ -70,8 +70,11 @@ def _told(aim: Aim, found: list[Fit]) -> Html:
     who = "One vector makes" if aim.vectors == 1 else f"{aim.vectors} vectors make"
     done = next((one.step for one in found if one.sentence.recovered == total), None)
     if done is None:
-        words = Html("After step {}, {} the model say <b>{} of {}</b> tokens of your sentence; of as many random tokens, <b>{}</b>.")
-        said = words.format(last.step, who[0].lower() + who[1:], last.sentence.recovered, total, last.control.recovered)
+        words = Html(
+            "After step {}, {} the model say <b>{} of {}</b> tokens of your sentence; of as many random tokens, <b>{}</b>. First choices after the right tokens: {} and {}."
+        )
+        counts = (last.sentence.recovered, total, last.control.recovered, last.sentence.right, last.control.right)
+        said = words.format(last.step, who[0].lower() + who[1:], *counts)
     else:
         control = next((one.step for one in found if one.control.recovered == total), None)
         random = f"all {total} after step {control}" if control is not None else f"{last.control.recovered} after step {last.step}"
@@ -82,18 +85,29 @@ def _told(aim: Aim, found: list[Fit]) -> Html:
     return tag("p", said, class_="note big")
 
 
+def _words(aim: Aim, last: Fit) -> Html:
+    """The tokens of both targets, those in colour that are the first choice after the right ones."""
+
+    def marked(texts: tuple[str, ...], hits: tuple[bool, ...]) -> Html:
+        return join(tag("b", visible(text), class_="right") if hit else dim(visible(text)) for text, hit in zip(texts, hits, strict=False))
+
+    both = (("Your sentence: ", aim.texts, last.sentence.hits), ("Random tokens: ", aim.control, last.control.hits))
+    return join(tag("p", dim(name), marked(texts, hits)) for name, texts, hits in both if hits)
+
+
 def _texts(aim: Aim, found: list[Fit]) -> Html:
     """What comes back, at the newest step at which the model was let speak."""
     spoken = [one for one in found if one.sentence.text is not None]
     if not spoken:
         return EMPTY
     step, total = spoken[-1].step, len(aim.texts)
-    rows = [
-        [name, _text(said), f"{said.recovered} of {total}", f"{said.right} of {total}", f"{said.bits:.0f}"]
-        for name, said in (("your sentence", spoken[-1].sentence), ("random tokens", spoken[-1].control))
-    ]
-    heads = ["", "what the model says by itself", "come back", "right after the right ones", "bits missing"]
-    return wide(table(heads, rows, f"After step {step}", numbers=range(2, 5)))
+    both = (("your sentence", spoken[-1].sentence), ("random tokens", spoken[-1].control))
+    told = [tag("p", dim(f"After step {step}, for {name}, the model says: "), _text(said)) for name, said in both]
+    rows = [[name, f"{said.recovered} of {total}", f"{said.right} of {total}", f"{said.bits:.0f}"] for name, said in both]
+    caption = (
+        "Come back: before the first wrong one. First choice: where the right ones are before them. Bits: how surprising all of it still is"
+    )
+    return join(told) + wide(table(["", "come back", "first choice", "bits"], rows, caption, numbers=(1, 2, 3)))
 
 
 def _text(said: Said) -> Html:

@@ -135,7 +135,7 @@ def _table(mine: Salience, control: Salience | None) -> Html:
                 [name, f"{one.log_probability:.1f}", *(percent(shares[kind]) for kind in shares), "–" if alike != alike else f"{alike:.2f}"]
             )
     kinds = list(dict.fromkeys(mine.kinds))
-    heads = ["prompt", "log-probability", *(WORDS[kind] for kind in kinds), "the two readings agree"]
-    caption = "Shares of all effects of hiding a position, and the rank correlation of the two readings"
+    heads = ["prompt", "log-probability", *(WORDS[kind] for kind in kinds), "agreement"]
+    caption = "Shares of the effects; agreement: rank correlation with gradient × input"
     least = note(dim("One answer says nothing of others: try several rows.")) if control else EMPTY
     return wide(table(heads, rows, caption, numbers=range(1, len(heads)))) + least

@@ -53,8 +53,8 @@ class Aim(Event):
 class Said:
     """How much of a target comes back. recovered: tokens that the model says by itself, greedily, before its first wrong one.
 
-    right: how many are its first choice where the right ones are before them. bits: the target's, given the vectors: its negative
-    log-likelihood over ln 2. text: what it says by itself up to the first wrong token, `wrong`: what follows; None between.
+    right: how many are its first choice where the right ones are before them; hits: which. bits: the target's, given the vectors: its
+    negative log-likelihood over ln 2. text: what it says by itself up to the first wrong token, `wrong`: what follows; None between.
     """
 
     recovered: int
@@ -62,6 +62,7 @@ class Said:
     bits: float
     text: str | None = None
     wrong: str = ""
+    hits: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def losses_of(
 def look(logits: Float[Tensor, "tokens vocab"], target: Int[Tensor, " tokens"], loss: float) -> Said:
     """What `logits`, each after the right tokens before it, say of a target. loss: its own, in nats."""
     hits = (logits.argmax(dim=-1) == target).tolist()
-    return Said([*hits, False].index(False), sum(hits), loss / math.log(2))
+    return Said([*hits, False].index(False), sum(hits), loss / math.log(2), hits=tuple(hits))
 
 
 def speak(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.view.colours import CONTROL, LEARNED, PLAIN
-from app.view.figures.drawing import axis, figure, legend, scatter, thinned
+from app.view.figures.drawing import axis, figure, scatter, thinned
 from core.probes.fits import Aim, Fit
 
 
@@ -40,5 +40,6 @@ def fits(aim: Aim, found: Sequence[Fit]) -> dict[str, Any] | None:
         yaxis=axis("tokens", range=[-0.05 * total, 1.1 * total], domain=[0.5, 1]),
         yaxis2=axis("bits", rangemode="tozero", domain=[0, 0.4]),
         shapes=[{"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": total, "y1": total, "yref": "y", "line": line}],
-        **legend(1.12),
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )

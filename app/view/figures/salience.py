@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.view.colours import CONTROL, HANDCRAFTED, LEARNED, PLAIN
-from app.view.figures.drawing import axis, figure, legend, lit, plain, scatter
+from app.view.figures.drawing import axis, figure, lit, plain, scatter
 from app.view.text import cut, token
 from core.probes.salience import Salience
 
@@ -24,7 +24,7 @@ def salience(mine: Salience, control: Salience | None, chosen: int | None) -> di
     if control:
         hover = [plain(f"{name}, random prompt: left out {gap:+.2f} nats") for name, gap in zip(names, control.without, strict=True)]
         marker = {"symbol": "x", "size": 7, "color": CONTROL}
-        name = "left out, random prompt"
+        name = "left out, after a random prompt"
         traces.append(scatter(x, _rounded(control.without), "markers", name=name, marker=marker, hovertext=hover, hoverinfo="text"))
     top = max(x, key=lambda place: mine.without[place])
     title = f"“{plain(cut(mine.answer, 30))}” depends most on {plain(names[top])}: without it, {mine.without[top]:.2f} nats less"
@@ -42,7 +42,8 @@ def salience(mine: Salience, control: Salience | None, chosen: int | None) -> di
         yaxis=axis("nats"),
         shapes=lit(len(x), where),
         bargap=0.25,
-        **legend(1.14),
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
 
 

@@ -21,7 +21,10 @@ def a_fit(step, mine, control):
 def test_what_comes_back_is_told_beside_the_control(lab, run):
     found = [a_fit(0, 0, 0), a_fit(1, 2, 0)]
     so_far = shown(made(FitsPanel, lab), run, [AIM, *found], whole=False)
-    assert "<b>2 of 3</b> tokens of your sentence; of as many random tokens, <b>0</b>" in so_far.html
+    assert (
+        "<b>2 of 3</b> tokens of your sentence; of as many random tokens, <b>0</b>. First choices after the right tokens: 2 and 0."
+        in so_far.html
+    )
     assert so_far.figure["title"].startswith("Step 1: 2 of 3 tokens") and so_far.figure["data"][0]["y"] == [0, 2]
     done = shown(made(FitsPanel, lab), run, [AIM, *found, a_fit(2, 3, 1), a_fit(3, 3, 1)])
     assert "One vector makes the model say <b>all 3 tokens</b> of your sentence, for the first time after step 2" in done.html
@@ -46,6 +49,12 @@ def test_between_two_readings_the_last_words_stay(lab, run):
 def test_settings_that_cannot_be_used_are_one_sentence(lab, soft, settings):
     with pytest.raises(LabError, match=r"whole|no sentence"):
         found_by(FitsPanel, lab, soft, **settings)
+
+
+def test_the_words_that_come_back_are_marked(lab, run):
+    found = replace(a_fit(1, 1, 0), sentence=Said(1, 2, 3.0, hits=(True, False, True)))
+    html = shown(made(FitsPanel, lab), run, [AIM, found], whole=False).html
+    assert html.count('class="right"') == 2 and "Your sentence" in html and "Random tokens: " not in html
 
 
 def test_it_depends_on_the_model_and_its_settings_but_on_no_run(lab, soft, prefix):

@@ -24,7 +24,7 @@ def test_the_strongest_positions_are_told_beside_the_random_prompt(lab, run):
     assert "<b>vector 1</b> (−2.0 nats without it)" in view.html and "is less likely, by <b>4.0 nats</b>" in view.html
     assert "50 %" in view.html and "25 %" in view.html and view.html.count('<th scope="row">') == 2 and "–" in view.html
     figure = view.figure
-    assert [trace["name"] for trace in figure["data"]] == ["left out", "gradient × input", "left out, random prompt"]
+    assert [trace["name"] for trace in figure["data"]] == ["left out", "gradient × input", "left out, after a random prompt"]
     assert figure["data"][0]["y"] == [2, 0, 1, -1] and figure["layout"]["shapes"][0]["x0"] == 0.5
     assert "depends most on vector 1: without it, 2.00 nats less" in figure["title"]
     so_far = shown(made(SaliencePanel, lab), run, [FOUND], whole=False)

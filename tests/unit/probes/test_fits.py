@@ -47,6 +47,7 @@ def test_after_a_wrong_token_it_is_the_models_own_words(tiny):
     shares = torch.log_softmax(logits[0], dim=-1)
     by_hand = -sum(shares[place, token].item() for place, token in enumerate(target)) / math.log(2)
     assert found.bits == pytest.approx(by_hand, rel=1e-5)
+    assert found.hits[:2] == (True, False) and sum(found.hits) == found.right
 
 
 def test_a_short_sentence_is_learned_exactly(lm):
