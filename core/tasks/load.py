@@ -60,10 +60,14 @@ def read(data: bytes, name: str, columns: Columns | None = None, chosen: Format 
     Raises LabError for bytes that can't be used, or for columns given with a task file.
     """
     found = task_data(data, name)
-    if found is None:
-        return reading_of(read_table(data, name, chosen), columns)
-    _refuse_columns(f"{shown(name)} is a task file", columns)
-    return Reading(_from_file(found, name))
+    if found is not None:
+        _refuse_columns(f"{shown(name)} is a task file", columns)
+    return _read(found, data, name, columns, chosen)
+
+
+def _read(found: Mapping[str, Any] | None, data: bytes, name: str, columns: Columns | None, chosen: Format | None) -> Reading:
+    """The same where it is known what `task_data` found."""
+    return reading_of(read_table(data, name, chosen), columns) if found is None else Reading(_from_file(found, name))
 
 
 def load_reading(name: str, test: str | Path | None = None, columns: Columns | None = None, chosen: Format | None = None) -> Reading:
@@ -79,7 +83,10 @@ def load_reading(name: str, test: str | Path | None = None, columns: Columns | N
         made = Reading(built_in(name))
     elif path.is_file():
         data = read_bytes(path)
-        made = read(data, path.name, columns if test is None or task_data(data, path.name) is None else None, chosen)
+        found = task_data(data, path.name)
+        if found is not None and test is None:
+            _refuse_columns(f"{shown(path.name)} is a task file", columns)
+        made = _read(found, data, path.name, columns, chosen)
     elif path.is_dir():
         raise LabError(f"{shown(name)} is a folder: name a file, or one of the tasks {', '.join(slugs())}.")
     else:

@@ -30,7 +30,8 @@ def is_archive(data: bytes) -> bool:
 def read_workbook(data: bytes, name: str, sheet: str = "") -> tuple[list[Record], str, tuple[str, ...], tuple[str, ...]]:
     """Numbered rows of a sheet (its name, or empty for the first that has cells), the sheet's name, all names, and notes.
 
-    The value that was saved for a formula is taken. Raises LabError, saying what the file is, for any other file.
+    The value that was saved for a formula is taken; a note counts the formulas without one.
+    Raises LabError, saying what the file is, for any other file.
     """
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         secret = "EncryptedPackage".encode("utf-16-le") in data
@@ -51,7 +52,7 @@ def read_workbook(data: bytes, name: str, sheet: str = "") -> tuple[list[Record]
             for chosen in [sheet] if sheet else names:
                 rows = _rows(book[chosen], name)
                 if rows:
-                    return rows, chosen, names, _notes(rows, chosen, names, bool(sheet))
+                    return rows, chosen, names, (*_notes(rows, chosen, names, bool(sheet)), *_unsaved(data, chosen, rows))
     except LabError:
         raise
     except Exception as error:  # a damaged workbook raises errors of any type
@@ -102,6 +103,27 @@ def _notes(rows: list[Record], sheet: str, names: tuple[str, ...], asked: bool) 
     if rows[-1][0] >= MOST_READ:
         notes.append(f"Only the first {MOST_READ:,} rows of the sheet were read.")
     return tuple(notes)
+
+
+def _unsaved(data: bytes, sheet: str, rows: list[Record]) -> tuple[str, ...]:
+    """A note on formulas whose value the program that wrote the file did not save."""
+    import openpyxl
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sheets = [part for part in archive.namelist() if part.startswith("xl/worksheets/") and part.endswith(".xml")]
+        if not any(b"<f>" in (text := archive.read(part)) or b"<f " in text for part in sheets):
+            return ()
+    known = dict(rows)
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, keep_links=False)
+    book[sheet].reset_dimensions()
+    lost = 0
+    for number, cells in enumerate(book[sheet].iter_rows(max_row=rows[-1][0]), start=1):
+        texts = known.get(number, [])
+        lost += sum(cell.data_type == "f" and not "".join(texts[at : at + 1]) for at, cell in enumerate(cells))
+    if not lost:
+        return ()
+    many = "1 formula has" if lost == 1 else f"{lost:,} formulas have"
+    return (f"{many} no saved value and count as empty: open the file in a spreadsheet program, save it, and give it again.",)
 
 
 def _text(value: Any) -> str:

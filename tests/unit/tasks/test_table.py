@@ -319,3 +319,11 @@ def test_any_bytes_are_a_table_or_refused(data):
     assert table.rows and len(table.numbers) == len(table.rows)
     assert all(len(row) == len(table.columns) and any(row) for row in table.rows)
     assert all(cell == cell.strip() for row in table.rows for cell in row)
+
+
+def test_formulas_without_a_saved_value_are_counted():
+    data = workbook({"Data": [["input", "output"], ["a", "=1+1"], ["b", "plain"], ["c", "=A1"], ["d", "more"]]})
+    assert read_table(data, "x.xlsx").notes == (
+        "2 formulas have no saved value and count as empty: open the file in a spreadsheet program, save it, and give it again.",
+    )
+    assert not read_table(workbook({"Data": [["input", "output"], ["a", "b"]]}), "x.xlsx").notes
