@@ -113,7 +113,8 @@ KINDS = {
     "number": re.compile(r"[-+]?[$€£]?\s?\d[\d.,' ]*\s?[%€$]?|[-+]?\.?\d+(e[-+]?\d+)?|NaN|inf", re.IGNORECASE),
     "date": re.compile(
         r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?( ?[ap]m)?"
-        r"|\w{3,9},? \d{1,2},? .*\d{4}|\w{3},? \w{3} \d{1,2} .*|\d{1,2} \w{3,9} \d{4}.*",
+        r"|\w{3,9},? \d{1,2},? .*\d{4}|\w{3},? \w{3} \d{1,2} .*|\d{1,2} \w{3,9} \d{4}.*"
+        r"|(\d+\s?(d|h|m|s|days?|hours?|hrs?|min|mins|minutes?|sec|secs|seconds?)\b[ ,]*)+",  # durations, too
         re.IGNORECASE,
     ),
     "link": re.compile(r"(https?://|www\.)\S+|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE),

@@ -26,3 +26,9 @@ def test_a_header_of_two_rows_is_the_second_one():
     rows = "".join(f"{at},Person {at},it was a remark of several words {at},{('billing', 'delivery')[at % 2]}\n" for at in range(30))
     table = read_table(f"Survey 2024,,,\nRespondent,,Answers,\nID,Name,Comment,Category\n{rows}".encode(), "survey.csv")
     assert table.columns == ("ID", "Name", "Comment", "Category") and len(table.rows) == 30
+
+
+def test_how_long_an_answer_took_is_not_part_of_it():
+    rows = "".join(f"{3 + i % 9} mins {i} secs,The leaf makes sugar number {i},{('good', 'poor')[i % 2]}\n" for i in range(30))
+    table = read_table(f"Time taken,Response 1,mark\n{rows}".encode(), "quiz.csv")
+    assert decide(table).inputs == ("Response 1",)
