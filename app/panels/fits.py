@@ -34,7 +34,7 @@ class FitsPanel(Panel):
         return {
             "sentence": gr.Textbox(SENTENCE, label="your sentence", max_length=600, elem_id="fits-sentence", scale=3, min_width=260),
             "vectors": gr.Dropdown(
-                [(str(count), count) for count in COUNTS], value=1, label="vectors", elem_id="fits-vectors", min_width=90
+                [(str(count), count) for count in COUNTS], value=2, label="vectors", elem_id="fits-vectors", min_width=90
             ),
             "steps": gr.Number(200, label="steps, at most", elem_id="fits-steps", min_width=110),
             "seed": gr.Number(0, label="seed", elem_id="fits-seed", min_width=80),
