@@ -268,16 +268,26 @@ lab.html = (element, props, trigger, watch) => {
 // A line that says what the device does, read from /healthz, which takes no place in the queue. A page in the background doesn't ask.
 lab.counters = (element) => {
   const line = element.querySelector('.status');
+  let process = '', said = stored('sessionStorage', 'soft-prompt-lab-restarted');
+  store('sessionStorage', 'soft-prompt-lab-restarted', '');
+  const restarted = (keeps) => {
+    said = 'the server restarted: ' + (keeps ? 'your runs are as they were, and can be trained on' : 'reload this page');
+    if (!keeps) return;
+    store('sessionStorage', 'soft-prompt-lab-restarted', said);
+    location.reload();
+  };
   const ask = async () => {
     if (!element.isConnected) return clearInterval(timer);
     if (document.hidden) return;
     try {
       const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
       const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
+      if (process && now.process !== process) restarted(now.keeps);
+      process = now.process;
       const stuck = now.stuck_seconds > now.stuck_limit;
       line.classList.toggle('bad', !now.alive || stuck);
-      line.textContent = stuck ? 'one step has taken ' + Math.round(now.stuck_seconds / 60) + ' min: tell the person who runs this server'
-        : now.alive || now.problem ? memory + now.running + ' running, ' + now.waiting + ' waiting' : 'the worker has failed: this server is ending';
+      line.textContent = (said && said + ' · ') + (stuck ? 'one step has taken ' + Math.round(now.stuck_seconds / 60) + ' min: tell the person who runs this server'
+        : now.alive || now.problem ? memory + now.running + ' running, ' + now.waiting + ' waiting' : 'the worker has failed: this server is ending');
     } catch {
       line.textContent = 'the server does not answer';
     }

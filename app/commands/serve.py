@@ -8,6 +8,7 @@ import threading
 import tomllib
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.commands.options import add_engine, check_engine, load_quietly
@@ -46,6 +47,9 @@ def add(options: Any) -> None:
     options.add_argument("--host", default=own_host(), help="address to listen on (default 127.0.0.1; on a Space 0.0.0.0)")
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
+    options.add_argument(
+        "--keep", metavar="DIR", help="keep visitors' runs, tasks and typed prompts in this folder, so that a restart loses none of them"
+    )
     options.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools (needs gradio[mcp])")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     options.add_argument(
@@ -127,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
     from app.serving.health import health
+    from app.serving.keep import Keeper
     from app.serving.lifetime import leave, stay
     from app.serving.logs import log, log_jobs, start_logs
     from app.serving.requests import RequestFilter
@@ -164,8 +169,9 @@ def run(options: argparse.Namespace) -> None:
     loads = {name: partial(load, name) for name in models}
     lab = Lab(loads.pop(models[0]), models[0] or DEFAULT_MODEL, options.dtype, loads, options.keep_models, devices)
     log_jobs(lab.engine)
-    page = build(lab, options.allow_hub)
-    edge = Middleware(RequestFilter, health=lambda: health(lab.engine), queue=lambda: page._queue)
+    keeper = Keeper(Path(options.keep).expanduser()) if options.keep else None
+    page = build(lab, options.allow_hub, keeper)
+    edge = Middleware(RequestFilter, health=lambda: {**health(lab.engine), "keeps": keeper is not None}, queue=lambda: page._queue)
     try:
         page.launch(
             server_name=options.host,
@@ -184,4 +190,4 @@ def run(options: argparse.Namespace) -> None:
         notice_lost(page)
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         raise LabError(f"The page can't be opened on {options.host}:{options.port} ({error}): choose another --port.") from error
-    leave(stay(page.server, lab.engine))
+    leave(stay(page.server, lab.engine, keeper.flush if keeper else lambda: None))

@@ -17,6 +17,7 @@ from app.pages.spectrum import SpectrumPart
 from app.pages.train import TrainPage
 from app.pages.your_task import TaskPage
 from app.serving.api import Api
+from app.serving.keep import Keeper
 from app.serving.queue_loop import wait_for_events
 from app.serving.server import KEEP_FILES, MOST_QUEUED
 from app.serving.session_restore import Visitors
@@ -33,10 +34,10 @@ LEAD = (
 )
 
 
-def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
+def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr.Blocks:
     """The page over a lab, whose model loads in the background.
 
-    allow_hub: visitors may name datasets of the Hub, which this server then fetches.
+    allow_hub: visitors may name datasets of the Hub, which this server then fetches. keeper: writes sessions to a disk.
     """
     gr.set_static_paths([FLAT, PLOTLY])
     recording = recorded_run()
@@ -110,7 +111,10 @@ def build(lab: Lab, allow_hub: bool = False) -> gr.Blocks:
             return {**changes, **paint_others(session), **experiments.paint(session)}
 
         painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others, *experiments.outputs]
-        opened = arrival.wire(page, session, Visitors(lab, inspect.forget), paint, painted)
+        visitors = Visitors(lab, inspect.forget, read=(lambda token: keeper.read(token, lab.models)) if keeper else lambda token: None)
+        if keeper:
+            keeper.watch(visitors.sessions)
+        opened = arrival.wire(page, session, visitors, paint, painted)
         learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
         Api(lab).wire()
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)

@@ -25,9 +25,15 @@ class _Known:
 class Visitors:
     """Sessions by the token that their browsers hold. Called from the server's event loop only, so it needs no lock."""
 
-    def __init__(self, lab: Lab, forget: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
-        """forget: told the id of a session that is gone for good."""
-        self._lab, self._forget, self._clock = lab, forget, clock
+    def __init__(
+        self,
+        lab: Lab,
+        forget: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        read: Callable[[str], Session | None] = lambda token: None,
+    ):
+        """forget: told the id of a session that is gone for good. read: the session that an earlier process kept under a token."""
+        self._lab, self._forget, self._clock, self._read = lab, forget, clock, read
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._here: dict[str, str] = {}  # Gradio's session hash -> token
 
@@ -36,7 +42,8 @@ class Visitors:
         self._sweep()
         known = self._known.get(token)
         if known is None:
-            known = self._known[fresh.token] = _Known(fresh)
+            session = (self._read(token) if token else None) or fresh
+            known = self._known[session.token] = _Known(session)
         elif known.left is None:
             self._rest(known.session)  # its old page is gone, though its connection has not ended yet
         known.left = None
@@ -46,8 +53,15 @@ class Visitors:
     def waiting(self, token: str) -> Session | None:
         """The session of `token`, if its page is gone and it has something to come back to."""
         self._sweep()
+        kept = self._read(token) if token and token not in self._known else None
+        if kept is not None:
+            self._known[token] = _Known(kept, left=self._clock())
         known = self._known.get(token)
         return known.session if known and known.left is not None and known.session.has_work else None
+
+    def sessions(self) -> list[Session]:
+        """All that are in memory. From any thread."""
+        return [known.session for known in list(self._known.values())]
 
     def leave(self, page: str) -> None:
         """A page is gone: its training waits, its other work ends."""
