@@ -259,9 +259,15 @@ lab.html = (element, props, trigger, watch) => {
     const copier = event.target.closest('.copy');
     if (copier) return copy(copier);
     const chip = event.target.closest('[data-token]');
-    if (chip) trigger('click', {token: Number(chip.dataset.token)});
+    if (chip) trigger('click', {token: Number(chip.dataset.token), mute: event.shiftKey});
     const place = event.target.closest('[data-cell]');
     if (place) trigger('click', {cell: Number(place.dataset.cell)});
+  });
+  element.addEventListener('keydown', (event) => {  // a part of a picture is no button of the browser's
+    const strip = event.target.closest('g[data-token]');
+    if (!strip || (event.key !== 'Enter' && event.key !== ' ')) return;
+    event.preventDefault();
+    trigger('click', {token: Number(strip.dataset.token), mute: event.shiftKey});
   });
 };
 

@@ -64,7 +64,7 @@ class TrainExperiment(Experiment):
         record = record_of(findings)
         if record is None:
             return View()
-        found = tag("p", headline(record), class_="headline")
+        found = tag("div", headline(record), class_="headline")
         scored = bars(record.scores, "Right answers on held-out rows, scored once, at the end", record.task["handcrafted"])
         return View(found + scored + samples(record, record.step), figures.curves(record))
 

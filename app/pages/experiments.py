@@ -8,7 +8,8 @@ import gradio as gr
 
 from app.components.controls import recipe_from
 from app.components.widgets import QUIET, Changes, begin_with, clicked, drawn, html, plot
-from app.pages.train import TrainPage, task_choices
+from app.pages.train import TrainPage
+from app.pages.train_parts import task_choices
 from app.sessions.experiments import open_run, start
 from app.sessions.following import following
 from app.sessions.jobs import Paint, side_job

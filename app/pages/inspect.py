@@ -159,8 +159,8 @@ class InspectPage:
         # One event for all that show tokens: Gradio's page walks through every event for every component as it opens.
         tokens = [self.numbers, *(source for panel in self.panels for source in (*panel.texts, *panel.plots))]
         then_train(gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET))
-        for source in (train.chips, train.plane):  # a token that is chosen there is highlighted here
-            then_panels(source.click(train.choose, [session], [train.plane, train.chips], **QUIET))
+        for source in (train.chips, train.plane, train.try_it.picture):  # a token that is chosen there is highlighted here
+            then_panels(source.click(train.choose, [session], train.marking, **QUIET))
         self.scrubber.input(self._scrub, [session, self.scrubber], self.step_outputs, trigger_mode="always_last", **QUIET)
         then_train(self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET))
         train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET)

@@ -28,10 +28,7 @@ from app.sessions.session_run import recorded_run
 from app.view.html import Html, details, tag
 from app.view.text import short_name
 
-LEAD = (
-    "Ten learned vectors can steer a language model better than our best written instruction. "
-    "Train them live, compare them with human prompts, and look inside."
-)
+LEAD = "Ten learned vectors can steer a frozen language model better than our best written instruction."
 
 
 def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr.Blocks:
@@ -45,7 +42,7 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
         session = gr.State(Session())
         with gr.Row(elem_classes="top"):
             html(tag("h1", "Soft Prompt Lab") + tag("p", LEAD, class_="lead"))
-            with gr.Column(scale=0, min_width=400):
+            with gr.Column(scale=0, min_width=400, elem_classes="top-side"):
                 status = html(_status(lab, ""), elem_id="status")
                 counters()
                 with gr.Row(elem_classes="link-bar"):

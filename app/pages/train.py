@@ -10,6 +10,9 @@ import gradio as gr
 
 from app.components.controls import applying, control, for_method, panel_rows, recipe_from, showing
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
+from app.pages.train_parts import LESSONS, given_task, task_choices
+from app.pages.try_it import TryIt, mutes
+from app.sessions import trying
 from app.sessions.contest import as_start, begun_from, prefix_of_run
 from app.sessions.following import following
 from app.sessions.jobs import Paint
@@ -18,7 +21,7 @@ from app.sessions.pace import Pace
 from app.sessions.playing import play
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun, recorded_run
-from app.view import code, figures, lesson, tables
+from app.view import code, figures, lesson
 from app.view.bars import bars
 from app.view.headline import headline, imitated
 from app.view.html import EMPTY, Html, alert, tag
@@ -32,15 +35,10 @@ from core import LabError, load_task
 from core.runs.recordings import recordings
 from core.tasks.built_in import slugs
 from core.tasks.task import Task
-from core.tasks.task_file import task_to_json
 
 PAINT_GAP = 0.1  # seconds at least between two paints: a browser that gets more falls behind, and Pause with it
+CURVES = 204  # height of the curves, in pixels: they are on the first screen
 SETTLE = 0.15  # seconds from the last change of a run to its last paint
-LESSONS = {  # below which control, which lesson says more about it
-    "method": ("prefix", "prompt or prefix?"),
-    "virtual_tokens": ("sizes", "how many parameters is that?"),
-    "init": ("starts", "where to start, and what goes wrong"),
-}
 
 
 class TrainPage:
@@ -49,19 +47,18 @@ class TrainPage:
     def __init__(self, lab: Lab, recording: SessionRun | None):
         self.lab, self.recording = lab, recording
         task = load_task(slugs()[0])
-        self.gallery = html(elem_id="gallery")
         with gr.Row(elem_classes="split"):
             with gr.Column(scale=0, min_width=320, elem_classes="controls"):
                 names = [(short_name(lab.name_of(model)), number) for number, model in enumerate(lab.models)]
                 self.model = gr.Dropdown(choices=names, value=0, label="model", elem_id="model", visible=len(names) > 1)
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
-                self.examples = html(task_summary(task), elem_id="examples")
-                self.own = gr.Button("Your own task …", elem_id="own-task", size="sm")
                 with gr.Row(elem_classes="buttons"):
                     self.train = gr.Button("Train", variant="primary", elem_id="train", min_width=80)
                     self.step = gr.Button("Step", elem_id="step", min_width=60)
                     self.pause = gr.Button("Pause", elem_id="pause", min_width=70, interactive=False)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=60, interactive=False)
+                self.examples = html(task_summary(task), elem_id="examples")
+                self.own = gr.Button("Your own task …", elem_id="own-task", size="sm")
                 self.go_on = gr.Button("Train on from this prompt", elem_id="go-on", size="sm", visible=False)
                 self.controls: dict[str, Any] = {}
                 for row in panel_rows():
@@ -73,19 +70,20 @@ class TrainPage:
                     self.controls |= {name: control(setting) for name, setting in ON_PAGE.items() if name not in self.controls}
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="message")
-                self.headline = html(elem_id="headline")
+                self.try_it = TryIt(lab, lambda session: session.shown or recording, self.message)
                 with gr.Row(elem_classes="where"):
                     self.progress = html(elem_id="progress", scale=1, min_width=200)
                     self.live = gr.Button("▶ Run it live", elem_id="run-live", size="sm", visible=False, scale=0, min_width=140)
-                with gr.Row(elem_classes="pair"):
+                with gr.Row(elem_classes="pair results-pair"):
                     self.curves = plot(elem_id="curves", min_width=320)
-                    self.plane = plot(elem_id="plane", min_width=320)
+                    self.headline = html(elem_id="headline")
                 with gr.Row(elem_classes="scrub"):
-                    self.scrubber = gr.Slider(
-                        0, 60, value=0, step=1, label="step: scrub back through training", elem_id="scrubber", scale=5
-                    )
+                    self.scrubber = gr.Slider(0, 60, value=0, step=1, label="step: go back through training", elem_id="scrubber", scale=5)
                     self.play = gr.Button("▶ Play", elem_id="play", min_width=80, scale=0)
-                self.chips = html(elem_id="chips")
+                self.gallery = html(elem_id="gallery")
+                with gr.Row(elem_classes="pair"):
+                    self.plane = plot(elem_id="plane", min_width=320)
+                    self.chips = html(elem_id="chips", min_width=320)
                 with gr.Row(elem_classes="pair"):
                     self.bars = html(elem_id="bars", min_width=420, scale=3)
                     self.samples = html(elem_id="samples", min_width=320, scale=2)
@@ -93,10 +91,12 @@ class TrainPage:
                     self.code = html()
                     self.get_task = gr.Button("Get the task file", visible=False, elem_id="get-task", size="sm")
                     self.task_file = html(elem_id="task-file")
-        self.followed = [self.curves, self.plane, self.chips, self.samples]  # what follows the scrubber
+        self.followed = [self.curves, self.plane, self.chips, self.samples, *self.try_it.outputs]  # what follows the scrubber
+        self.marking = [self.plane, self.chips, self.try_it.picture, self.try_it.mute]  # where a chosen token is marked
         self.outputs = [
             self.message, self.headline, self.progress, self.bars, self.scrubber, *self.followed,
             self.train, self.step, self.pause, self.stop, self.go_on, self.gallery, self.live, self.code, self.get_task, self.model,
+            *self.try_it.inputs,
         ]  # fmt: skip
         self.set_up_outputs = [self.task, self.examples, *self.controls.values()]
         if recording:
@@ -132,10 +132,11 @@ class TrainPage:
         scores = record.scores or record.newest_scores
         part = f"held-out rows, scored once, at the end (n = {record.task['held_out']})" if record.scores else "validation rows, so far"
         return {
-            self.headline: tag("p", headline(record), class_="headline") + ladder(scores, run.task, record) + imitated(record),
+            self.headline: ladder(scores, run.task, record) + tag("div", headline(record), class_="headline") + imitated(record),
             self.progress: progress(record, run.status, ahead, left, wait),
             self.bars: bars(scores, f"Right answers: {part}", record.task["handcrafted"]) + skipped(record),
             self.scrubber: gr.update(maximum=max(record.recipe["steps"] if run.busy else run.last, 1), value=step),
+            **self.try_it.paint_inputs(session, run),
             **self._paint_step(session, run),
         }
 
@@ -143,10 +144,11 @@ class TrainPage:
         """Changes of `followed`."""
         record, step = run.record, session.step_of(run)
         return {
-            self.curves: drawn(figures.curves(record, step if session.step is not None else None)),
+            self.curves: drawn(figures.curves(record, step if session.step is not None else None, height=CURVES)),
             self.plane: drawn(figures.plane(record, step, session.chosen, control=record.method.in_embedding_space, live=run.busy)),
             self.chips: chips(record, step, session.chosen),
             self.samples: samples(record, step),
+            **self.try_it.paint(session, run),
         }
 
     async def follow(self, session: Session) -> AsyncIterator[Changes]:
@@ -174,7 +176,10 @@ class TrainPage:
         pace = Pace()
         with following(run.ticket, self.lab.engine.pause, wanted, PAINT_GAP) as news:
             async for item in news:
+                trying.renew(self.lab, session, run)
                 painted = self.paint(session, pace.left(run.record, paused=item.status == "paused"))
+                if sent:  # someone may be typing
+                    painted = {part: value for part, value in painted.items() if part not in self.try_it.inputs}
                 yield item.status, {part: value for part, value in painted.items() if part is self.message or sent.get(part) != value}
                 sent = painted
                 if item.status == "failed" and not run.record.readings:  # it never began: show the run before it
@@ -205,9 +210,12 @@ class TrainPage:
             self.task.input(self.pick_task, [session, self.task], [self.message, *self.set_up_outputs], **QUIET),
         ]
         for event in events:
+            event.then(*self.try_it.answering(session), **QUIET)
             event.then(paint_others, [session], other_outputs, **QUIET)
-        self.scrubber.input(self._scrub, [session, self.scrubber], self.followed, trigger_mode="always_last", **QUIET)
-        self.play.click(self._play, [session], self.outputs, **QUIET)
+        scrubbed = self.scrubber.input(self._scrub, [session, self.scrubber], self.followed, trigger_mode="always_last", **QUIET)
+        for event in (scrubbed, self.play.click(self._play, [session], self.outputs, **QUIET)):
+            event.then(*self.try_it.answering(session), **QUIET)
+        self.try_it.wire(session)
         self.get_task.click(self._give_task, [session], [self.task_file], **QUIET)
         controls = list(self.controls.values())
         for name, updates in (("init", applying), ("loss", applying), ("method", for_method)):
@@ -319,18 +327,16 @@ class TrainPage:
             yield self.paint(session)
 
     def _give_task(self, session: Session) -> Html:
-        if session.shown is None:
-            return EMPTY
-        task = session.shown.task
-        name = code.file_name(task)
-        return tag("p", tables.download(name, task_to_json(task), name, "application/json"))
+        return given_task(session.shown.task) if session.shown else EMPTY
 
     def choose(self, session: Session, event: gr.EventData) -> Changes:
-        """Highlight the virtual token that was clicked: changes of `plane` and `chips`."""
+        """Highlight the virtual token that was clicked: changes of `marking`."""
+        if mutes(event):
+            return gr.skip()
         session.choose(clicked_token(event))
         run = session.shown or self.recording
         changes = self._paint_step(session, run) if run else {}
-        return {part: value for part, value in changes.items() if part in (self.plane, self.chips)} or gr.skip()
+        return {part: value for part, value in changes.items() if part in self.marking} or gr.skip()
 
     # --- the task and the settings ----------------------------------------------------------------------------------
 
@@ -392,8 +398,3 @@ class TrainPage:
     def _update_controls(self, updates: Callable[[dict[str, Any]], dict[str, Any]], *values: Any) -> Changes:
         """Changes that `updates` makes of what the controls hold."""
         return {self.controls[name]: update for name, update in updates(dict(zip(self.controls, values, strict=True))).items()}
-
-
-def task_choices(own: Task | None = None) -> list[tuple[str, str]]:
-    """(name, slug) of the built-in tasks, and of the session's own where there is one."""
-    return [*((load_task(slug).name, slug) for slug in slugs()), *([(f"yours: {own.name}", own.slug)] if own else [])]

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 from app.sessions.session_run import SessionRun
 from app.sessions.session_sweep import ExperimentsState
 from app.sessions.streams import Streams
+from app.sessions.trial import Trial
 from app.view.lesson import Progress
 from core import Task, load_task
 from core.scoring.contender import Contender
@@ -116,6 +117,7 @@ class Session:
     side_job: Ticket | None = None
     streams: Streams = field(default_factory=Streams)
     train: TrainState = field(default_factory=TrainState)
+    trial: Trial = field(default_factory=Trial)
     compares: dict[str, CompareState] = field(default_factory=dict)
     inspect: InspectState = field(default_factory=InspectState)
     your_task: YourTaskState = field(default_factory=YourTaskState)

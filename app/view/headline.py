@@ -1,6 +1,6 @@
 """The results of a run in one sentence, and its recipe in one line."""
 
-from app.view.html import EMPTY, Html, bold, dim, note
+from app.view.html import EMPTY, Html, bold, details, note
 from app.view.text import cut, percent, short_name
 from core.runs.imitation import in_words
 from core.runs.record import RunRecord
@@ -18,10 +18,10 @@ def headline(record: RunRecord) -> Html:
         gap, p = record.difference.difference, record.difference.p
         verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned.n} rows"
         return Html(
-            "<b>{}:</b> {} <b>{}</b> of {} held-out rows right; the best handcrafted prompt (“{}”) <b>{}</b>: {} {}."
+            "<b>{}:</b> {} <b>{}</b> of {} held-out rows right; the best handcrafted prompt (“{}”) <b>{}</b>: {}. {}"
         ).format(
             name, what, percent(learned.accuracy), learned.n, written.name, percent(written.accuracy), verdict,
-            dim(f"(paired, p = {p:.2g})"),
+            details("how sure?", f"Paired test on the same rows: p = {p:.2g}.", class_="made"),
         )  # fmt: skip
     if learned and learned.final:
         return Html("<b>{}:</b> {} <b>{}</b> of {} held-out rows right.").format(name, what, percent(learned.accuracy), learned.n)

@@ -11,10 +11,10 @@ from core.runs.record import RunRecord
 from core.scoring.score import best_handcrafted
 
 
-def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
+def curves(record: RunRecord, step: int | None = None, height: int = 380) -> dict[str, Any]:
     """Accuracy on validation rows above, loss below, over steps; a dashed line per handcrafted prompt.
 
-    step: the scrubber's place, drawn as a vertical line. Returns title, note and figure for the plot component.
+    step: the scrubber's place, drawn as a vertical line. height: in pixels. Returns title, note and figure for the plot component.
     """
     steps = record.recipe["steps"]
     lines = record.lines  # read once: the run may replace it meanwhile
@@ -62,6 +62,7 @@ def curves(record: RunRecord, step: int | None = None) -> dict[str, Any]:
         title,
         note,
         [*traces, learned, loss],
+        height,
         xaxis=axis("step", range=[0, steps * 1.01], anchor="y2", **STILL),
         yaxis=axis("% right", range=[-4, 108], domain=[0.42, 1], **STILL),
         yaxis2=axis(
