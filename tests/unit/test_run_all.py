@@ -38,3 +38,16 @@ def test_every_part_is_run_and_every_failure_is_named_and_counted(tmp_path, caps
     assert len(failed) == 5 and lines[-1] == "3 passed, 5 failed, 1 skipped"
     assert run_all.run_all(commands[-1:]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_a_second_try_is_counted_once_and_named(tmp_path, capsys):
+    (tmp_path / "test_some.py").write_text(
+        "import pathlib\nseen = pathlib.Path(__file__).with_name('seen')\n"
+        "def test_right(): pass\n"
+        "def test_once():\n    first = not seen.exists()\n    seen.touch()\n    assert not first\n"
+    )
+    plain = ("-p", "no:cacheprovider", "--rootdir", str(tmp_path), "-c", "/dev/null", "--reruns", "1", f"{tmp_path}/test_some.py")
+    assert run_all.run_all([Command("pytest", plain)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("::")[-1] for line in lines if line.startswith("PASSED ON")] == ["test_once"]
+    assert lines[-1] == "2 passed, 0 failed, 0 skipped"
