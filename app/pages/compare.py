@@ -257,11 +257,18 @@ class ComparePage:
     async def _score(
         self, session: Session, make: Callable[[LanguageModel], list[Contender]], keep: bool = False, calibrate: bool = False
     ) -> AsyncIterator[Changes]:
-        async for scoring in score(self.lab, session, make, keep, calibrate):
-            yield await self._paint_scoring(session, scoring)
+        async for changes in self._paint_scoring(session, score(self.lab, session, make, keep, calibrate)):
+            yield changes
 
-    async def _paint_scoring(self, session: Session, scoring: Scoring) -> Changes:
-        return await asyncio.to_thread(self.paint, session, *scoring)
+    async def _paint_scoring(self, session: Session, news: AsyncIterator[Scoring]) -> AsyncIterator[Changes]:
+        """Paint each item; an older message goes with the first one alone, since a later one may come after what the next press says."""
+        first = True
+        async for scoring in news:
+            changes = await asyncio.to_thread(self.paint, session, *scoring)
+            if not first and not scoring.problem:
+                del changes[self.message]
+            yield changes
+            first = False
 
     async def _seeds(self, session: Session, name: Any) -> AsyncIterator[Changes]:
         def make(run: SessionRun) -> list[Repeat]:
@@ -290,8 +297,8 @@ class ComparePage:
         except LabError as error:
             yield self.paint(session, str(error))
             return
-        async for scoring in train_more(self.lab, session, run, repeats):
-            yield await self._paint_scoring(session, scoring)
+        async for changes in self._paint_scoring(session, train_more(self.lab, session, run, repeats)):
+            yield changes
 
     def _cancel(self, session: Session) -> Changes:
         if session.side_job:

@@ -123,7 +123,7 @@ class TryIt:
     def wire(self, session: gr.State) -> None:
         outputs = [*self.outputs, self.message]
         many: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
-        self.box.input(self._typed, [session, self.box], outputs, **many)
+        self.box.change(self._typed, [session, self.box], outputs, **many)  # a text that is pasted counts as no input
         self.surprise.click(self._draw, [session], [self.box, *outputs], **many)
         self.strength.input(self._scale, [session, self.strength], outputs, **many)
         self.mute.click(self._mute_chosen, [session], outputs, **many)
@@ -140,7 +140,7 @@ class TryIt:
 
     async def _typed(self, session: Session, text: Any) -> AsyncIterator[Changes]:
         run = self.shown(session)
-        if run is None or not isinstance(text, str):
+        if run is None or not isinstance(text, str) or trying.trial_of(session, run).text == text[: trying.LONGEST]:
             return
         trying.trial_of(session, run).text = text[: trying.LONGEST]
         yield self.paint(session, run)
