@@ -90,7 +90,8 @@ class ExperimentsPage:
     # --- what the page shows ----------------------------------------------------------------------------------------
 
     def paint_opened(self, session: Session) -> Changes:
-        """Changes of `live` and the task, which other pages may have changed, where the tab is opened."""
+        """Changes of `live` and the task, which other pages may have changed, where the tab is opened. `plan_then` follows."""
+        session.experiments.planned = session.experiments.planning.newest
         choices = task_choices(session.train.own_task)
         return {**self.paint_live(session), self.task: gr.update(choices=choices, value=session.task.slug)}
 
@@ -167,7 +168,7 @@ class ExperimentsPage:
         picked = self.questions.click(self._choose, [session], [self.plan, *self.outputs], **QUIET)
         task = self.task.input(self._pick_task, [session, self.task], [train.message, *train.set_up_outputs, *self.outputs], **QUIET)
         for event in (picked, task):
-            event.then(self.plan_now, given, planned, **QUIET)
+            event.then(self.plan_then, given, planned, **QUIET)
         for place, chosen in enumerate(self.vary):
             suggest = partial(self._suggest, place)
             chosen.input(suggest, [chosen], [self.values[place]], **QUIET).then(self.plan_now, given, planned, **QUIET)
@@ -215,6 +216,12 @@ class ExperimentsPage:
         grid = Grid(base, vary, 3 if many is None else many)
         grid.check(session.task)
         return grid
+
+    async def plan_then(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
+        """`plan_now` after the page was painted, unless a field was changed meanwhile, whose plan has newer values."""
+        if session.experiments.planned == session.experiments.planning.newest:
+            async for changes in self.plan_now(session, *values):
+                yield changes
 
     async def plan_now(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         """Say how much work the experiment is, with the time that measured steps give."""

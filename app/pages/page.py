@@ -96,7 +96,7 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
         settings = [session, *experiments.given, *train.controls.values()]
         looked = experiments_tab.select(experiments.paint_opened, [session], [*experiments.live, experiments.task], **QUIET)
         looked.then(spectrum.paint, [session], spectrum.outputs, **QUIET)
-        looked.then(experiments.plan_now, settings, [experiments.plan, experiments.message], **QUIET)
+        looked.then(experiments.plan_then, settings, [experiments.plan, experiments.message], **QUIET)
         learn.wire(session, tabs)
         bar.wire(session, train, tabs)
 

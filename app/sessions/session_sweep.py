@@ -101,12 +101,14 @@ class ExperimentsState:
     """The Experiments page. question: the chosen one's slug, "" for an experiment of the session's own. sweeps: the newest of each.
 
     fields: what the page's fields held last, so that a page that is opened again shows them. streams: of the handlers that paint a
-    sweep; planning: of those that say what one costs; measuring: their job. spectrum: the comparison of methods."""
+    sweep; planning: of those that say what one costs; planned: the newest of these as the page was
+    painted; measuring: their job. spectrum: the comparison of methods."""
 
     question: str = "virtual-tokens"
     sweeps: dict[str, SessionSweep] = field(default_factory=dict)
     fields: tuple[Any, ...] = ()
     streams: Streams = field(default_factory=Streams)
     planning: Streams = field(default_factory=Streams)
+    planned: int = 0
     measuring: Ticket | None = None
     spectrum: "SessionSpectrum | None" = None

@@ -136,3 +136,30 @@ def test_a_file_that_is_too_large_gets_a_sentence_and_a_smaller_one_is_read(visi
     visitor.page.set_input_files("#upload-task input[type=file]", str(small))
     visitor.page.wait_for_selector(".too-large", state="detached")
     visitor.page.wait_for_selector("#upload-task :text('small.csv')")
+
+
+def test_rows_that_are_read_from_the_right_stand_so(visitor, tmp_path):
+    rows = "النص,التصنيف\n" + "".join(f"فيلم رقم {i} abc,{('جيد', 'سيئ')[i % 2]}\n" for i in range(20))
+    visitor.bring("arabic.csv", rows.encode(), tmp_path)
+    visitor.settle("#task-preview", "10 rows to train on")
+    visitor.use()
+    visitor.settle("#examples", "فيلم رقم")
+    left, right = visitor.page.evaluate(
+        """() => {
+            const cells = [...document.querySelectorAll('#examples td')]
+            const cell = cells.find((one) => one.textContent.includes('فيلم') && one.textContent.includes('abc'))
+            const place = (word) => {
+                const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT)
+                while (walk.nextNode()) {
+                    const at = walk.currentNode.textContent.indexOf(word)
+                    if (at < 0) continue
+                    const range = document.createRange()
+                    range.setStart(walk.currentNode, at)
+                    range.setEnd(walk.currentNode, at + word.length)
+                    return range.getBoundingClientRect().left
+                }
+            }
+            return [place('abc'), place('فيلم')]
+        }"""
+    )
+    assert left < right, "the Latin word at the end of an Arabic row is on its left"
