@@ -26,6 +26,7 @@ from core.models.language_model import LanguageModel, load_model
 MISSING = "--engine ray needs the package ray: pip install -r requirements-ray.txt, or leave the option out."
 MOST_TRIES = 4  # of one slice, each on another actor where there is one
 MOST_SHIPPED = 16  # tasks that are kept in the cluster's store
+LONGEST_START = 600  # seconds until all actors have loaded their model
 LARGEST_MODEL = 8 << 30  # bytes of a folder that is sent to machines that lack it
 TASK = "task"  # the field of a slice that is the same in all slices of a run
 
@@ -137,8 +138,13 @@ class Cluster:
         self._files: Any = None  # the model's folder in the cluster's store, once a machine needed it
         actors = [self._start() for _ in range(self.workers)]
         try:
-            kinds = sorted(set(ray.get([one.device.remote() for one in actors])))
+            kinds = sorted(set(ray.get([one.device.remote() for one in actors], timeout=LONGEST_START)))
             self.device = f"Ray: {self.workers} × {', '.join(kinds)}"
+        except ray.exceptions.GetTimeoutError as error:
+            raise LabError(
+                f"The cluster did not start {self.workers} workers in {LONGEST_START // 60} minutes: end what uses its devices, or ask "
+                "for fewer."
+            ) from error
         except ray.exceptions.RayError as error:
             raise LabError(f"A worker of the cluster can't load the model ({reason(error)}): check it on its machine.") from error
         for one in actors:

@@ -114,10 +114,9 @@ def test_runs_of_several_threads_are_done_at_once_and_equal_those_here(folder, c
 
 
 @needs_ray
-def test_a_sweep_on_two_workers_one_of_which_is_killed_equals_one_here(folder, one_thread):
-    connect()
+def test_a_sweep_on_two_workers_one_of_which_is_killed_equals_one_here(folder, cluster, one_thread, monkeypatch):
     device = DeviceLock()
-    cluster = Cluster(ModelSource(folder, "float32"), workers=2, elsewhere=device.elsewhere)
+    monkeypatch.setattr(cluster, "elsewhere", device.elsewhere)
     pids = workers(cluster)
     task, grid = answer_task(), Grid(Recipe(steps=25, batch_size=4), {"virtual_tokens": (1, 3)}, seeds=2)
     there, steps = None, 0
