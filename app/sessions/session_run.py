@@ -1,12 +1,14 @@
 """A run as a session holds it: its record with the job that writes it, or a recording that all sessions read."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from core import Recipe, Task, load_task
+from core.runs.contest import baselines
 from core.runs.record import RunRecord
 from core.runs.recordings import RecordedRun, recorded, recordings
 from core.runs.saved_adapter import Learned
+from core.scoring.contender import Contender
 from core.ticket import Ticket
 
 
@@ -30,6 +32,11 @@ class SessionRun:
     @property
     def busy(self) -> bool:
         return self.ticket is not None and not self.ticket.over
+
+    @cached_property
+    def baselines(self) -> list[Contender]:
+        """No prompt, and the task's written prompts: made once, since rows that a prompt shows are looked for in its text."""
+        return baselines(self.task, self.recipe.template)
 
     @property
     def last(self) -> int:

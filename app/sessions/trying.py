@@ -20,7 +20,6 @@ from core import LabError
 from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.runs.adapter_config import same_base
-from core.runs.contest import baselines
 from core.scoring.contender import Contender
 from core.scoring.score import best_handcrafted
 from core.scoring.trying import Tried, altered, right_answer, try_on
@@ -66,7 +65,7 @@ def draw(session: Session, run: SessionRun) -> str:
 
 def written_roles(run: SessionRun) -> dict[str, Contender]:
     """No prompt, and the written instruction and worked examples that did best on validation rows; before they are scored, the last."""
-    every = baselines(run.task, run.recipe.template)
+    every = run.baselines
     found = {"none": every[0]}
     for role, shows in (("instruction", False), ("examples", True)):
         mine = [one for one in every if one.kind == "handcrafted" and bool(one.examples) == shows]
