@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the page, and all commands with theirs."""
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m app",
         usage=USAGE,
         description="Train, score and read soft prompts and K/V prefixes on a frozen language model: on a page, or by a command.",
