@@ -17,11 +17,12 @@ from app.commands.options import (
     tell_skipped,
     tell_warnings,
 )
-from app.commands.rows import TASKS, add_rows, load_task, names_columns
+from app.commands.rows import TASKS, add_rows, load_task
 from core.errors import LabError
 from core.recipe import SETTINGS, check_template
 from core.tasks import evidence
 from core.tasks.task import Handcrafted
+from core.tasks.template import names_columns
 
 if TYPE_CHECKING:
     from core.models.language_model import LanguageModel
@@ -106,16 +107,14 @@ def run(options: argparse.Namespace) -> Outcome:
 
 def _calibrated(lm: "LanguageModel", task: "Task", contenders: "list[Contender]", book: "Scorebook") -> "list[Contender]":
     """The calibrated version of the handcrafted prompt that does best on validation rows, where there is one."""
-    from core.runs.contest import find_calibrated_best
+    from core.runs.contest import Entered, Skipped, enter_calibrated
 
-    search = find_calibrated_best(lm, task, contenders, book)
+    found = []
     with bar(desc="scoring on validation rows", unit="batch") as batches:
-        while True:
-            try:
-                next(search)
-            except StopIteration as end:
-                return [end.value] if end.value else []
-            except LabError as error:
-                tell(f"note: no prompt could be calibrated: {error}")
-                return []
+        for event in enter_calibrated(lm, task, contenders, book):
             batches.update()
+            if isinstance(event, Entered):
+                found.append(event.contender)
+            elif isinstance(event, Skipped):
+                tell(f"note: no prompt could be calibrated: {event.reason}")
+    return found

@@ -11,7 +11,7 @@ from core.tasks.load import load_reading as load_local
 from core.tasks.reader import read_bytes, read_table
 from core.tasks.table import LONG_ROWS, Format
 from core.tasks.task import Task
-from core.tasks.template import PLACE
+from core.tasks.template import names_columns
 
 TASKS = "a built-in task; a table (CSV, TSV, .xlsx, JSON, Markdown, a -> b); a task file (JSON); or hub:owner/name[:config]"
 
@@ -71,11 +71,6 @@ def _columns(options: argparse.Namespace) -> Columns | None:
         tuple(names[:-1]), names[-1] if names else "", options.kind or "", split, template, read_words(options.words), options.merge_labels
     )
     return None if columns == Columns() else columns
-
-
-def names_columns(template: str) -> bool:
-    """Whether a template has places besides {input}."""
-    return any(place != "input" for place in PLACE.findall(template))
 
 
 def _format(options: argparse.Namespace) -> Format:

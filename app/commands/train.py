@@ -6,11 +6,12 @@ import threading
 from typing import Any
 
 from app.commands.options import Outcome, add_model, check_prompt, contender_row, load, table, tell, tell_skipped, tell_warnings
-from app.commands.rows import TASKS, add_rows, load_task, names_columns
+from app.commands.rows import TASKS, add_rows, load_task
 from core.errors import LabError
 from core.recipe import SETTINGS, Recipe, Setting
 from core.runs.adapter_files import check_target
 from core.tasks import evidence
+from core.tasks.template import names_columns
 
 HELP = "train a prompt and compare it with handcrafted ones"
 EXAMPLES = """  python -m app train --task past-tense --out my-prompt

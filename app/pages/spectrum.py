@@ -8,10 +8,11 @@ import gradio as gr
 from app.components.controls import recipe_from
 from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
 from app.pages.train import TrainPage
+from app.sessions.experiments import SPECTRUM_SEEDS, start_spectrum
 from app.sessions.following import following
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from app.sessions.session_spectrum import SEEDS, SessionSpectrum, start
+from app.sessions.session_spectrum import SessionSpectrum
 from app.view import figures, methods_table
 from app.view.html import EMPTY, alert, note, tag
 from app.view.progress import track
@@ -44,11 +45,11 @@ class SpectrumPart:
         self.outputs = [self.message, self.go, self.stop, self.progress, self.finding, self.plot, self.table]
         begin_with(self.paint(Session()))
 
-    def paint(self, session: Session, message: str = "") -> Changes:
+    def paint(self, session: Session) -> Changes:
         """Changes of `outputs`."""
         own = shown(session)
         busy = own is not None and own.busy
-        problem = message or (own.ticket.message if own and own.ticket else "")
+        problem = own.ticket.message if own and own.ticket else ""
         result = own.result if own else None
         found = result if result and result.methods else recorded() if own is None else None
         made: Changes = {
@@ -66,7 +67,9 @@ class SpectrumPart:
         if found:
             said = tag("p", tag("b", "Measured: "), methods_table.forgotten(found))
             if own is None:
-                said += note(methods_table.origin(found), f" Your task is measured with {SEEDS} seeds and the settings of the Train page.")
+                said += note(
+                    methods_table.origin(found), f" Your task is measured with {SPECTRUM_SEEDS} seeds and the settings of the Train page."
+                )
             made |= {self.finding: said, self.plot: drawn(figures.methods(found)), self.table: methods_table.methods_table(found)}
         return made
 
@@ -79,7 +82,7 @@ class SpectrumPart:
     async def _run(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         try:
             recipe = recipe_from(dict(zip(self.controls, values, strict=True)), session.task)
-            own = start(self.lab, session, recipe.but(model=self.lab.name_of(session.model), dtype=self.lab.dtype))
+            own = start_spectrum(self.lab, session, recipe.but(model=self.lab.name_of(session.model), dtype=self.lab.dtype))
         except LabError as error:
             yield {self.message: alert(str(error))}
             return

@@ -18,7 +18,6 @@ from core.events import Event
 from core.inspection.salience import agreement, shares_of
 from core.models.language_model import LanguageModel
 from core.probes.salience import Salience, salience
-from core.runs.contest import baselines
 from core.scoring.contender import Contender
 from core.ticket import Ticket
 
@@ -51,7 +50,7 @@ class SaliencePanel(Panel):
             return {}
         task, chosen = runs[0].task, self.settings(session)
         inputs = [row.input for row in task.held_out[:MOST_ROWS]]
-        names = [MINE, *(one.name for one in baselines(task, runs[0].recipe.template))]
+        names = [MINE, *(one.name for one in runs[0].baselines)]
         return {
             "whose": gr.update(choices=names, value=chosen["whose"] if chosen["whose"] in names else MINE),
             "input": gr.update(choices=inputs, value=chosen["input"] or (inputs[0] if inputs else "")),
@@ -80,7 +79,7 @@ class SaliencePanel(Panel):
 def contender_of(look: Look) -> Contender:
     """The prompt that is chosen: the learned one, or a written one of the task."""
     whose = look.settings["whose"]
-    written = next((one for one in baselines(look.task, look.run.recipe.template) if one.name == whose), None)
+    written = next((one for one in look.run.baselines if one.name == whose), None)
     return written or look.learned
 
 

@@ -30,7 +30,7 @@ from core.events import Event, Finding
 from core.models.language_model import LanguageModel
 from core.recipe import check_template, default_of
 from core.runs.adapter_files import pack
-from core.runs.contest import Scored, Skipped, baselines, common_rows, contest, find_calibrated_best, with_model
+from core.runs.contest import Entered, Scored, Skipped, baselines, common_rows, contest, enter_calibrated, with_model
 from core.scoring.answering import answer, label_probabilities
 from core.scoring.contender import DEFAULT_SCORE, Contender, bare, by_one_score, written
 from core.scoring.fit_rows import fitted
@@ -40,7 +40,7 @@ from core.tasks.built_in import slugs
 from core.tasks.columns import Columns
 from core.tasks.load import read_task
 from core.tasks.task import Handcrafted, Task
-from core.tasks.template import PLACE
+from core.tasks.template import names_columns
 from core.ticket import Ticket
 
 MOST_ROWS_TEXT = 200_000  # characters
@@ -125,12 +125,11 @@ class Api:
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             every = by_one_score([*contenders, *with_model(lm, rows)], rule)
-            try:
-                best = yield from find_calibrated_best(lm, rows, every, self.lab.book)
-            except LabError as error:
-                yield Skipped("the best prompt, calibrated", str(error))
-            else:
-                every += [best] if best else []
+            for event in enter_calibrated(lm, rows, every, self.lab.book):
+                if isinstance(event, Entered):
+                    every.append(event.contender)
+                else:
+                    yield event
             yield from contest(lm, rows, every, held_out, self.lab.book, "held_out")
             yield Scored("held_out", majority(rows, held_out))
 
@@ -309,7 +308,7 @@ def _columns(asked: dict[str, Any], given: dict[str, Any], rows: Any) -> Columns
     if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
         raise LabError(f'words is {shown(words)}: give an object with a word for each label, as {{"0": "negative"}}.')
     template = given.get("template", "")
-    template = given.pop("template") if isinstance(template, str) and set(PLACE.findall(template)) - {"input"} and rows else ""
+    template = given.pop("template") if isinstance(template, str) and names_columns(template) and rows else ""
     columns = Columns(tuple(names[:-1]), names[-1] if names else "", kind, template=template, words=words)
     if columns == Columns():
         return None

@@ -12,7 +12,7 @@ from app.sessions.session_run import SessionRun
 from core import LabError, Recipe, Task
 from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
-from core.runs.contest import Scored, Skipped, contest, find_calibrated_best
+from core.runs.contest import Entered, Scored, Skipped, contest, enter_calibrated
 from core.runs.run import Trained, repeat
 from core.scoring.answering import answer, label_probabilities, next_tokens
 from core.scoring.contender import Contender, by_one_score
@@ -52,14 +52,12 @@ async def score(
         contenders = by_one_score(make(lm), rule)
         yield Progress(len(contenders) + calibrate)
         if calibrate:
-            try:
-                best = yield from find_calibrated_best(lm, task, entrants(session), lab.book)
-            except LabError as error:
-                best = None
-                yield Skipped("the best prompt, calibrated", str(error))
-            if best and all(best.name != one.name for one in contenders):
-                yield Trained(best)
-                contenders.append(best)
+            for event in enter_calibrated(lm, task, entrants(session), lab.book):
+                if not isinstance(event, Entered):
+                    yield event
+                elif all(event.contender.name != one.name for one in contenders):
+                    yield Trained(event.contender)
+                    contenders.append(event.contender)
         for contender in contenders:
             if keep:
                 yield Trained(contender)

@@ -1,8 +1,9 @@
 """What an experiment of one session has found so far, and its runs that can be opened."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from app.sessions.session_spectrum import SessionSpectrum
 from app.sessions.streams import Streams
 from core import Task
 from core.events import Event
@@ -11,9 +12,6 @@ from core.sweeps.outcome import SweepResult
 from core.sweeps.result import Failure, Head, RunResult
 from core.sweeps.sweep import RunBegan, RunDone, RunFailed, RunStep, SweepDone, collected
 from core.ticket import Ticket
-
-if TYPE_CHECKING:  # it knows the session, which knows this file
-    from app.sessions.session_spectrum import SessionSpectrum
 
 MOST_OPENED = 60  # runs of one experiment that are kept with all their steps
 
@@ -111,4 +109,4 @@ class ExperimentsState:
     planning: Streams = field(default_factory=Streams)
     planned: int = 0
     measuring: Ticket | None = None
-    spectrum: "SessionSpectrum | None" = None
+    spectrum: SessionSpectrum | None = None

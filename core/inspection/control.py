@@ -30,9 +30,7 @@ def of_equal_norm(values: Float[np.ndarray, "*vectors d"], seed: int = 0) -> Flo
     >>> np.linalg.norm(of_equal_norm(np.array([[3.0, 4.0], [0.0, 0.0]])), axis=1).round(6).tolist()
     [5.0, 0.0]
     """
-    drawn = np.random.default_rng(seed).standard_normal(values.shape)
-    made = drawn / np.linalg.norm(drawn, axis=-1, keepdims=True) * np.linalg.norm(values, axis=-1, keepdims=True)
-    return made.astype(values.dtype)
+    return array_moved_at_random(np.zeros_like(values), values, seed)
 
 
 def array_moved_at_random(start: Float[np.ndarray, "*vectors d"], learned: Float[np.ndarray, "*vectors d"], seed: int = 0) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Contenders scored one after another on the same rows: a learned prompt, its baselines, and others."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -79,17 +79,24 @@ def calibrated_best(lm: LanguageModel, task: Task, contenders: Sequence[Contende
     return calibrated(lm, max(known, key=lambda pair: pair[0])[1], task.labels) if known else None
 
 
-def find_calibrated_best(
-    lm: LanguageModel, task: Task, contenders: Sequence[Contender], book: Scorebook
-) -> Generator[None, None, Contender | None]:
-    """`calibrated_best` of the handcrafted ones of `contenders`, which are scored on the validation rows first: yields between batches."""
+def enter_calibrated(lm: LanguageModel, task: Task, contenders: Sequence[Contender], book: Scorebook) -> Iterator[Entered | Skipped | None]:
+    """Let the best of the handcrafted `contenders`, calibrated (see `calibrated_best`), take part, or say why it can't.
+
+    They are scored on the validation rows first: yields None between batches.
+    """
     handcrafted = [one for one in contenders if not one.learned and not one.offsets]
     if task.slug in slugs() or not task.labels or not task.validation or not handcrafted:
-        return None
+        return
     for contender in handcrafted:
         for _ in score_validation(lm, task, contender, book, None):
             yield None
-    return calibrated_best(lm, task, handcrafted, book)
+    try:
+        best = calibrated_best(lm, task, handcrafted, book)
+    except LabError as error:
+        yield Skipped("the best prompt, calibrated", str(error))
+    else:
+        if best:
+            yield Entered(best)
 
 
 def lines(lm: LanguageModel, task: Task, book: Scorebook) -> Iterator[None]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from core.errors import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
@@ -18,9 +17,9 @@ from core.runs.contest import (
     Scored,
     Skipped,
     baselines,
-    calibrated_best,
     common_rows,
     contest,
+    enter_calibrated,
     score_validation,
     with_model,
 )
@@ -137,15 +136,11 @@ def run(
             yield event
         for baseline in waiting:
             yield from score_validation(lm, task, baseline, book, None)
-    try:
-        best = calibrated_best(lm, task, others, book)
-    except LabError as error:
-        yield Skipped("the best prompt, calibrated", str(error))
-    else:
-        if best:
-            yield Entered(best)
-            yield from score_validation(lm, task, best, book, None)
-            others.append(best)
+    for entering in enter_calibrated(lm, task, others, book):
+        yield entering
+        if isinstance(entering, Entered):
+            yield from score_validation(lm, task, entering.contender, book, None)
+            others.append(entering.contender)
     chosen = keeper.chosen(state)
     training.show(chosen, best=True)
     learned = training.contender()

@@ -45,6 +45,11 @@ def _block(inputs: Sequence[str]) -> str:
     return "\n".join(f"{{{name}}}" if re.fullmatch(r"column \d+", name) else f"{name}: {{{name}}}" for name in inputs)
 
 
+def names_columns(template: str) -> bool:
+    """Whether a template has places besides {input}."""
+    return any(place != "input" for place in PLACE.findall(template))
+
+
 def places(template: str, columns: Sequence[str]) -> list[str]:
     """The columns that a template names, in its order. {input} alone stands for all that goes in."""
     names = {name.casefold(): name for name in columns}

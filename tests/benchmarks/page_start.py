@@ -1,4 +1,4 @@
-"""How soon the page answers after its command, and what the server takes while nobody is there. Real model.
+"""How soon the page answers after its command, and what the server takes while no page is open. Real model.
 
     python tests/benchmarks/page_start.py --rounds 3 --against ../an-older-checkout
 

@@ -149,7 +149,7 @@ def test_where_errors_repeat_all_jobs_fail_and_then_the_loop_goes_on(engine, mon
 
 @pytest.mark.parametrize("broken", ["_choose", "_recover"])
 def test_a_worker_that_has_to_give_up_says_so_everywhere(engine, monkeypatch, broken):
-    """All jobs fail, no others are taken, a supervisor is told, and whoever runs the engine can end the process."""
+    """All jobs fail, no others are taken, a supervisor is told, and the process that runs the engine can end."""
     monkeypatch.setattr(engine, "_choose", raising(SystemExit(0), 10**9))
     if broken == "_recover":
         monkeypatch.setattr(engine, "_recover", raising(MemoryError(), 10**9))

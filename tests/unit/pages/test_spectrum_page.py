@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tiny_models import answer_task
 
-from app.sessions import session_spectrum
+from app.sessions.experiments import start_spectrum
 from app.sessions.following import following
 from app.sessions.session import Session
 from core import LabError, Recipe
@@ -23,13 +23,13 @@ async def end(ticket, until=lambda: False):
 
 def test_it_is_measured_stopped_and_continued_without_measuring_again(lab):
     session = Session(task=answer_task())
-    first = session_spectrum.start(lab, session, RECIPE)
+    first = start_spectrum(lab, session, RECIPE)
     asyncio.run(end(first.ticket, lambda: first.result is not None))
     lab.engine.cancel(first.ticket)
     asyncio.run(end(first.ticket))
     assert first.words(0).startswith("Stopped") and first.result.methods[0].name == "none"
     known = first.result.methods
-    second = session_spectrum.start(lab, session, RECIPE)
+    second = start_spectrum(lab, session, RECIPE)
     assert session.experiments.spectrum is second and second.result.methods == known
     asyncio.run(end(second.ticket))
     assert second.ticket.status == "done" and second.words(0) == "All methods are measured."
@@ -39,12 +39,12 @@ def test_it_is_measured_stopped_and_continued_without_measuring_again(lab):
 
 def test_two_sessions_do_not_measure_at_once(lab):
     one, other = Session(task=answer_task()), Session(task=answer_task())
-    first = session_spectrum.start(lab, one, RECIPE)
+    first = start_spectrum(lab, one, RECIPE)
     with pytest.raises(LabError, match="Another session is measuring"):
-        session_spectrum.start(lab, other, RECIPE)
+        start_spectrum(lab, other, RECIPE)
     lab.engine.cancel(first.ticket)
     asyncio.run(end(first.ticket))
-    second = session_spectrum.start(lab, other, RECIPE)
+    second = start_spectrum(lab, other, RECIPE)
     lab.engine.cancel(second.ticket)  # no job is left running where the tests end
     asyncio.run(end(second.ticket))
     assert second.ticket.status == "cancelled"
