@@ -85,9 +85,10 @@ class Visitors:
         if session.shown is None:  # the next page opens as it was built
             session.step = session.chosen = None
         spectrum = session.experiments.spectrum
-        for ticket in (session.side_job, spectrum.ticket if spectrum else None):
+        for ticket in (session.side_job, spectrum.ticket if spectrum else None, session.trial.ticket):
             if ticket:
                 self._lab.engine.cancel(ticket)
+        session.trial.forget()
         for ticket in [*(run.ticket for run in session.runs), *(sweep.ticket for sweep in session.experiments.sweeps.values())]:
             if ticket and not ticket.over:
                 self._lab.engine.pause(ticket)

@@ -32,6 +32,10 @@ class Trial:
     newest: tuple[tuple[Any, ...], int] | None = None
     rested: tuple[float, float] = (0.0, 0.0)
 
+    def forget(self) -> None:
+        """Drop the answers, which can be had again; what was typed and chosen stays."""
+        self.known, self.newest = OrderedDict(), None
+
     def keep(self, key: tuple[Any, ...], tried: Tried) -> None:
         """Remember an answer; the oldest goes where there are too many."""
         self.known[key] = tried

@@ -136,7 +136,7 @@ def ask(lab: Lab, session: Session, run: SessionRun, wanted: dict[str, Contender
     """Queue a job for the answers of `wanted`, by role, which go into the session's trial. LabError where it is refused."""
     trial, text, task = trial_of(session, run), session.trial.text, run.task
     keys = {role: key_of(session, run, role) for role in wanted}
-    step = session.step_of(run)
+    step, known = session.step_of(run), trial.known
 
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         began = time.monotonic()
@@ -152,9 +152,10 @@ def ask(lab: Lab, session: Session, run: SessionRun, wanted: dict[str, Contender
                     pass
             except LabError as error:
                 tried = Tried("", problem=str(error))
-            trial.keep(keys[role], tried)
-            if role == "learned":
-                trial.newest = (keys[role], step)
+            if trial.known is known:  # else the page is gone, and the answers were forgotten
+                trial.keep(keys[role], tried)
+                if role == "learned":
+                    trial.newest = (keys[role], step)
             trial.rested = (time.monotonic(), time.monotonic() - began)
             yield Finding(role)
 

@@ -7,6 +7,7 @@ from tiny_models import answer_task
 
 from app.serving.session_restore import KEPT_SECONDS, MOST_KEPT, Visitors
 from app.sessions.session import Session
+from app.sessions.trying import ask, missing, trial_of
 from core.recipe import Recipe
 
 
@@ -100,3 +101,19 @@ def test_only_so_many_are_kept(lab):
     assert gone == [session.id for session in sessions[:3]]
     for session in sessions:
         lab.engine.leave(session.id)
+
+
+def test_answers_of_the_box_are_forgotten_with_the_page_and_what_was_typed_is_not(lab):
+    visitors, (session, run) = Visitors(lab, lambda gone: None), trained(lab)
+    visitors.arrive(session, "page 1", "")
+    trial = trial_of(session, run)
+    trial.text = "apple"
+    ticket = ask(lab, session, run, missing(session, run))
+    until(lambda: trial.known)
+    visitors.leave("page 1")
+    until(lambda: ticket.over and not ticket.working)
+    assert not trial.known and trial.newest is None and session.trial.text == "apple"
+    assert visitors.arrive(Session(), "page 2", session.token) is session
+    ask(lab, session, run, missing(session, run))
+    until(lambda: trial.known)
+    lab.engine.leave(session.id)
