@@ -67,7 +67,7 @@ class Engine(Generic[Model]):
         self._fair = FairShare()
         self._pieces: deque[float] = deque(maxlen=64)  # seconds of recent pieces, of all sessions
         self._began: dict[Ticket, float] = {}  # when the present pieces began
-        self._cancelled: list[Ticket] = []  # to be closed by the worker: only its thread may run their iterators
+        self._to_close: list[Ticket] = []  # to be closed by the worker: only its thread may run their iterators
         self._change = threading.Condition()
         self._here = threading.local()  # .ticket: the job that a worker has chosen and not finished with
         self.refusal = ""  # why no jobs are taken any more
@@ -253,8 +253,6 @@ class Engine(Generic[Model]):
     def _cancel(self, ticket: Ticket, message: str = "") -> None:
         if not ticket.over:
             self._end(ticket, "cancelled", message)
-            if not ticket.working:  # else its worker ends it after the present piece
-                self._cancelled.append(ticket)
             self._change.notify()
 
     def _end_paused(self) -> float | None:
@@ -272,6 +270,8 @@ class Engine(Generic[Model]):
         if not ticket.over:
             ticket.message, ticket.status = message, status
             self._tickets.remove(ticket)
+            if not ticket.working:  # else its worker closes it after the present piece
+                self._to_close.append(ticket)
 
     # --- in the worker ----------------------------------------------------------------------------------------------
 
@@ -294,8 +294,6 @@ class Engine(Generic[Model]):
         with self._change:
             for ticket in self._tickets.all() if all_jobs else [mine] if mine else []:
                 self._end(ticket, "failed", UNEXPECTED)
-                if ticket is not mine and not ticket.working:
-                    self._cancelled.append(ticket)
             if mine:
                 self._began.pop(mine, None)
                 mine.working = False
@@ -337,11 +335,11 @@ class Engine(Generic[Model]):
         while True:
             with self._change:
                 rest = self._end_paused()
-                cancelled, self._cancelled = self._cancelled, []
+                ended, self._to_close = self._to_close, []
                 ticket = self._choose()
-                if ticket is None and not cancelled:
+                if ticket is None and not ended:
                     self._change.wait(rest)
-            for gone in cancelled:
+            for gone in ended:
                 gone.close()
             if ticket:
                 return ticket
@@ -396,5 +394,5 @@ class Engine(Generic[Model]):
     def _rest(self, seconds: float) -> None:
         """Leave the cores free for a moment after a step that took so many seconds; any request ends it."""
         with self._change:
-            if len(self._threads) == 1 and len(self._tickets.wanting()) == 1 and not self._cancelled:
+            if len(self._threads) == 1 and len(self._tickets.wanting()) == 1 and not self._to_close:
                 self._change.wait(min(REST_SECONDS, REST_SHARE * seconds))

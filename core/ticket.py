@@ -116,6 +116,7 @@ class Ticket:
     def close(self) -> None:
         """End the job's iterator. Only the worker that runs its pieces may call this."""
         pieces, self._pieces = self._pieces, None
+        self._job = _ended  # what it closes over is let go with it: a session keeps its ended tickets
         self._context = contextvars.Context()  # it holds the client's request
         close = getattr(pieces, "close", None)
         if close:
@@ -135,6 +136,11 @@ class Ticket:
 
 
 Job = Callable[[Model, Ticket], Iterator[Event | None]]
+
+
+def _ended(lm: Any, ticket: Ticket) -> Iterator[Event | None]:
+    """The job of a ticket that is over."""
+    return iter(())
 
 
 def out_of_memory(error: BaseException) -> bool:

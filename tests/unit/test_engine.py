@@ -1,8 +1,10 @@
 """The engine's worker: pauses, limits, ends of jobs, and jobs that fail."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from timed_engine import PATIENCE, Timed, until
@@ -54,6 +56,37 @@ def training(steps=6):
 
 def steps_of(ticket):
     return [event.number for event in ticket.events if isinstance(event, Step)]
+
+
+class Held:
+    """Something that a job closes over."""
+
+
+@pytest.mark.parametrize("way", ["done", "failed", "cancelled", "cancelled before it began"])
+def test_an_ended_job_lets_go_of_what_it_held(engine, gate, way):
+    held = Held()
+    known = weakref.ref(held)
+
+    def job_of(held):
+        def job(lm, ticket):
+            yield Finding(str(held))
+            if way == "failed":
+                raise LabError("no")
+            while way == "cancelled":
+                yield None
+
+        return job
+
+    ticket = engine.submit("holder", job_of(held))
+    del held
+    if way == "cancelled before it began":
+        engine.cancel(ticket)
+    gate.set()
+    if way == "cancelled":
+        until(lambda: ticket.events)
+        engine.cancel(ticket)
+    until(lambda: ticket.over)
+    until(lambda: gc.collect() is not None and known() is None)
 
 
 def test_sessions_take_turns_and_the_jobs_of_one_share_its_turns(engine, gate):
