@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.handlers import leave_unchanged
 from app.components.widgets import FLAT, PLOTLY, QUIET, SILENT, Changes, counters, html, switch
 from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
@@ -114,6 +115,7 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
         opened = arrival.wire(page, session, visitors, paint, painted)
         learn.open_after(opened, session).then(watch, [session], [status], **QUIET)
         Api(lab).wire()
+    leave_unchanged(page)
     page.queue(api_open=False, max_size=MOST_QUEUED, default_concurrency_limit=None)
     wait_for_events(page._queue)
     return page

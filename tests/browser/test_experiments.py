@@ -38,12 +38,18 @@ def test_from_the_press_to_a_cell_that_is_opened_as_a_run(visit, tiny_app):
     assert visitor.errors == [] and visitor.elsewhere == []
 
 
+def finished(visitor, least):
+    """Wait until so many of six runs are done, or more: a page that is busy paints not every number."""
+    done = "(least) => +document.querySelector('#experiment-progress').innerText.match(/(\\d) of 6 runs done/)?.[1] >= least"
+    visitor.page.wait_for_function(done, arg=least)
+
+
 def test_pause_reload_resume_and_stop_lose_no_finished_run(visit, tiny_app):
     visitor = visit(tiny_app)
     page = visitor.page
     own(visitor, values="1, 2, 3", steps="300")
     page.click("#experiment-run")
-    visitor.settle("#experiment-progress", "1 of 6 runs done")
+    finished(visitor, 1)
     page.click("#experiment-pause")
     visitor.settle("#experiment-progress", "paused")
     page.reload()
@@ -52,7 +58,7 @@ def test_pause_reload_resume_and_stop_lose_no_finished_run(visit, tiny_app):
     visitor.tab("Experiments")
     visitor.settle("#experiment-table", "virtual tokens 1")
     page.click("#experiment-pause")  # now: Resume
-    visitor.settle("#experiment-progress", "2 of 6 runs done")
+    finished(visitor, 2)
     page.click("#experiment-stop")
     visitor.settle("#experiment-progress", "“Continue” trains the others")
     page.click("#experiment-run:not([disabled])")

@@ -34,18 +34,20 @@ WATCH = """(name) => {
 }"""
 
 
-def press(visitor, name):
-    """Do a panel's experiment to its end."""
+FILLED = """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
+             || document.querySelector(`#${name}-plot-1 .plot-title`).textContent"""
+
+
+def press(visitor, name, first=False):
+    """Do a panel's experiment to its end. first: no press of this page was before it."""
     unfold(visitor, name)
     visitor.page.wait_for_selector(f"#go-{name}:not([disabled])")
+    if first and visitor.page.evaluate(FILLED, name):
+        return  # another session has found it out of an equal run: a test on its second try
     visitor.page.evaluate(WATCH, name)
     visitor.page.click(f"#go-{name}")
     visitor.page.wait_for_function("window.changed")  # else what an earlier press brought would be taken for this one's
-    visitor.page.wait_for_function(
-        """(name) => document.querySelector(`#${name}-text-1`).innerText.trim()
-                     || document.querySelector(`#${name}-plot-1 .plot-title`).textContent""",
-        arg=name,
-    )
+    visitor.page.wait_for_function(FILLED, arg=name)
     visitor.page.wait_for_selector(f"#go-{name}:not([disabled])")
     assert visitor.page.locator(f"#message-{name} .message").count() == 0
 
@@ -54,7 +56,7 @@ def test_every_panel_of_a_soft_prompt_fills_in_and_follows_the_chosen_token(visi
     open_inspect(visitor, 6)
     page = visitor.page
     for name in EXPERIMENTS:
-        press(visitor, name)
+        press(visitor, name, first=True)
     page.click("#numbers [data-token='3']")
     page.wait_for_selector("#numbers [data-token='3'][aria-pressed=true]")
     page.wait_for_selector("#nearest-text-1 tr.lit [data-token='3']")
