@@ -1,9 +1,12 @@
 """Shapes written in core's signatures are checked; tiny random models, and the real one once a session."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test waits for a network
-
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()  # servers of the tests keep their sessions here
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +15,8 @@ from typing import Any
 import hypothesis
 import pytest
 from jaxtyping import install_import_hook
+
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # Before the first import of core. A recipe is left out: it refuses wrong types itself, in words. So are the few files that know a
 # type for type checkers alone, and do without its library.

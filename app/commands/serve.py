@@ -8,7 +8,6 @@ import threading
 import tomllib
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.commands.options import add_engine, check_engine, load_quietly
@@ -48,8 +47,12 @@ def add(options: Any) -> None:
     options.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"), help="port (default 7860)")
     options.add_argument("--allow-hub", action="store_true", help="let visitors name datasets of the Hub, which this server fetches")
     options.add_argument(
-        "--keep", metavar="DIR", help="keep visitors' runs, tasks and typed prompts in this folder, so that a restart loses none of them"
+        "--keep",
+        metavar="DIR",
+        help="keep visitors' runs, tasks and typed prompts in this folder for a day, so that a restart loses none of them (default: "
+        "soft-prompt-lab in the user's state folder; off on a Space)",
     )
+    options.add_argument("--no-keep", action="store_true", help="keep them in memory alone")
     options.add_argument("--mcp", action="store_true", help="also serve the endpoints as MCP tools (needs gradio[mcp])")
     options.add_argument("--share", action="store_true", help="also open a public link through Gradio's service")
     options.add_argument(
@@ -131,7 +134,7 @@ def run(options: argparse.Namespace) -> None:
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
     from app.serving.health import health
-    from app.serving.keep import Keeper
+    from app.serving.keep import keeper_for
     from app.serving.lifetime import leave, stay
     from app.serving.logs import log, log_jobs, start_logs
     from app.serving.requests import RequestFilter
@@ -169,7 +172,7 @@ def run(options: argparse.Namespace) -> None:
     loads = {name: partial(load, name) for name in models}
     lab = Lab(loads.pop(models[0]), models[0] or DEFAULT_MODEL, options.dtype, loads, options.keep_models, devices)
     log_jobs(lab.engine)
-    keeper = Keeper(Path(options.keep).expanduser()) if options.keep else None
+    keeper = None if options.no_keep else keeper_for(options.keep)
     page = build(lab, options.allow_hub, keeper)
     edge = Middleware(RequestFilter, health=lambda: {**health(lab.engine), "keeps": keeper is not None}, queue=lambda: page._queue)
     try:

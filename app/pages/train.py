@@ -10,10 +10,10 @@ import gradio as gr
 
 from app.components.controls import applying, control, for_method, panel_rows, recipe_from, showing
 from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
-from app.pages.train_parts import LESSONS, given_task, task_choices
+from app.pages.train_parts import LESSONS, given_task, go_on_words, task_choices
 from app.pages.try_it import TryIt, mutes
 from app.sessions import trying
-from app.sessions.contest import as_start, begun_from, prefix_of_run
+from app.sessions.contest import as_start, begun_from, prefix_of_run, start_of
 from app.sessions.following import following
 from app.sessions.jobs import Paint
 from app.sessions.lab import Lab
@@ -117,7 +117,7 @@ class TrainPage:
             self.step: gr.update(interactive=not busy or paused),
             self.pause: gr.update(value="Resume" if paused else "Pause", interactive=busy),
             self.stop: gr.update(interactive=busy),
-            self.go_on: gr.update(visible=session.owns(run) and not busy and prefix_of_run(run) is not None),
+            self.go_on: gr.update(visible=session.owns(run) and not busy and prefix_of_run(run) is not None, value=go_on_words(run)),
             self.gallery: gallery(recordings(), run.recipe if run and recorded else None),
             self.live: gr.update(visible=recorded),
             self.code: code.view(run.task, run.recipe, run.record) if run else "",
@@ -200,7 +200,7 @@ class TrainPage:
         picked = [*self.outputs, *self.set_up_outputs]
         # "multiple": the answer to a press follows the run, and until it ends Gradio's page would drop the next press of that button.
         presses = (
-            (self.train, self._train, settings), (self.step, self._step, settings),
+            (self.train, self.begin, settings), (self.step, self._step, settings),
             (self.pause, self._pause, [session]), (self.stop, self._stop, [session]), (self.go_on, self._go_on, settings),
         )  # fmt: skip
         events = [button.click(press, inputs, self.outputs, trigger_mode="multiple", **QUIET) for button, press, inputs in presses]
@@ -221,16 +221,18 @@ class TrainPage:
         for name, updates in (("init", applying), ("loss", applying), ("method", for_method)):
             self.controls[name].input(partial(self._update_controls, updates), controls, controls, **QUIET)
 
-    async def _train(
+    async def begin(
         self, session: Session, *values: Any, steps: int | None = None, start: SessionRun | None = None
     ) -> AsyncIterator[Changes]:
-        """Train what the controls say. start: the run whose prompt training starts from."""
+        """Train what the controls say. start: the run that is gone on with where it was interrupted; else training starts from its prompt."""
         try:
             if session.training:
                 raise LabError("A run is training: stop it, or wait until it ends.")
             settings = dict(zip(self.controls, values, strict=True))
             if start is None:
                 self.lab.start(session, recipe_from(settings, session.task), steps)
+            elif start.record.resumable:
+                self.lab.go_on(session, start, start_of(start))
             else:
                 recipe = recipe_from(settings | as_start(start, settings, session.task), session.task).but(init_from=start.name)
                 self.lab.start(session, recipe, steps, begun_from(session, start))
@@ -241,17 +243,12 @@ class TrainPage:
             yield changes
 
     async def _go_on(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
-        """Train a new run that starts from the prompt of the run that is shown."""
+        """Go on with the run that is shown, or train a new one that starts from its prompt."""
         run = session.shown
         if not session.owns(run):
             yield {self.message: alert("There is no prompt of yours here to start from: train one, or load one on Inspect.")}
             return
-        async for changes in self._train(session, *values, start=run):
-            yield changes
-
-    async def begin(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
-        """Train with the settings that the controls hold, for a button of another page."""
-        async for changes in self._train(session, *values):
+        async for changes in self.begin(session, *values, start=run):
             yield changes
 
     async def _step(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
@@ -260,7 +257,7 @@ class TrainPage:
             self.lab.engine.resume(run.ticket, steps=1)
             steps = self.follow(session)
         else:
-            steps = self._train(session, *values, steps=1)
+            steps = self.begin(session, *values, steps=1)
         async for changes in steps:
             yield changes
 

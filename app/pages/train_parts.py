@@ -1,5 +1,6 @@
 """Small parts of the Train page: lessons next to its controls, the choice of tasks, and a task as a file."""
 
+from app.sessions.session_run import SessionRun
 from app.view import code, tables
 from app.view.html import Html, tag
 from core import load_task
@@ -12,6 +13,11 @@ LESSONS = {  # below which control, which lesson says more about it
     "virtual_tokens": ("sizes", "how many parameters is that?"),
     "init": ("starts", "where to start, and what goes wrong"),
 }
+
+
+def go_on_words(run: SessionRun | None) -> str:
+    """What the button below a run says: a run that was interrupted is gone on with, from any other a new one starts."""
+    return f"Go on from step {run.record.state.step}" if run and run.record.resumable and run.record.state else "Train on from this prompt"
 
 
 def given_task(task: Task) -> Html:

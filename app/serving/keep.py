@@ -1,8 +1,8 @@
-"""`--keep DIR`: what visitors made, on disk, so that a restart of the server loses at most the last steps.
+"""What visitors made, on disk, so that a restart of the server loses at most the last steps.
 
 A session's folder has the name of a hash of its secret token, never the token. In it are `session.json` (task, model, typed prompts, and
-the order of the runs) and for each run a JSON file with its record and a safetensors file with its vectors. Each file is written under
-another name and renamed, and only its owner may read it. The browser keeps the place in the lessons and the predictions itself.
+the order of the runs) and for each run a JSON file with its record, a safetensors file with its vectors, and while it trains the state
+from which training goes on. Each file is written under another name and renamed, and only its owner may read it. The browser keeps the place in the lessons and the predictions itself.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from safetensors import SafetensorError
@@ -33,6 +34,7 @@ from core.tasks.built_in import slugs
 from core.tasks.load import task_from_json
 from core.tasks.task import Handcrafted
 from core.tasks.task_file import task_to_json
+from core.training.training import State
 
 log = logging.getLogger("soft_prompt_lab")
 
@@ -42,6 +44,20 @@ OLDEST = 24 * 3600.0  # seconds after which a folder that nothing was written to
 MOST_BYTES = 2 * 2**30  # of all sessions; the oldest folders go first
 LARGEST_SESSION = 256 * 2**20  # bytes; beyond it nothing more of this session is written
 INTERRUPTED = "the server restarted after step {step}"
+
+
+def keeper_for(given: str | None) -> "Keeper | None":
+    """Keeps in the folder that was given, or in the user's state folder, where that can be written; None on a Space, whose disk goes
+    with a restart. LabError for a given folder that can't be written."""
+    if given:
+        return Keeper(Path(given).expanduser())
+    if os.environ.get("SPACE_ID"):
+        return None
+    try:
+        return Keeper(Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "soft-prompt-lab" / "sessions")
+    except (LabError, RuntimeError) as error:  # a user without a home
+        log.warning("sessions are not kept", extra={"facts": {"error": type(error).__name__}})
+        return None
 
 
 class Keeper:
@@ -120,15 +136,16 @@ class Keeper:
         self._write_changed(folder / "session.json", json.dumps(data, ensure_ascii=False))
         for path in folder.glob("*.json"):  # of runs that the session has dropped
             if path.stem not in (*names, "session"):
-                path.unlink(missing_ok=True)
-                path.with_suffix(".safetensors").unlink(missing_ok=True)
+                for file in folder.glob(f"{path.stem}.*"):
+                    file.unlink(missing_ok=True)
 
     def _write_run(self, path: Path, run: SessionRun, all_now: bool) -> None:
-        state = (run.record.step, len(run.record.scores), run.record.finished, run.status if run.ticket else "")
+        version = (run.record.step, len(run.record.scores), run.record.finished, run.status if run.ticket else "")
         began = time.monotonic()
-        if self._written.get(str(path)) == state or (began < self._next.get(str(path), 0.0) and not all_now):
+        if self._written.get(str(path)) == version or (began < self._next.get(str(path), 0.0) and not all_now):
             return
-        record = _still(run.record)
+        state = run.record.state
+        record = _still(run.record, state.step if state else run.record.step)
         vectors = record.final_vectors()
         if vectors is not None:
             ends = {"-1": vectors} | ({"0": record.vectors[0]} if 0 in record.vectors else {})
@@ -140,9 +157,16 @@ class Keeper:
             "recipe": run.recipe.to_dict(),
             "over": run.ticket is None or run.ticket.over,
             "record": record_to_json(record),
+            "state": state.step if state else None,
         }
+        kept = path.with_suffix(f".{state.step}.state") if state else None
+        if kept and state:
+            _write(kept, state.to_bytes())  # before the record that names it
         _write(path.with_suffix(".json"), json.dumps(data, ensure_ascii=False).encode())
-        self._written[str(path)] = state
+        for old in path.parent.glob(f"{path.name}.*.state"):
+            if old != kept:
+                old.unlink(missing_ok=True)
+        self._written[str(path)] = version
         self._next[str(path)] = time.monotonic() + (time.monotonic() - began) / SHARE
 
     def _write_changed(self, path: Path, text: str) -> None:
@@ -201,6 +225,9 @@ class Keeper:
         record = record_from_json(data["record"])
         if path.with_suffix(".safetensors").is_file():
             record.vectors = {int(step): values for step, values in load(path.with_suffix(".safetensors").read_bytes()).items()}
+        if data.get("state") is not None and not record.finished:
+            with contextlib.suppress(OSError, ValueError, TypeError, RuntimeError, UnpicklingError):  # without it, it can't be gone on with
+                record.state = State.from_bytes(path.with_suffix(f".{data['state']}.state").read_bytes())
         if not record.finished and not record.stopped:
             record.stopped = INTERRUPTED.format(step=record.step)
         return SessionRun(data["name"], record, self._task(data["task"]), Recipe.from_dict(data["recipe"]), model=data["model"])
@@ -226,12 +253,13 @@ class Keeper:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _still(record: RunRecord) -> RunRecord:
-    """A record as it is now; the worker may go on writing the one that it was made from."""
-    still, steps = copy.copy(record), len(record.losses)
+def _still(record: RunRecord, steps: int) -> RunRecord:
+    """A record as it is after `steps`; the worker may go on writing the one that it was made from."""
+    still = copy.copy(record)
     still.losses, still.readings = record.losses[:steps], record.readings[: steps + 1]
     still.texts, still.validation = dict(record.texts), dict(record.validation)
-    still.vectors, still.skipped = dict(record.vectors), dict(record.skipped)
+    still.vectors = {step: values for step, values in dict(record.vectors).items() if step <= steps}
+    still.skipped = dict(record.skipped)
     return still
 
 

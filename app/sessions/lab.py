@@ -109,3 +109,13 @@ class Lab:
         run.ticket = self.submit(session, job, steps)
         session.add(run)
         return run
+
+    def go_on(self, session: Session, run: SessionRun, begun: Begun | None = None) -> None:
+        """Queue the rest of a run that was interrupted (see `RunRecord.resumable`). begun: as it was started with. LabError where it can't."""
+        record, state = run.record, run.record.state
+
+        def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
+            stopping = ticket.stopping.is_set
+            return training_job(lm, run.task, run.recipe, self.vocabulary(lm), self.book, record, stopping, begun, state=state)
+
+        run.ticket = self.submit(session, job, model=run.model)

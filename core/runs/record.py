@@ -18,6 +18,7 @@ from core.runs.readings import Reading
 from core.scoring.contender import Contender
 from core.scoring.score import Difference, Score
 from core.tasks.task import Task
+from core.training.training import State
 
 
 @dataclass
@@ -27,7 +28,7 @@ class RunRecord:
     texts: token id -> its text, for every id named in a reading or the cloud. lines: handcrafted prompts on the validation
     rows. validation: the learned prompt on them, by step. scores: all contenders on the held-out rows; the last may still grow.
     vectors: snapshots by step, thinned to 64 MB; not written to a file. derived: baselines that were made with the model's help;
-    not written either.
+    not written either, nor is state: what training can go on from while the run is not finished, as of step `state.step`.
     """
 
     recipe: dict[str, Any]
@@ -60,6 +61,7 @@ class RunRecord:
     recorded: dict[str, str] = field(default_factory=dict)  # of a recording: its date, version, libraries and machine
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
     derived: list[Contender] = field(default_factory=list)
+    state: State | None = None
 
     @property
     def method(self) -> Method:
@@ -70,6 +72,20 @@ class RunRecord:
     def step(self) -> int:
         """Steps done so far."""
         return len(self.losses)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run was interrupted and can be gone on with, as if it had not been. One that keeps its best step can't: only
+        the scores of its earlier steps are known, not their vectors."""
+        return self.state is not None and not self.finished and 0 in self.vectors and self.recipe.get("keep", "last") == "last"
+
+    def cut(self, step: int, vectors: np.ndarray) -> None:
+        """Make this the record of the run right after `step`, whose vectors are given, without what came later and scores of the end."""
+        self.losses, self.readings = self.losses[:step], self.readings[: step + 1]
+        self.vectors = {number: values for number, values in self.vectors.items() if 0 <= number < step} | {step: vectors}
+        self.validation = {number: score for number, score in self.validation.items() if number <= step}
+        self.lines, self.scores, self.derived, self.skipped = [], [], [], {}
+        self.difference, self.imitation, self.finished, self.stopped = None, None, False, ""
 
     @property
     def newest_scores(self) -> list[Score]:

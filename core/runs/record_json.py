@@ -29,7 +29,7 @@ def record_to_json(record: RunRecord) -> str:
     held_out = record.held_out
     places = {pair: place for place, pair in enumerate(dict.fromkeys((r.input, r.output) for s in held_out.values() for r in s.results))}
     data = {
-        **{name: value for name, value in vars(record).items() if name != "derived"},
+        **{name: value for name, value in vars(record).items() if name not in ("derived", "state")},
         "losses": _compact(record.losses),
         "readings": [{name: _compact(value) for name, value in asdict(reading).items()} for reading in record.readings],
         "cloud": _compact(record.cloud),

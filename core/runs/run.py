@@ -70,6 +70,7 @@ def run(
     *,
     training: Training | None = None,
     state: State | None = None,
+    seconds: float = 0.0,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
     validate_every: int = 0,
@@ -78,9 +79,10 @@ def run(
 
     Scoring along the way takes at most 15 % of the time. Held-out rows are scored once, after the last step. A teacher that is imitated
     is one of the contenders, and how like it the learned prompt became is measured on the same rows.
-    state: where training continues. stopping: called between steps; True ends training, and scoring follows. validate_every: score the
-    learned prompt on validation rows after every so many steps, whatever that costs, so that no clock decides which steps have a
-    score; 0: as often as the share of time allows. A recipe that keeps the best step says itself how often (see `training.keep`).
+    state: where training continues, after so many seconds of it. stopping: called between steps; True ends training, and scoring
+    follows. validate_every: score the learned prompt on validation rows after every so many steps, whatever that costs, so that no clock
+    decides which steps have a score; 0: as often as the share of time allows. A recipe that keeps the best step says itself how often
+    (see `training.keep`).
     """
     book = book or Scorebook()
     training = training or Training(lm, task, recipe)
@@ -89,7 +91,7 @@ def run(
     validate_every = keeper.every or validate_every
     if lm.device_process is None:
         yield from training.begin()
-    stepping, scoring = Stopwatch(clock), Stopwatch(clock)
+    stepping, scoring = Stopwatch(clock, seconds), Stopwatch(clock)
     guess = 0.0
     plain = baselines(task, recipe.template)
     teacher = teacher_of(task, recipe, plain)
@@ -106,7 +108,9 @@ def run(
         with stepping:
             most = max(1, validated + validate_every - state.step) if validate_every else slices.MOST_STEPS
             events, state = slices.advance(training, state, most)
-        yield from events
+        *earlier, newest = events
+        yield from earlier
+        yield replace(newest, state=state, seconds=stepping.seconds)
         for baseline in list(waiting):  # a cached score costs no time
             known = book.get(lm, baseline, task.validation, task.labels)
             if known:
@@ -176,8 +180,9 @@ def repeat(lm: LanguageModel, task: Task, recipe: Recipe, name: str, begun: Begu
 class Stopwatch:
     """Adds up the seconds spent inside: of a `with` block, or of making each item of an iterator (not of using it)."""
 
-    def __init__(self, clock: Callable[[], float]):
-        self.seconds = 0.0
+    def __init__(self, clock: Callable[[], float], seconds: float = 0.0):
+        """seconds: spent before."""
+        self.seconds = seconds
         self._clock = clock
         self._begun = 0.0
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.errors import LabError
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
@@ -19,7 +20,9 @@ from core.tasks.task import Task
 from core.training.keep import Keeper
 from core.training.memory import check
 from core.training.start import Begun
-from core.training.training import StepEvent, Training
+from core.training.training import State, StepEvent, Training
+
+MOST_STATE_BYTES = 32 * 2**20  # of a state that a record holds: an MLP behind a prefix has more, and can't be gone on with
 
 
 @dataclass(frozen=True)
@@ -37,27 +40,38 @@ def training_job(
     stopping: Any,
     begun: Begun | None = None,
     validate_every: int = 0,
+    state: State | None = None,
 ) -> Iterator[RunEvent | Ready | None]:
     """Train and score `recipe`, writing everything into `record`: the engine's job behind the Train button. begun: see `Training`.
-    validate_every: see `run`.
+    validate_every: see `run`. state: of `record`, to go on with a run that was interrupted; the same steps follow as without.
 
-    LabError, with the numbers, where the device hasn't enough memory left for it.
+    LabError, with the numbers, where the device hasn't enough memory left for it, and for a state of another model's run.
     """
+    if state is not None and record.base.get("weights") != lm.weights_hash:
+        raise LabError("This run began on a model with other weights, so it can't be gone on with: train it anew.")
     Keeper(task, recipe)  # says at once where there is nothing to choose by
     training = Training(lm, task, recipe, begun)
     record.seen_before = sorted(begun.seen) if begun else []
     if lm.device_process is None:  # else both are done there, by the first slice
         yield from training.begin()
         check(training)
-    state = training.start()
-    start = training.show(state).snapshot()
-    reader = reader_of(lm, vocabulary, training.prefix.method, start)
-    begin_record(lm, record, training.prefix, reader, vocabulary, start)
+    if state is None:
+        state, seconds = training.start(), 0.0
+        start = training.show(state).snapshot()
+        reader = reader_of(lm, vocabulary, training.prefix.method, start)
+        begin_record(lm, record, training.prefix, reader, vocabulary, start)
+    else:
+        reader, seconds = reader_of(lm, vocabulary, training.prefix.method, record.vectors[0]), record.seconds
+        record.cut(state.step, training.show(state).snapshot())
     yield Ready()
-    for event in run(lm, task, recipe, book, training=training, state=state, stopping=stopping, validate_every=validate_every):
+    going = {"training": training, "state": state, "seconds": seconds, "stopping": stopping, "validate_every": validate_every}
+    for event in run(lm, task, recipe, book, **going):
         if isinstance(event, StepEvent):
             add_reading(lm, record, reader, event.step, event.vectors, recipe.steps)
             record.losses.append(event.loss)  # last: `step` counts these
+            if event.state is not None:
+                record.state = event.state if event.state.size <= MOST_STATE_BYTES else None
+                record.seconds = event.seconds
         elif isinstance(event, Scored):
             _take(record, event)
         elif isinstance(event, Entered):
@@ -73,6 +87,7 @@ def training_job(
             if learned and best:
                 record.difference = compare(learned, best)
             record.seconds, record.stopped, record.kept, record.finished = event.seconds, event.stopped, event.kept, True
+            record.state = None
         yield event
 
 

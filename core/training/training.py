@@ -42,7 +42,8 @@ class StepEvent(Event):
     Where a teacher is imitated, loss is the divergence from it, KL(teacher || student).
 
     Where vectors are pulled to a text, loss is still that of the answers alone; gradient_norm is of both together.
-    vectors: what is stored after the step (see Prefix.snapshot). stopped: why the run ends here, or "".
+    vectors: what is stored after the step (see Prefix.snapshot). stopped: why the run ends here, or "". state: what training can go on
+    from, after the last step of a slice; seconds: of training up to then.
     """
 
     step: int
@@ -51,6 +52,8 @@ class StepEvent(Event):
     learning_rate: float
     vectors: np.ndarray
     stopped: str = ""
+    state: "State | None" = None
+    seconds: float = 0.0
 
     is_step: ClassVar[bool] = True
 
@@ -68,6 +71,11 @@ class State:
     start_loss: float = math.nan
     worse: int = 0
     stopped: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its tensors."""
+        return sum(tensor.nbytes for tensor in (*self.tensors.values(), *self.good.values()))
 
     def to_bytes(self) -> bytes:
         """This state for a disk or another process."""

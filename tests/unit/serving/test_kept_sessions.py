@@ -9,7 +9,8 @@ import pytest
 from timed_engine import until
 from tiny_models import answer_task
 
-from app.serving.keep import OLDEST, Keeper
+from app.pages.train_parts import go_on_words
+from app.serving.keep import OLDEST, Keeper, keeper_for
 from app.serving.session_restore import Visitors
 from app.sessions.contest import prefix_of_run
 from app.sessions.session import Session
@@ -49,13 +50,47 @@ def test_a_new_process_gives_the_session_back_as_it_was(lab, keeper, method):
     assert np.array_equal(prefix_of_run(same).snapshot(), prefix_of_run(run).snapshot()), "every bit of what was learned"
 
 
-def test_a_run_that_was_interrupted_keeps_its_steps_and_can_be_trained_on(lab, keeper):
-    session, run = trained(lab, steps=2)
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(lab, keeper, method):
+    session, run = trained(lab, steps=2, method=method)
     keeper.write([session])
     back = Keeper(keeper.folder).read(session.token, lab.models)
     [same] = back.runs
     assert (same.record.step, same.record.finished, same.record.stopped) == (2, False, "the server restarted after step 2")
-    assert back.owns(same) and not same.busy and prefix_of_run(same) is not None  # the button to train on is there
+    assert back.owns(same) and not same.busy and prefix_of_run(same) is not None
+    assert go_on_words(same) == "Go on from step 2"
+    for ticket in (run.ticket, lab.go_on(back, same) or same.ticket):
+        lab.engine.resume(ticket)
+        until(lambda ticket=ticket: ticket.over)
+    assert same.record.finished and not same.record.stopped and len(same.record.readings) == len(run.record.readings) == 5
+    assert np.array_equal(prefix_of_run(same).snapshot(), prefix_of_run(run).snapshot()), "every bit of what was learned"
+    assert same.record.losses == pytest.approx(run.record.losses, abs=1e-4)
+    for part in ("lines", "scores"):
+        assert {s.name: s.accuracy for s in getattr(same.record, part)} == {s.name: s.accuracy for s in getattr(run.record, part)}
+        assert len(getattr(same.record, part)) == len(getattr(run.record, part))
+    assert go_on_words(same) == "Train on from this prompt"
+    keeper.write([back], all_now=True)
+    assert not list(keeper.folder.rglob("*.state"))
+
+
+def test_a_run_of_other_weights_is_not_gone_on_with(lab, keeper):
+    session, run = trained(lab, steps=2)
+    lab.engine.cancel(run.ticket)
+    until(lambda: run.ticket.over and run.record.resumable)
+    run.record.base["weights"] = "others"
+    lab.go_on(session, run)
+    until(lambda: run.ticket.over)
+    assert run.ticket.message.startswith("This run began on a model with other weights")
+
+
+def test_a_run_without_its_state_can_still_be_trained_on(lab, keeper):
+    session, run = trained(lab, steps=2)
+    keeper.write([session])
+    [state] = keeper.place(session.token).glob("*.state")
+    state.write_bytes(state.read_bytes()[:40])
+    [same] = Keeper(keeper.folder).read(session.token, lab.models).runs
+    assert not same.record.resumable and prefix_of_run(same) is not None
+    assert go_on_words(same) == "Train on from this prompt"
     lab.engine.cancel(run.ticket)
 
 
@@ -127,6 +162,19 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match=r"can't be written.*give --keep another one"):
         Keeper(tmp_path / "file" / "kept")
+
+
+def test_the_default_folder_is_used_where_it_can_be_and_never_on_a_space(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert keeper_for(None).folder == tmp_path / "soft-prompt-lab" / "sessions"
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert keeper_for(None) is None
+    with pytest.raises(LabError):
+        keeper_for(str(tmp_path / "file"))
+    monkeypatch.setenv("SPACE_ID", "ada/lab")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+    assert keeper_for(None) is None and not (tmp_path / "other").exists()
 
 
 def test_a_full_disk_does_not_stop_the_others(lab, keeper, monkeypatch):
