@@ -277,7 +277,7 @@ lab.counters = (element) => {
   let process = '', said = stored('sessionStorage', 'soft-prompt-lab-restarted');
   store('sessionStorage', 'soft-prompt-lab-restarted', '');
   const restarted = (keeps) => {
-    said = 'the server restarted: ' + (keeps ? 'your runs are as they were, and can be trained on' : 'reload this page');
+    said = 'the server restarted: ' + (keeps ? 'your runs are as they were, and one that was interrupted can go on' : 'reload this page');
     if (!keeps) return;
     store('sessionStorage', 'soft-prompt-lab-restarted', said);
     location.reload();

@@ -1,0 +1,64 @@
+"""kill -9 amid a class: after the restart each open page comes back by itself, with its run, and goes on with it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import ROOT, free_port, wait_for
+
+CLASS = 5
+STEPS = 400
+
+
+class Restartable:
+    """A server on one port, over a tiny model, whose process can be killed and started again."""
+
+    def __init__(self, model: str, state: Path):
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._line = [sys.executable, "app.py", "--port", str(self.port), "--model", model]
+        self._environment = {**os.environ, "XDG_STATE_HOME": str(state)}
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._line, cwd=ROOT, env=self._environment)
+        wait_for(self.address, self.process)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def server(tiny_folder: str, tmp_path: Path) -> Iterator[Restartable]:
+    made = Restartable(tiny_folder, tmp_path)
+    yield made
+    made.kill()
+
+
+def test_a_class_goes_on_where_it_was_when_the_server_is_killed(server, visit):
+    pages = [visit(server.address) for _ in range(CLASS)]
+    for number, visitor in enumerate(pages):
+        visitor.ready()
+        visitor.set("steps", str(STEPS))
+        visitor.set("seed", str(number))
+        visitor.page.click("#train")
+    for visitor in pages:
+        visitor.settle("#progress", "Step ")
+        visitor.page.wait_for_function("() => +(document.querySelector('#progress').innerText.match(/Step (\\d+)/)?.[1] || 0) >= 5")
+    server.kill()
+    server.start()
+    for number, visitor in enumerate(pages):
+        visitor.settle("#status", "The server restarted")
+        visitor.settle("#go-on", "Go on from step ")
+        kept = int(visitor.text("#go-on").split()[-1])
+        assert 3 <= kept < STEPS
+        assert f"seed {number}" in visitor.text("#run-name, #progress, body")
+    first = pages[0]
+    first.page.click("#go-on")
+    first.page.click("#stop")
+    first.settle("#progress", "s of training")
