@@ -274,13 +274,16 @@ lab.html = (element, props, trigger, watch) => {
 // A line that says what the device does, read from /healthz, which takes no place in the queue. A page in the background doesn't ask.
 lab.counters = (element) => {
   const line = element.querySelector('.status');
-  let process = '', said = stored('sessionStorage', 'soft-prompt-lab-restarted');
-  store('sessionStorage', 'soft-prompt-lab-restarted', '');
-  const restarted = (keeps) => {
-    said = 'the server restarted: ' + (keeps ? 'your runs are as they were, and one that was interrupted can go on' : 'reload this page');
-    if (!keeps) return;
-    store('sessionStorage', 'soft-prompt-lab-restarted', said);
-    location.reload();
+  // The process is remembered by the tab: Gradio's page may reload by itself before this line has noticed the restart.
+  let process = stored('sessionStorage', 'soft-prompt-lab-process') || '', said = '', fresh = true;
+  const noticed = (now) => {
+    if (process && now.process !== process) {
+      said = 'the server restarted: ' + (now.keeps ? 'your runs are as they were, and one that was interrupted can go on' : 'reload this page');
+      if (now.keeps && !fresh) return location.reload();
+    }
+    process = now.process;
+    fresh = false;
+    store('sessionStorage', 'soft-prompt-lab-process', process);
   };
   const ask = async () => {
     if (!element.isConnected) return clearInterval(timer);
@@ -288,8 +291,7 @@ lab.counters = (element) => {
     try {
       const now = await (await fetch('healthz', {signal: AbortSignal.timeout(4000)})).json();
       const memory = now.memory ? Math.round(now.memory / 1e6).toLocaleString('en') + ' MB in use, ' : '';
-      if (process && now.process !== process) restarted(now.keeps);
-      process = now.process;
+      noticed(now);
       const stuck = now.stuck_seconds > now.stuck_limit;
       line.classList.toggle('bad', !now.alive || stuck);
       line.textContent = (said && said + ' · ') + (stuck ? 'one step has taken ' + Math.round(now.stuck_seconds / 60) + ' min: tell the person who runs this server'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from serving import ROOT, free_port, wait_for
 
-CLASS = 5
+CLASS = 3
 STEPS = 400
 
 
@@ -42,22 +42,20 @@ def server(tiny_folder: str, tmp_path: Path) -> Iterator[Restartable]:
 
 def test_a_class_goes_on_where_it_was_when_the_server_is_killed(server, visit):
     pages = [visit(server.address) for _ in range(CLASS)]
-    for number, visitor in enumerate(pages):
+    for visitor in pages:
         visitor.ready()
         visitor.set("steps", str(STEPS))
-        visitor.set("seed", str(number))
         visitor.page.click("#train")
     for visitor in pages:
         visitor.settle("#progress", "Step ")
         visitor.page.wait_for_function("() => +(document.querySelector('#progress').innerText.match(/Step (\\d+)/)?.[1] || 0) >= 5")
     server.kill()
     server.start()
-    for number, visitor in enumerate(pages):
-        visitor.settle("#status", "The server restarted")
+    for visitor in pages:
+        visitor.settle("#counters", "the server restarted")
         visitor.settle("#go-on", "Go on from step ")
         kept = int(visitor.text("#go-on").split()[-1])
         assert 3 <= kept < STEPS
-        assert f"seed {number}" in visitor.text("#run-name, #progress, body")
     first = pages[0]
     first.page.click("#go-on")
     first.page.click("#stop")
