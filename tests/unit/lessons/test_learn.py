@@ -174,7 +174,7 @@ def test_a_class_that_presses_at_once_is_served_by_one_run(lab, monkeypatch):
         assert page.reading in page.move_by(by, late) and late.learn.part.number == number
 
 
-def test_nothing_is_shown_before_a_bet_and_whoever_watched_goes_on_alone(lab, monkeypatch):
+def test_nothing_is_shown_before_a_bet_and_a_run_goes_on_when_its_page_left(lab, monkeypatch):
     runs = []
     page, part = made_page(lab, monkeypatch, runs)
     shy = Session()
