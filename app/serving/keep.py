@@ -123,6 +123,10 @@ class Keeper:
             _, name = self._keys.setdefault(id(run), (run, secrets.token_hex(6)))
             names.append(name)
             self._write_run(folder / name, run, all_now)
+        path = folder / "session.json"
+        version = (session.model, session.task, session.train.own_task, session.train.started, tuple(names), _frozen(prompts))
+        if self._written.get(str(path)) == version:  # before the work of writing a task as JSON
+            return
         data = {
             "model": session.model,
             "task": _task_data(session.task),
@@ -133,10 +137,11 @@ class Keeper:
                 [model, slug, [asdict(one) for one in given], [asdict(one) for one in typed]] for model, (slug, given), typed in prompts
             ],
         }
-        self._write_changed(folder / "session.json", json.dumps(data, ensure_ascii=False))
-        for path in folder.glob("*.json"):  # of runs that the session has dropped
-            if path.stem not in (*names, "session"):
-                for file in folder.glob(f"{path.stem}.*"):
+        _write(path, json.dumps(data, ensure_ascii=False).encode())
+        self._written[str(path)] = version
+        for other in folder.glob("*.json"):  # of runs that the session has dropped
+            if other.stem not in (*names, "session"):
+                for file in folder.glob(f"{other.stem}.*"):
                     file.unlink(missing_ok=True)
 
     def _write_run(self, path: Path, run: SessionRun, all_now: bool) -> None:
@@ -168,11 +173,6 @@ class Keeper:
                 old.unlink(missing_ok=True)
         self._written[str(path)] = version
         self._next[str(path)] = time.monotonic() + (time.monotonic() - began) / SHARE
-
-    def _write_changed(self, path: Path, text: str) -> None:
-        if self._written.get(str(path)) != text:
-            _write(path, text.encode())
-            self._written[str(path)] = text
 
     def flush(self) -> None:
         """Write all that has changed, before the process ends."""
@@ -251,6 +251,11 @@ class Keeper:
             total += size
             if self._wall() - newest > OLDEST or total > MOST_BYTES:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _frozen(prompts: list[Any]) -> tuple[Any, ...]:
+    """The typed prompts as they are now: the lists may grow."""
+    return tuple((model, key, tuple(typed)) for model, key, typed in prompts)
 
 
 def _still(record: RunRecord, steps: int) -> RunRecord:
