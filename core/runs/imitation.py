@@ -1,7 +1,9 @@
 """How like its teacher a prompt became: on the held-out rows, beside the untrained start and no prompt."""
 
+import time
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,9 @@ def teacher_name(template: str) -> str:
     'teacher d1d8'
     """
     return f"teacher {short_hash(template)[:4]}"
+
+
+TURNS = 9  # of the measurement of seconds
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Imitation(Event):
 
     teacher: the name of its score. teacher_tokens, tokens: positions that the model runs for the words and vectors around an input,
     with the teacher and with the student (mean over rows, rounded; the inputs' own tokens not counted).
-    learned, start, nothing: the trained prompt, the same untrained, and no prompt.
+    learned, start, nothing: the trained prompt, the same untrained, and no prompt. seconds: to the first token of one answer, teacher
+    and student, nothing computed before: medians on this device; None for records of earlier versions.
     """
 
     teacher: str
@@ -67,6 +73,7 @@ class Imitation(Event):
     learned: Likeness
     start: Likeness
     nothing: Likeness
+    seconds: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, JSON-ready."""
@@ -124,7 +131,26 @@ def measure(
     learned, start, nothing = (_likeness(*found) for found in zip(students, kl, same, strict=True))
     inputs = np.mean([len(lm.tokenise(row.input)) for row in rows])
     tokens = [one.positions + np.mean([len(row.prompt) for row in one.rows]) - inputs for one in (heard, every[0])]
-    return Imitation(teacher.name, round(float(tokens[0])), round(float(tokens[1])), learned, start, nothing)
+    seconds = yield from _first_token(lm, (heard, every[0]))
+    return Imitation(teacher.name, round(float(tokens[0])), round(float(tokens[1])), learned, start, nothing, seconds)
+
+
+def _first_token(lm: LanguageModel, pair: tuple[Prepared, Prepared]) -> Generator[None, None, tuple[float, float]]:
+    """Median seconds until the first token of an answer is known, prompt and input read from the beginning, for each of the two.
+
+    In turns on the same rows, so that a busy machine slows both; the first turn warms up and does not count.
+    """
+    found: tuple[list[float], list[float]] = ([], [])
+    for turn in range(TURNS + 1):
+        for one, seconds in zip(pair, found, strict=True):
+            row = one.rows[turn % len(one.rows)]
+            with torch.inference_mode():
+                began = time.perf_counter()
+                answer_logs(lm, one.fill(lm), [replace(row, answer=row.answer[:1])]).argmax().item()  # .item() waits for the device
+                if turn:
+                    seconds.append(time.perf_counter() - began)
+        yield
+    return median(found[0]), median(found[1])
 
 
 def _rows(lm: LanguageModel, truth: torch.Tensor, student: Prepared, cache: Past, numbers: Sequence[int]) -> list[tuple[float, bool]]:
@@ -172,11 +198,21 @@ def in_words(found: Imitation, scores: Iterable[Score]) -> str:
         f"{start.same}, without a prompt {nothing.same}), at a KL divergence of {mine.kl:.2f} nats per token ({mine.kl_interval[0]:.2f}–"
         f"{mine.kl_interval[1]:.2f}; before training {start.kl:.2f}, without a prompt {nothing.kl:.2f})."
     )
+    if found.seconds:
+        teacher_seconds, own_seconds = found.seconds
+        said += (
+            f" The first token of an answer takes {_milliseconds(own_seconds)} in place of {_milliseconds(teacher_seconds)} on this device "
+            f"(medians of {TURNS}, in turns)."
+        )
     known = {score.name: score for score in scores if score.final}
     if mine.name in known and found.teacher in known:
         own, teacher = (_share(one.accuracy, one.interval) for one in (known[mine.name], known[found.teacher]))
         said += f" Right answers: learned {own}, teacher {teacher}{_both(known[mine.name], known[found.teacher])}."
     return said
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds >= 0.01 else f"{1000 * seconds:.1f} ms"
 
 
 def _both(one: Score, other: Score) -> str:

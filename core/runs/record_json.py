@@ -164,10 +164,11 @@ class _Imitation(_Checked):
     learned: _Likeness
     start: _Likeness
     nothing: _Likeness
+    seconds: tuple[float, float] | None = None
 
     def imitation(self) -> Imitation:
         alike = {name: Likeness(**vars(getattr(self, name))) for name in ("learned", "start", "nothing")}
-        return Imitation(self.teacher, self.teacher_tokens, self.tokens, **alike)
+        return Imitation(self.teacher, self.teacher_tokens, self.tokens, **alike, seconds=self.seconds)
 
 
 class _Nothing(_Checked):

@@ -44,6 +44,7 @@ def test_a_run_measures_its_likeness_beside_its_start_and_no_prompt(lm, task, me
     assert {found.learned.n, found.start.n, found.nothing.n} == {made.record.held_out["learned"].n} == {made.record.held_out[TEACHER].n}
     assert 0 < found.learned.kl < found.start.kl and found.learned.kl_interval[0] <= found.learned.kl <= found.learned.kl_interval[1]
     assert found.tokens == 4 + len(lm.tokenise(" ->")) and found.saved == len(lm.tokenise(WORDS)) - 4
+    assert min(found.seconds) > 0 and "The first token of an answer takes" in in_words(found, made.record.scores)
     again = record_from_json(record_to_json(made.record))
     assert again.imitation == found
     files = made.files()  # saved as any other run, and its card says what it imitates
