@@ -22,11 +22,12 @@ MOST_FILES = 4096  # file descriptors that we ask the system for, where it allow
 MOST_CONNECTIONS = 1500
 BACKLOG = 16  # connections that asyncio takes in one turn, before any of them is looked at
 QUEUE = 1024  # connections that wait in the kernel
+ROOM = 4 * BACKLOG  # places, at least, for connections that have sent no whole request: what comes in one turn finds room, and is read
 RESERVE = 64 + 4 * BACKLOG  # file descriptors for all else: uploads, tables, weights, connections that are just being refused
 
 GRACE = 10.0  # seconds that a request, or an open connection without one, may take beyond what its bytes take at `SLOWEST`
 SLOWEST = 20_000  # bytes per second
-ROOM_AFTER = 2.0  # seconds of `GRACE` that are enough where others need the place
+PATIENCE = 10.0  # times longer than one without any request, a connection that a browser keeps for its next request may wait
 LOOK = 1.0  # seconds between two looks for those that are too slow
 
 FULL = "This server has as many connections as it can hold: please try again in a minute."
@@ -34,20 +35,20 @@ TOO_SLOW = "This request came too slowly: please send it again."
 
 
 def budget(files: int | None = None) -> tuple[int, int]:
-    """How many connections may be open, and how many more for those that may always come in (see `Connections`).
+    """How many connections may be worked for, and how many more for those that may always come in (see `Connections`).
 
     files: the file descriptors that this process may have; None asks the system, and raises the limit to `MOST_FILES` where it may.
 
-    >>> budget(1024), budget(10**6)
-    ((653, 32), (1500, 32))
+    >>> budget(256), budget(1024), budget(10**6)
+    ((52, 12), (587, 32), (1500, 32))
     """
     used = 0
     if files is None:
         files = _limit()
         with contextlib.suppress(OSError):
             used = len(os.listdir("/dev/fd"))
-    left = files - used - max(RESERVE, files // 3)
-    spare = max(4, min(32, left // 8))
+    left = files - used - max(RESERVE, files // 3) - ROOM
+    spare = max(4, min(32, left // 5))
     return max(8, min(MOST_CONNECTIONS, left - spare)), spare
 
 
@@ -69,62 +70,70 @@ def _limit() -> int:
 class Connections:
     """All open connections. Called from the server's event loop only, so it needs no lock.
 
-    Where all places are taken, a connection that has sent no whole request for `ROOM_AFTER` makes room. Where there is none, `spare` more
-    come in marked as such: `RequestFilter` answers these for /healthz and open pages, and refuses the others. All beyond get 503.
+    A connection works for us to answer, or we wait for its next request or the rest of one. Those that we wait for hold no place of
+    their own: where there are more than `room`, and places are needed, the slowest of them goes. At most `most` connections are worked
+    for; requests on up to `spare` more are marked as such, and `RequestFilter` answers these for /healthz and open pages only.
     """
 
-    def __init__(self, most: int, spare: int, clock: Callable[[], float] = time.monotonic):
-        self.most, self.spare, self._clock = most, spare, clock
+    def __init__(self, most: int, spare: int, clock: Callable[[], float] = time.monotonic, room: int = ROOM):
+        self.most, self.spare, self.room, self._clock = most, spare, room, clock
         self.open: set[Guarded] = set()
-        self._none_before = 0.0  # no connection can make room before
+        # Those that we wait for, in the order in which that began: those that have never sent a whole request, and those that have.
+        self._new: dict[Guarded, None] = {}
+        self._kept: dict[Guarded, None] = {}
         self._looking = False
 
-    def admit(self, new: "Guarded") -> bool | None:
-        """Whether `new` has a place of its own; None: it has one of the spare places, False: none."""
-        place: bool | None = len(self.open) < self.most or self._make_room()
-        if not place:
-            place = None if len(self.open) < self.most + self.spare else False
-        if place is not False:
-            self.open.add(new)
-            new.since = self._clock()
+    @property
+    def full(self) -> bool:
+        """Whether a request that comes now is one of the spare ones."""
+        return len(self.open) - len(self._new) - len(self._kept) >= self.most
+
+    def admit(self, new: "Guarded") -> bool:
+        """Whether there is a place for a new connection."""
+        if len(self.open) >= self.most + self.spare + self.room and not self._make_room():
+            return False
+        self.open.add(new)
+        self.waits(new, True)
+        if not self._looking:
             self._look_later()
-        return place
+        return True
+
+    def leave(self, connection: "Guarded") -> None:
+        self.open.discard(connection)
+        self.waits(connection, False)
+
+    def waits(self, connection: "Guarded", waits: bool) -> None:
+        """Whether we wait for this connection; else it waits for us."""
+        if not waits:
+            self._new.pop(connection, None)
+            self._kept.pop(connection, None)
+        elif connection in self.open and connection not in self._new and connection not in self._kept:
+            (self._kept if connection.asked else self._new)[connection] = None
+            connection.since, connection.received = self._clock(), 0
 
     def late(self, connection: "Guarded") -> float:
         """Seconds that a connection has let us wait beyond what its bytes take at `SLOWEST`."""
-        if connection.since is None:
-            return 0.0
         if connection.held:  # we are the ones who don't read
             connection.since, connection.received = self._clock(), 0
         return self._clock() - connection.since - connection.received / SLOWEST
 
-    def waits(self, connection: "Guarded", waits: bool) -> None:
-        """Whether we wait for this connection's next request, or for the rest of one; else it waits for us."""
-        if waits and connection.since is None:
-            connection.since, connection.received = self._clock(), 0
-        elif not waits:
-            connection.since = None
-
     def _make_room(self) -> bool:
-        if self._clock() < self._none_before:
+        new, kept = (next((each for each in waiting if self.late(each) > 0), None) for waiting in (self._new, self._kept))
+        slow = new if new and (not kept or PATIENCE * self.late(new) > self.late(kept)) else kept
+        if slow is None:
             return False
-        slowest = max(self.open, key=self.late, default=None)
-        if slowest is None or self.late(slowest) < ROOM_AFTER:
-            self._none_before = self._clock() + 0.1
-            return False
-        self.open.discard(slowest)
-        slowest.end(503, FULL)
+        self.leave(slow)
+        slow.end(503, FULL)
         return True
 
     def sweep(self) -> None:
         """End the connections that are too slow."""
-        for connection in [each for each in self.open if self.late(each) > GRACE]:
+        for connection in [each for each in (*self._new, *self._kept) if self.late(each) > GRACE]:
             connection.end(408, TOO_SLOW)
 
     def _look_later(self) -> None:
-        if not self._looking:
-            self._looking = True
-            asyncio.get_running_loop().call_later(LOOK, self._look)
+        self._looking = True
+        asyncio.get_running_loop().call_later(LOOK, self._look)
 
     def _look(self) -> None:
         self._looking = False
@@ -136,18 +145,17 @@ class Connections:
 class Guarded(H11Protocol):
     """One connection of uvicorn's, with a place among `Connections`."""
 
-    connections_of_server: Connections  # of the subclass that `guarded` makes
-    since: float | None = None  # since when we wait for this client; None: it waits for us
+    places: Connections  # of the subclass that `options` makes
+    since = 0.0  # when we began to wait for this client
     received = 0  # bytes since then
-    place: bool | None = True
+    asked = False  # whether it has ever sent a whole request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.place = self.connections_of_server.admit(self)
-        if self.place is False:
-            self.end(503, FULL)
-        elif self.place is None:
-            self.app_state = {**self.app_state, "spare": True}
+        self.app_state = dict(self.app_state)
+        if not self.places.admit(self):
+            transport.write(answer(503, FULL))
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -156,12 +164,16 @@ class Guarded(H11Protocol):
         super().data_received(data)
         self._look()
 
+    def handle_events(self) -> None:
+        self.app_state["spare"] = self.places.full
+        super().handle_events()
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.connections_of_server.open.discard(self)
+        self.places.leave(self)
         super().connection_lost(exc)
 
     @property
@@ -170,15 +182,16 @@ class Guarded(H11Protocol):
         return self.flow.read_paused
 
     def _look(self) -> None:
-        self.connections_of_server.waits(self, self.conn.their_state in (h11.IDLE, h11.SEND_BODY))
+        waits = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        self.asked = self.asked or not waits
+        self.places.waits(self, waits)
 
     def end(self, status: int, sentence: str) -> None:
         """Close the connection, with this answer where a request has begun to come and no other answer has."""
         if self.transport.is_closing():
             return
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        idle = self.received == 0 and self.place is not False
-        if not begun and not idle:
+        if self.received and not begun:
             self.transport.write(answer(status, sentence))
         self.transport.close()
         if self.transport.get_write_buffer_size():  # a client that reads nothing must not keep its place either
@@ -196,7 +209,7 @@ def answer(status: int, sentence: str) -> bytes:
 
 def options(connections: Connections) -> dict[str, Any]:
     """What uvicorn needs to know for this. Web sockets, which the page does not use, would leave these limits."""
-    own = type("Own", (Guarded,), {"connections_of_server": connections})
+    own = type("Own", (Guarded,), {"places": connections})
     return {"http": own, "ws": "none", "backlog": BACKLOG}
 
 

@@ -66,12 +66,13 @@ class RequestFilter:
             log.info("refused", extra={"facts": {"status": refused.status}})
             if not begun:
                 facts = {"detail": refused.sentence, "error": refused.sentence}
+                ends = [] if CLOSE in own else [CLOSE]
                 if refused.status == 413:
-                    await _say(tell, refused.status, facts, [] if CLOSE in own else [CLOSE], ends=False)
+                    await _say(tell, refused.status, facts, ends, ends=False)
                     await drain(receive)
                     await tell({"type": "http.response.body", "body": b""})
                 else:
-                    await _say(tell, refused.status, facts, [AGAIN] if refused.status in (429, 503) else [])
+                    await _say(tell, refused.status, facts, [AGAIN, *ends] if refused.status in (429, 503) else [])
         except ClientDisconnect:
             log.info("a sender left amid its request")
         except Exception:
