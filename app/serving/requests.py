@@ -21,6 +21,7 @@ from app.serving.visits import Visits
 log = logging.getLogger("soft_prompt_lab")
 
 LARGEST_BODY = 2 * 2**20  # bytes; the longest text that a page takes is a tenth of that
+SMALL = 2**15  # bytes of JSON that are read at once; more are read in a thread, since a million brackets take half a second
 LARGEST_UPLOAD = 64 * 2**20  # bytes; a K/V prefix of 200 positions on an 8B Llama is 52 MB
 MOST_DRAINED = 128 * 2**20  # bytes that are read and dropped after a request was refused, so that its sender sees why
 DRAIN_SECONDS, DRAIN_GAP = 20.0, 2.0  # at most, and between two parts
@@ -120,7 +121,7 @@ class RequestFilter:
         joins, session = False, ""
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind not in FORMS:
-            value = read_json(body)
+            value = read_json(body) if len(body) < SMALL else await asyncio.to_thread(read_json, body)
             session = str(value.get("session_hash")) if isinstance(value, dict) else ""
             joins = inside == "queue/join" or inside.startswith("call/")
         if _spare(scope) and not self.visits.known(session):
