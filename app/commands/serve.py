@@ -133,6 +133,7 @@ def run(options: argparse.Namespace) -> None:
     from app.components import widgets
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
+    from app.serving.connections import Connections, budget, guarded
     from app.serving.health import health
     from app.serving.keep import keeper_for
     from app.serving.lifetime import leave, stay
@@ -176,19 +177,20 @@ def run(options: argparse.Namespace) -> None:
     page = build(lab, options.allow_hub, keeper)
     edge = Middleware(RequestFilter, health=lambda: {**health(lab.engine), "keeps": keeper is not None}, queue=lambda: page._queue)
     try:
-        page.launch(
-            server_name=options.host,
-            server_port=options.port,
-            share=options.share,
-            auth=auth,
-            theme=THEME,
-            css_paths=[STYLE],
-            head=widgets.head(links.HIDEABLE),
-            app_kwargs={"middleware": [edge]},
-            mcp_server=options.mcp,
-            prevent_thread_lock=True,
-            **LAUNCH,
-        )
+        with guarded(Connections(*budget())):
+            page.launch(
+                server_name=options.host,
+                server_port=options.port,
+                share=options.share,
+                auth=auth,
+                theme=THEME,
+                css_paths=[STYLE],
+                head=widgets.head(links.HIDEABLE),
+                app_kwargs={"middleware": [edge]},
+                mcp_server=options.mcp,
+                prevent_thread_lock=True,
+                **LAUNCH,
+            )
         serving.set()
         notice_lost(page)
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken

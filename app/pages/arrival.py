@@ -49,6 +49,8 @@ class Arrival:
 
         end, before: the end of its address, and of the one that this tab was opened with before.
         """
+        for token in (own, last):
+            await self.visitors.look_up(str(token or ""))
         session = self.visitors.arrive(fresh, str(request.session_hash), str(own))
         left = self.visitors.waiting(str(last)) if session is fresh else None
         reloaded = bool(session.runs) and end == before  # then the session's newer state counts, not the link
@@ -56,6 +58,7 @@ class Arrival:
         return self._changes(session, left, link)
 
     async def _come_back(self, session: Session, last: str, request: gr.Request) -> Changes:
+        await self.visitors.look_up(str(last or ""))
         if self.visitors.waiting(str(last)) is not None:
             session = self.visitors.arrive(session, str(request.session_hash), str(last))
         return self._changes(session)

@@ -203,7 +203,8 @@ class InspectPage:
             if problem:
                 yield {self.message: alert(problem)}
             if data:
-                for changes in self._offer(session, data, name):
+                offer = self._offer(session, data, name)
+                while (changes := await asyncio.to_thread(next, offer, None)) is not None:  # it writes and deletes files
                     yield changes
 
     def _offer(self, session: Session, data: bytes, name: str) -> Iterator[Changes]:

@@ -11,15 +11,16 @@ import gradio as gr
 
 from app.components.widgets import QUIET, Changes, html
 from app.pages.train import TrainPage
+from app.sessions.heavy import heavy
 from app.sessions.jobs import Paint
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.view import reading, tables
-from app.view.html import alert, note, tag
+from app.view.html import Html, alert, note, tag
 from core import LabError
 from core.files import ASSETS
 from core.scoring.fit_rows import fitted
-from core.tasks.columns import Columns, decide
+from core.tasks.columns import Columns
 from core.tasks.decode import ENCODINGS
 from core.tasks.from_table import merged, same_but_for_case, task_from_table
 from core.tasks.hub_rows import load_hub_table
@@ -194,7 +195,7 @@ class TaskPage:
         state.clear()
         state.name, state.data = name, data
         try:
-            brought = await asyncio.to_thread(table_or_task, data, name, chosen)
+            brought = await heavy(session.id, table_or_task, data, name, chosen)
         except LabError as error:
             kept = chosen is not None  # the settings stay in sight, so that a wrong one can be put right
             yield {**self._nothing(str(error)), self.settings: gr.update(visible=kept)}
@@ -218,12 +219,13 @@ class TaskPage:
     async def _decided(self, session: Session, brought: Table, chosen: Format | None = None) -> AsyncIterator[Changes]:
         """Changes of `outputs` for a new table: what is decided of it stands in the controls."""
         session.your_task.table, session.your_task.filled_in = brought, {""}
-        found = Columns(kind="answers", split="")
-        problem = ""
+        found, said, problem = Columns(kind="answers", split=""), Html(), ""
         try:
-            found = decide(brought)
+            found, said = await heavy(session.id, reading.decided, brought)
         except LabError as error:
             problem = str(error)
+        if session.your_task.table is not brought:  # other rows came in the meantime
+            return
         names = list(brought.columns)
         told = self._nothing("") if chosen is None else {}
         changes: Changes = {
@@ -236,7 +238,7 @@ class TaskPage:
             self.template: "",
             self.sheet: gr.update(choices=list(brought.sheets), value=brought.format.sheet or None, visible=len(brought.sheets) > 1),
             self.rows: reading.first_rows(brought, found if found.output else None),
-            self.sentence: "" if problem else reading.sentence(brought, found),
+            self.sentence: said,
             self.message: alert(problem),
         }
         yield changes  # at once; how the rows are parted may take seconds in a large file
@@ -272,9 +274,12 @@ class TaskPage:
                 chosen = replace(chosen, output="" if chosen.output in chosen.inputs else chosen.output, template="")
             elif which == "kind":
                 chosen = replace(chosen, words={})
-            found = await asyncio.to_thread(decide, state.table, chosen)
+            table = state.table
+            found, said = await heavy(session.id, reading.decided, table, chosen)
         except LabError as error:
             yield self._refused(str(error))
+            return
+        if state.table is not table:  # other rows came in the meantime
             return
         changes: Changes = {
             self.input: list(found.inputs),
@@ -284,7 +289,7 @@ class TaskPage:
         }
         if which in ("inputs", "output"):
             changes[self.template] = ""
-        changes |= {self.rows: reading.first_rows(state.table, found), self.sentence: reading.sentence(state.table, found)}
+        changes |= {self.rows: reading.first_rows(table, found), self.sentence: said}
         yield {**changes, self.use: gr.update(interactive=False), self.use_and_train: gr.update(interactive=False)}
         async for more in self._made(session, found, long):
             yield {**changes, **more}
@@ -321,7 +326,7 @@ class TaskPage:
             yield gr.skip()
             return
         cells = state.table.column(str(values[1])) if values[1] in state.table.columns else []
-        lines = "\n".join(f"{label} = {word}" for label, word in merged(cells).items())
+        lines = "\n".join(f"{label} = {word}" for label, word in (await heavy(session.id, merged, cells)).items())
         state.filled_in = {str(values[4] or ""), lines}
         async for changes in self._change("", session, *values[:5], lines, values[6]):
             yield {**changes, self.words: gr.update(value=lines, visible=True)}
@@ -335,7 +340,7 @@ class TaskPage:
         assert brought is not None
         labelled = columns.kind == "labels"
         try:
-            task = await asyncio.to_thread(task_from_table, brought, columns)
+            task = await heavy(session.id, task_from_table, brought, columns)
         except LabError as error:
             yield {**self._refused(str(error)), self.words: gr.update(visible=labelled)}
             return
@@ -357,8 +362,8 @@ class TaskPage:
         problem, shown = "", reading.summary(task)
         try:
             if lm:
-                task = state.draft = await asyncio.to_thread(fitted, lm, task, long)
-                shown = await asyncio.to_thread(reading.preview, lm, task)
+                task = state.draft = await heavy(session.id, fitted, lm, task, long)
+                shown = await heavy(session.id, reading.preview, lm, task)
             else:
                 shown += note("The tokens appear here when the model is loaded.")
         except LabError as error:

@@ -20,6 +20,7 @@ from app.serving.endpoints import TABLE, describe_train, told
 from app.serving.handles import Handles
 from app.sessions.contest import adapter_files, as_start, begun_from, best_written, contender_at, learned_contender
 from app.sessions.following import following
+from app.sessions.heavy import heavy
 from app.sessions.lab import Lab
 from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
@@ -83,9 +84,9 @@ class Api:
         given = {name: value for name, value in zip((*ON_PAGE, *TABLE), values, strict=True) if value is not None}
         columns = _columns({name: given.pop(name, None) for name in TABLE}, given, rows)
         first = self.handles.done(start).run if start else None
-        task = first.task if first and not (task or rows) else await asyncio.to_thread(_task, task or "past-tense", rows, columns)
+        task = first.task if first and not (task or rows) else await heavy(_caller(request), _task, task or "past-tense", rows, columns)
         if self.lab.engine.lm is not None:
-            task = await asyncio.to_thread(fitted, self.lab.engine.lm, task)
+            task = await heavy(_caller(request), fitted, self.lab.engine.lm, task)
         recipe = _recipe(task, given, first)
         caller = _caller(request)
         session = Session(id=caller, task=task)
@@ -249,7 +250,7 @@ class Api:
         data = await self._result(request, job)
         try:
             folder = Path(tempfile.mkdtemp(prefix="prompt-"))
-            (folder / "soft-prompt.zip").write_bytes(data)
+            await asyncio.to_thread((folder / "soft-prompt.zip").write_bytes, data)
         except OSError as error:
             raise LabError("The server's disk is full, so no file can be written: please tell its administrator.") from error
         yield gr.FileData(path=str(folder / "soft-prompt.zip"), orig_name="soft-prompt.zip").model_dump()

@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +26,9 @@ from core.ticket import Ticket
 
 log = logging.getLogger("soft_prompt_lab")
 
+AT_ONCE = 100.0  # lines of one kind; after them one a second
+MOST_KINDS = 500
+
 
 class JsonLines(logging.Formatter):
     """One JSON object a line. Of an exception only its type and the places it passed: a message may quote a visitor's text."""
@@ -32,6 +37,8 @@ class JsonLines(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {"time": at, "level": record.levelname.lower(), "event": record.getMessage()}
         line |= getattr(record, "facts", {})
+        if left_out := getattr(record, "left_out", 0):
+            line["left_out"] = left_out
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
             frames = traceback.extract_tb(record.exc_info[2])
@@ -39,10 +46,38 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+class FewOfAKind(logging.Filter):
+    """Lets `AT_ONCE` lines of one kind through, then one a second; the next one that passes says how many before it were left out.
+
+    A kind: the logger, the level and the start of the text before values are filled in. A flood of requests must not fill the disk.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kinds: OrderedDict[tuple[str, int, str], tuple[float, float, int]] = OrderedDict()  # lines left, when, how many left out
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.name, record.levelno, str(record.msg)[:40]
+        with self._lock:
+            now = self._clock()
+            left, then, out = self._kinds.pop(kind, (AT_ONCE, now, 0))
+            left = min(AT_ONCE, left + now - then)
+            passes = left >= 1
+            self._kinds[kind] = (left - 1, now, 0) if passes else (left, now, out + 1)
+            if len(self._kinds) > MOST_KINDS:
+                self._kinds.popitem(last=False)
+        if passes and out:
+            record.left_out = out
+        return passes
+
+
 def start_logs(level: str) -> None:
-    """Log to standard error, a JSON object a line: our own events from `level` on, other packages' warnings."""
+    """Log to standard error, a JSON object a line: our own events from `level` on, other packages' warnings, few of a kind."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(FewOfAKind())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(level.upper())
 

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from gradio.utils import get_upload_folder
+from starlette.requests import ClientDisconnect
 
+from app.serving.connections import FULL
 from app.serving.json_body import Refused, read_json
 from app.serving.unread import Unread
+from app.serving.visits import Visits
 
 log = logging.getLogger("soft_prompt_lab")
 
 LARGEST_BODY = 2 * 2**20  # bytes; the longest text that a page takes is a tenth of that
+SMALL = 2**15  # bytes of JSON that are read at once; more are read in a thread, since a million brackets take half a second
 LARGEST_UPLOAD = 64 * 2**20  # bytes; a K/V prefix of 200 positions on an 8B Llama is 52 MB
 MOST_DRAINED = 128 * 2**20  # bytes that are read and dropped after a request was refused, so that its sender sees why
 DRAIN_SECONDS, DRAIN_GAP = 20.0, 2.0  # at most, and between two parts
@@ -28,6 +32,7 @@ STALE = 3600.0  # seconds until half an upload, whose sender went away, is remov
 CLOSED = ("process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code", "deep_link")
 
 Message = MutableMapping[str, Any]
+Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -39,18 +44,20 @@ class RequestFilter:
         """app: the ASGI application behind it. health: see `health`. queue: gives Gradio's queue, which is made late."""
         self.app, self.health, self.queue = app, health, queue
         self.unread: Unread | None = None
+        self.visits = Visits()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         begun = over = False
+        own = [*HEADERS, *([CLOSE] if _spare(scope) else [])]
 
         async def tell(message: Message) -> None:
             nonlocal begun, over
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                message["headers"] = [*message.get("headers", []), *own]
             over = over or (message["type"] == "http.response.body" and not message.get("more_body", False))
             await send(message)
 
@@ -60,12 +67,15 @@ class RequestFilter:
             log.info("refused", extra={"facts": {"status": refused.status}})
             if not begun:
                 facts = {"detail": refused.sentence, "error": refused.sentence}
+                ends = [] if CLOSE in own else [CLOSE]
                 if refused.status == 413:
-                    await _say(tell, refused.status, facts, [(b"connection", b"close")], ends=False)
+                    await _say(tell, refused.status, facts, ends, ends=False)
                     await drain(receive)
                     await tell({"type": "http.response.body", "body": b""})
                 else:
-                    await _say(tell, refused.status, facts)
+                    await _say(tell, refused.status, facts, [AGAIN, *ends] if refused.status in (429, 503) else [])
+        except ClientDisconnect:
+            log.info("a sender left amid its request")
         except Exception:
             log.exception("a request failed")
             if not begun:
@@ -83,8 +93,15 @@ class RequestFilter:
         if inside.startswith(CLOSED):
             raise Refused(404, "There is nothing at this address.")
         headers = {name.lower(): value for name, value in scope["headers"]}
+        reader = _reader(scope, inside)
+        if _spare(scope) and (method != "POST" or inside == "upload") and not self.visits.known(reader):
+            raise Refused(503, FULL)
         if method == "GET" and (inside == "queue/data" or inside.startswith("call/")):
-            with self._unread().reading(_reader(scope, inside)):
+            with self.visits.stream("answers", reader), self._unread().reading(reader):
+                await self.app(scope, receive, send)
+            return
+        if method == "GET" and inside.startswith("heartbeat/"):
+            with self.visits.stream("heartbeat", reader):
                 await self.app(scope, receive, send)
             return
         if method in ("GET", "HEAD", "OPTIONS"):
@@ -101,14 +118,17 @@ class RequestFilter:
         body = await _whole(_counted(receive, most))
         if body is None:
             return
-        joins = False
+        joins, session = False, ""
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind not in FORMS:
-            value = read_json(body)
-            if inside == "queue/join" or inside.startswith("call/"):
-                session = value.get("session_hash") if isinstance(value, dict) else None
-                await self._unread().sweep(str(session), time.monotonic())
-                joins = True
+            value = read_json(body) if len(body) < SMALL else await asyncio.to_thread(read_json, body)
+            session = str(value.get("session_hash")) if isinstance(value, dict) else ""
+            joins = inside == "queue/join" or inside.startswith("call/")
+        if _spare(scope) and not self.visits.known(session):
+            raise Refused(503, FULL)
+        if joins:
+            self.visits.join(str((scope.get("client") or ("",))[0]), len(self.queue().pending_event_ids_session.get(session) or ()))
+            await self._unread().sweep(session, time.monotonic())
         given = False
 
         async def replay() -> Message:
@@ -131,7 +151,15 @@ class RequestFilter:
 FAILED = "Something went wrong on the server. Nothing else was affected: please try again."
 FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 # No X-Frame-Options: Spaces shows the page in a frame.
-HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+HEADERS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+CLOSE: Header = (b"connection", b"close")
+AGAIN: Header = (b"retry-after", b"5")
+
+
+def _spare(scope: Message) -> bool:
+    """Whether the request came by a connection that is kept for /healthz and open pages (`app.serving.connections`)."""
+    return bool(scope.get("state", {}).get("spare"))
 
 
 def without_gradios(query: bytes) -> bytes:
@@ -149,7 +177,7 @@ def _too_large(most: int) -> Refused:
 
 
 def _reader(scope: Message, inside: str) -> str:
-    """Whose answers a request wants to read."""
+    """The page whose answers a request wants to read, or that it keeps open."""
     query = dict(part.partition("=")[::2] for part in scope["query_string"].decode("latin-1").split("&"))
     return query.get("session_hash", "") if inside == "queue/data" else inside.rpartition("/")[2]
 
@@ -194,7 +222,7 @@ async def drain(receive: Receive) -> None:
                     return
 
 
-async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = (), ends: bool = True) -> None:
+async def _say(send: Send, status: int, facts: dict[str, Any], more: Sequence[Header] = (), ends: bool = True) -> None:
     body = json.dumps(facts).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})

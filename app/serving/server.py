@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.serving.connections import lengthen_queue
 from app.serving.requests import LARGEST_UPLOAD
 
 LOST = 30_000  # milliseconds in which nothing that was sent is acknowledged: then that visitor's network is gone
@@ -26,12 +27,15 @@ KEEP_FILES = (3600, 3600)  # seconds: how often files of visitors are looked thr
 
 
 def notice_lost(page: gr.Blocks) -> None:
-    """A visitor whose network went away says nothing; on Linux the connection ends once nothing is acknowledged for `LOST`.
+    """A visitor whose network went away says nothing; on Linux the connection ends once nothing is acknowledged for `LOST`. The kernel
+    may keep more new connections waiting than are taken in one turn.
 
     Called once the page is served: connections take this from the socket that they come in by.
     """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    for listening in getattr(page.server, "servers", []) if option else []:
+    for listening in getattr(page.server, "servers", []):
         for line in listening.sockets:
-            with contextlib.suppress(OSError):
-                line.setsockopt(socket.IPPROTO_TCP, option, LOST)
+            lengthen_queue(line)
+            if option:
+                with contextlib.suppress(OSError):
+                    line.setsockopt(socket.IPPROTO_TCP, option, LOST)

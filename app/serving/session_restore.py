@@ -4,6 +4,7 @@ The browser keeps the token in the tab's own storage, so that a reload continues
 tab, so that a page opened later can offer the session. Gradio's own session hash changes with every load.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -36,6 +37,12 @@ class Visitors:
         self._lab, self._forget, self._clock, self._read = lab, forget, clock, read
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._here: dict[str, str] = {}  # Gradio's session hash -> token
+
+    async def look_up(self, token: str) -> None:
+        """Before `arrive` and `waiting`: what an earlier process kept under a token is read in a thread, since it may be large."""
+        kept = await asyncio.to_thread(self._read, token) if token and token not in self._known else None
+        if kept is not None and token not in self._known:
+            self._known[token] = _Known(kept, left=self._clock())
 
     def arrive(self, fresh: Session, page: str, token: str) -> Session:
         """A page was opened: the session that `token` belongs to, or `fresh`. page: Gradio's hash of it."""

@@ -7,7 +7,7 @@ from app.view.text import cut
 from core.errors import LabError
 from core.models.language_model import LanguageModel
 from core.scoring.rows import encode
-from core.tasks.columns import Columns, pieces
+from core.tasks.columns import Columns, decide, pieces
 from core.tasks.table import Table
 from core.tasks.task import Task
 
@@ -55,6 +55,12 @@ def sentence(brought: Table, columns: Columns) -> Html:
     labels = tuple(dict.fromkeys(filter(None, brought.column(columns.output)))) if columns.kind == "labels" else None
     words = columns.words
     return said(brought, columns, tuple(dict.fromkeys(words.get(label, label) for label in labels)) if labels else None)
+
+
+def decided(brought: Table, chosen: Columns | None = None) -> tuple[Columns, Html]:
+    """How a table is read, as far as `chosen` leaves it open, and that in a sentence. LabError where it can't be."""
+    found = decide(brought, chosen)
+    return found, sentence(brought, found)
 
 
 def preview(lm: LanguageModel, task: Task) -> Html:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from core.models.weights import DEFAULT_MODEL, WEIGHTS_PACKAGE, check_path, converted_folder, packaged_gguf, read_fields
+from core.models.weights import DEFAULT_MODEL, check_path, read_fields
+from core.models.weights_cache import WEIGHTS_PACKAGE, converted_folder, packaged_gguf
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from core.errors import LabError, reason, shown
 from core.models.quantised import check_quantisation, keep_gradients
-from core.models.weights import ADAPTER_CONFIG, DEFAULT_MODEL, WEIGHTS_PACKAGE, adapter_kind, hub_reachable, locate, read_fields
+from core.models.weights import ADAPTER_CONFIG, DEFAULT_MODEL, adapter_kind, hub_reachable, locate, read_fields
+from core.models.weights_cache import WEIGHTS_PACKAGE
 
 NOT_OF_A_MODEL = re.compile(r"^v_head\.|(inv_freq|masked_bias|position_ids|rotary_emb\.\w+)$")  # weights whose absence changes no logit
 OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")

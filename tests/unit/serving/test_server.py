@@ -339,6 +339,24 @@ def test_a_line_of_the_log_is_one_line():
     assert json.loads(text)["event"] == "two\nlines ü"
 
 
+def test_lines_of_one_kind_are_few_and_those_left_out_are_counted(lines):
+    now = 0.0
+    [limit] = logging.getLogger().handlers[0].filters
+    limit._clock = lambda: now
+    other = logging.getLogger("asyncio")
+    for i in range(500):
+        other.error("socket.accept() out of system resource\nsocket: fd=%d", i)
+    other.warning("something else")
+    assert [line["event"][:6] for line in lines()] == ["socket"] * 100 + ["someth"]
+    now = 2.5
+    for i in range(10):
+        other.error("socket.accept() out of system resource\nsocket: fd=%d", i)
+    assert [line.get("left_out") for line in lines()[-3:]] == [None, 400, None]
+    for i in range(2000):
+        other.error(f"{i} kinds")
+    assert len(limit._kinds) <= 500
+
+
 # --- lost connections -----------------------------------------------------------------------------------------------------------
 
 
