@@ -26,12 +26,15 @@ def add(made: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
+    from core.truths.result import SETTINGS as PROMPTS
     from core.truths.truths import FILE, load_truths
 
     truths = load_truths(as_path(options.file) if options.file else FILE)
     for name in options.truths:
         truths.named(name)
     SETTINGS["steps"].check(options.steps)
+    if not 1 <= options.prompts <= len(PROMPTS):
+        raise LabError(f"--prompts is {options.prompts}: choose a whole number from 1 to {len(PROMPTS)}.")
     if options.out and (as_path(options.out).is_dir() or not as_path(options.out).absolute().parent.is_dir()):
         raise LabError(f"--out is {shown(options.out)}: name a file in a folder that exists.")
     lm = load(options)
@@ -40,11 +43,8 @@ def run(options: argparse.Namespace) -> Outcome:
     from core.sweeps.result import to_json
     from core.truths.journal import Journal
     from core.truths.result import PromptRead, lines
-    from core.truths.scoreboard import SETTINGS as PROMPTS
     from core.truths.scoreboard import PromptDone, Stepped, board_of, head_of, scoreboard
 
-    if not 1 <= options.prompts <= len(PROMPTS):
-        raise LabError(f"--prompts is {options.prompts}: choose a whole number from 1 to {len(PROMPTS)}.")
     journal = Journal(options.work, head_of(lm, truths, options.steps))
     done: list[PromptRead] = []
     with bar(desc="scoreboard", unit="prompt") as shown_bar:

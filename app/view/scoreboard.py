@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.view.figures.scoreboard import counted
 from app.view.html import Html, details, dim, note, table, tag, wide
 from app.view.text import cut, day, in_list, percent, short_name, span
 from core.display import text_table
@@ -23,13 +24,13 @@ def found(board: Board) -> str:
     """What was found, in sentences."""
     rows = [one for one in lines(board) if one.reading != REFERENCE]
     finds, others = ([label(one.reading) for one in rows if (one.verdict == "finds") is wanted] for wanted in (True, False))
-    said = f"{len(finds)} of {len(rows)} readings rank the truth above chance and above their control"
+    said = f"{len(finds)} of {len(rows)} readings find the truth (above chance, and above their control)"
     said += f": {in_list(finds)}." if finds else "."
-    if others:
-        said += f" Nothing is found by {in_list(others)}." if finds else ""
+    if finds and others:
+        said += f" Not so: {in_list(others)}."
     blind = [label(one.reading) for one in rows if not one.works]
     if blind:
-        said += f" Not even from the text itself: {in_list(blind)}."
+        said += f" Even in the text itself the truth is not found by {in_list(blind)}."
     reference = next((one for one in lines(board) if one.reading == REFERENCE), None)
     if reference:
         said += (
@@ -42,13 +43,13 @@ def title(board: Board) -> str:
     """The figure's title."""
     rows = [one for one in lines(board) if one.reading != REFERENCE]
     finds = sum(one.verdict == "finds" for one in rows)
-    return f"{finds} of {len(rows)} readings find what a prompt was made to mean"
+    return f"Readings that find what a prompt was made to mean: {finds} of {len(rows)}"
 
 
 def scoreboard_table(board: Board) -> Html:
     """A row for each reading, and below it what was read off each truth's first prompt."""
     rows = [(tag("span", label(one.reading), title=_about(one)), *_cells(one)) for one in lines(board)]
-    caption = f"{len(board.truths)} truths, {len(board.prompts)} prompts that imitate them"
+    caption = counted(len(board.truths), len(board.prompts))
     made = wide(table(HEADS, rows, caption, numbers=range(1, 9)))
     made += note(*(f"{sentence} " for sentence in remarks(board)))
     return made + details("What the readings said, prompt by prompt", wide(_examples(board)), class_="made")
@@ -68,7 +69,7 @@ def _cells(one: Line) -> list[str]:
         f"{own.reciprocal:.2f} ({own.chance:.2f})",
         percent(control.beaten),
         f"{100 * one.gain:+.0f}",
-        span(one.gain_interval),
+        f"{100 * one.gain_interval[0]:+.0f} to {100 * one.gain_interval[1]:+.0f}",
         percent(text.beaten) if text else "–",
         VERDICTS[one.verdict],
     ]

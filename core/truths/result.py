@@ -27,6 +27,9 @@ class Setting:
         return f"{self.virtual_tokens} vectors from {start}, seed {self.seed}"
 
 
+SETTINGS = (Setting(8, "vocab", 0), Setting(8, "text", 1), Setting(4, "vocab", 2), Setting(16, "vocab", 3))  # one a prompt
+
+
 @dataclass(frozen=True)
 class PromptRead:
     """One prompt that imitates a truth, read. losses: KL(teacher || prompt), nats per token, of the first and the last step's batch.

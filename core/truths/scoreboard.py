@@ -20,13 +20,12 @@ from core.training.training import Training
 from core.truths.behaviour import Behaviours
 from core.truths.ranking import Place, place_of
 from core.truths.readings import Readers
-from core.truths.result import Board, Head, PromptRead, Setting, key_of, lines
+from core.truths.result import SETTINGS, Board, Head, PromptRead, Setting, key_of, lines
 from core.truths.truths import Truth, Truths
 
 STEPS, BATCH = 25, 8
 ANSWER_TOKENS = 6  # of the teacher's own answer that are imitated, at most
 START_TEXT = "Bananas and apples are sold at the station every Monday"  # shares no word with a truth but "the" and "and"
-SETTINGS = (Setting(8, "vocab", 0), Setting(8, "text", 1), Setting(4, "vocab", 2), Setting(16, "vocab", 3))
 MOST_SAID = 300  # characters that are kept of a text that was read
 USUAL, CONTROL = 1, 0  # draws of the random move: what is taken off likelihoods, and what is read as the control
 

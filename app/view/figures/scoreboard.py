@@ -39,26 +39,28 @@ def scoreboard(lines: Sequence[Line], labels: Mapping[str, str], title: str, tru
                 )
             )
     chance = {"type": "line", "x0": 50, "x1": 50, "y0": -0.5, "y1": len(rows) - 0.5, "line": {"color": PLAIN, "width": 1.5, "dash": "dash"}}
-    note = (
-        f"100: the truth is always first; the dashed line is chance. {truths} truths, {prompts} prompts; bars are 95 % intervals "
-        "(bootstrap over truths)."
-    )
+    note = f"100: the truth is always first. Dashed: chance. {counted(truths, prompts)}; bars are 95 % intervals (bootstrap over truths)."
     return figure(
         title,
         note,
         traces,
-        height=120 + 46 * len(rows),
-        margin={"l": 150, "r": 12, "t": 8, "b": 40},
+        height=200 + 44 * len(rows),
+        margin={"l": 126, "r": 12, "t": 8, "b": 130},
         shapes=[chance],
-        xaxis=axis("% of the wrong candidates that rank below the truth", range=[-2, 102], zeroline=False),
+        xaxis=axis("% of wrong candidates ranked below", range=[-2, 102], zeroline=False),
         yaxis={
             "tickvals": list(range(len(rows))),
             "ticktext": [plain(labels.get(one.reading, one.reading)) for one in rows],
             "range": [-0.6, len(rows) - 0.4],
             "zeroline": False,
         },
-        **legend(1.02),
+        **{**legend(0), "legend": {"orientation": "h", "y": -52 / (44 * len(rows)), "yanchor": "top", "x": 0}},
     )
+
+
+def counted(truths: int, prompts: int) -> str:
+    """How much was read, in words."""
+    return f"{truths} {'truth' if truths == 1 else 'truths'}, {prompts} {'prompt' if prompts == 1 else 'prompts'}"
 
 
 def _hover(source: str, reading: str, one: Standing) -> str:

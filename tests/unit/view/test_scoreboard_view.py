@@ -33,10 +33,13 @@ def board():
 
 def test_the_sentences_say_what_was_found_and_what_was_not(board):
     said = view.found(board)
-    assert said.startswith("1 of 3 readings rank the truth above chance and above their control: activations.")
-    assert "Nothing is found by snapped text and greedy continuation." in said
-    assert "Not even from the text itself: snapped text." in said and "puts the truth first for 100 % of the prompts" in said
-    assert view.title(board).startswith("1 of 3")
+    assert said.startswith("1 of 3 readings find the truth (above chance, and above their control): activations.")
+    assert "Not so: snapped text and greedy text." in said
+    assert (
+        "Even in the text itself the truth is not found by snapped text." in said
+        and "puts the truth first for 100 % of the prompts" in said
+    )
+    assert view.title(board).endswith("1 of 3")
 
 
 def test_the_table_has_a_row_for_each_reading_with_its_control_and_verdict(board):
