@@ -127,7 +127,7 @@ def test_words_that_all_candidates_have_say_little():
     one_rare, one_common = shared_words("French", candidates), shared_words("text", candidates)
     assert one_rare[0] > 1.4 * max(one_common) and one_rare[1:] == [0.0, 0.0] and min(one_common) > 0
     assert shared_words("", TEXTS) == [0.0] * 4 and shared_words("unheard of", ["a", "b"]) == [0.0, 0.0]
-    assert shared_words("x", ["!", "?"]) == [0.0, 0.0]
+    assert shared_words("x", ["!", "?"]) == [0.0, 0.0] == shared_words("what is it", ["What is the opposite of", "You are a pirate"])
 
 
 def test_a_candidate_matches_by_direction_not_by_length():
