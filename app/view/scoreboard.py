@@ -11,6 +11,7 @@ from core.truths.recorded import COMMAND
 from core.truths.result import SOURCES, Board, Line, lines
 
 SHOWN = {"snapped": "snapped text", "greedy": "continues", "says": "in the frames"}  # texts that are shown of a prompt
+RANKED = ("nearest", "chat", "states", REFERENCE)  # readings whose rank is shown of a prompt
 HEADS = ("reading", "ranked above", "95 %", "first", "1/rank", "control", "gain over control", "95 %", "text itself", "verdict")
 VERDICTS = {"finds": "finds the truth", "nothing": "finds nothing", "misled": "points elsewhere"}
 
@@ -87,13 +88,16 @@ def remarks(board: Board) -> Sequence[str]:
 
 
 def _examples(board: Board) -> Html:
-    seen: set[str] = set()
+    """The first prompt of each truth: its rank by a few readings, and what those that give text gave."""
+    firsts = {one.truth: one for one in reversed(board.prompts)}
+    readings = [name for name in RANKED if name in board.readings]
     rows = []
-    for one in board.prompts:
-        if one.truth not in seen:
-            seen.add(one.truth)
-            rows.append((board.texts[one.truth], *(cut(one.said.get(name, ""), 160) for name in SHOWN)))
-    return table(("truth", *SHOWN.values()), rows)
+    for truth in board.truths:
+        one = firsts[truth]
+        ranks = [f"{one.places['learned'][name].rank:g}" for name in readings]
+        rows.append((board.texts[truth], *ranks, *(cut(one.said.get(name, ""), 160) for name in SHOWN)))
+    heads = ("truth", *(f"rank: {label(name)}" for name in readings), *SHOWN.values())
+    return table(heads, rows, numbers=range(1, 1 + len(readings)))
 
 
 def origin(board: Board) -> Html:

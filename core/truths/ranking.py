@@ -21,6 +21,11 @@ class Place:
     of: int
 
     @property
+    def rank(self) -> float:
+        """From 1; the mean of the tied candidates' ranks."""
+        return self.better + 1 + self.tied / 2
+
+    @property
     def beaten(self) -> float:
         """The share of the other candidates that rank below: 1 where it is first, 0 where it is last, by chance 0.5."""
         return 1 - (self.better + self.tied / 2) / (self.of - 1)

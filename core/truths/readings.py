@@ -44,7 +44,7 @@ READINGS: dict[str, Reading] = {
         Reading("greedy", "greedy text", "heard", f"the words of {HEARD_TOKENS} greedy tokens after the prompt alone"),
         Reading("sampled", "sampled text", "heard", f"the words of {SAMPLES} sampled continuations of {HEARD_TOKENS} tokens"),
         Reading("lens", "logit lens", "heard", "the words of the likeliest next tokens at each position, second half of the layers"),
-        Reading("alone", "likelihood, no frame", "described", "how likely the candidate is after the prompt and a line break"),
+        Reading("alone", "bare likelihood", "described", "how likely the candidate is after the prompt and a line break"),
         Reading("means", "frame “means”", "described", 'how likely it is after “The instruction "…" means:”'),
         Reading("repeat", "frame “again”", "described", "how likely it is where the prompt should be repeated"),
         Reading("chat", "frame in a chat", "described", "how likely it is as the answer to “What does this instruction ask you to do?”"),

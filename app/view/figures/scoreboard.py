@@ -47,7 +47,7 @@ def scoreboard(lines: Sequence[Line], labels: Mapping[str, str], title: str, tru
         height=200 + 44 * len(rows),
         margin={"l": 126, "r": 12, "t": 8, "b": 130},
         shapes=[chance],
-        xaxis=axis("% of wrong candidates ranked below", range=[-2, 102], zeroline=False),
+        xaxis=axis("% of wrong ones ranked below", range=[-4, 104], zeroline=False),
         yaxis={
             "tickvals": list(range(len(rows))),
             "ticktext": [plain(labels.get(one.reading, one.reading)) for one in rows],
