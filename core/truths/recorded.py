@@ -7,7 +7,7 @@ from core.sweeps.result import from_json
 from core.truths.result import Board
 
 FILE = ASSETS / "scoreboard.json"
-COMMAND = "python -m app scoreboard --dtype fast --out assets/scoreboard.json"
+COMMAND = "python -m app scoreboard --dtype fast --prompts 1 --out assets/scoreboard.json"
 
 
 @cache
