@@ -4,7 +4,7 @@ HELP says what a command does and EXAMPLES how, `add` gives it its options, and 
 (torch, transformers, scipy, gradio, plotly) are imported in `run`, after the options have been checked.
 """
 
-from app.commands import atlas, bench, evaluate, models, nearest, push, read, record, report, spectrum, sweep, tasks, train
+from app.commands import atlas, bench, evaluate, models, nearest, push, read, record, report, scoreboard, spectrum, sweep, tasks, train
 
 COMMANDS = {
     "models": models,
@@ -14,6 +14,7 @@ COMMANDS = {
     "sweep": sweep,
     "evaluate": evaluate,
     "spectrum": spectrum,
+    "scoreboard": scoreboard,
     "nearest": nearest,
     "report": report,
     "push": push,

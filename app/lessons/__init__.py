@@ -5,8 +5,9 @@ from app.lessons.looks import NearestExperiment, SnapExperiment, WaywardExperime
 from app.lessons.races import RaceExperiment
 from app.lessons.shapes import CountExperiment, SpectrumExperiment
 from app.lessons.story import TrainExperiment, WrittenExperiment
+from app.lessons.truths import RecordedTruthsExperiment, TruthExperiment
 
 EXPERIMENTS: tuple[type[Experiment], ...] = (
     WrittenExperiment, TrainExperiment, RaceExperiment, NearestExperiment, SnapExperiment, WaywardExperiment, CountExperiment,
-    SpectrumExperiment,
+    SpectrumExperiment, TruthExperiment, RecordedTruthsExperiment,
 )  # fmt: skip

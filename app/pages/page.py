@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.components.handlers import leave_unchanged
 from app.components.widgets import FLAT, PLOTLY, QUIET, SILENT, Changes, counters, html, switch
+from app.pages import scoreboard
 from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
 from app.pages.experiments import ExperimentsPage
@@ -58,6 +59,7 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
                 compare = ComparePage(lab)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = InspectPage(lab, recording)
+                scoreboard.build()
             with gr.Tab("Experiments", id="experiments") as experiments_tab:
                 experiments = ExperimentsPage(lab)
                 spectrum = SpectrumPart(lab)

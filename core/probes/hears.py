@@ -131,6 +131,11 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
         hook.remove()
 
 
+def states_alone(lm: LanguageModel, contender: Contender) -> Float[Tensor, "layers positions d_model"]:
+    """The states before every layer and after the last, of the prompt alone as in `hear`. float32. Raises LabError as `hear` does."""
+    return _run(lm.for_scoring, contender)[0]
+
+
 def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, Past]:
     """The states before every layer and after the last, the positions' names, which are learned, and the filled cache of batch 1."""
     words = lm.tokenise(contender.template.split("{input}")[0].rstrip(" "))

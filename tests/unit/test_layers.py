@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
     "core": "errors events files display fair_share ticket model_pool device_lock jobs engine models methods prefix "
-    "recipe tasks inspection scoring training runs finetuning sweeps probes bench __init__",
+    "recipe tasks inspection scoring training runs finetuning sweeps probes truths bench __init__",
     "app": "__init__ view sessions components panels lessons serving pages commands __main__",
 }
 FILES = sorted(path for package in ORDER for path in (ROOT / package).rglob("*.py"))

@@ -15,6 +15,7 @@ from app.view.figures.methods import methods
 from app.view.figures.nearest import strip
 from app.view.figures.plane import paths, plane
 from app.view.figures.salience import salience
+from app.view.figures.scoreboard import scoreboard
 from app.view.figures.spectrum import spectrum
 from app.view.figures.sweep import sweep
 from app.view.figures.vectors import effects
@@ -22,5 +23,5 @@ from app.view.figures.wayward import wayward
 
 __all__ = [
     "along", "attention", "confusion", "cosines", "curves", "effects", "fits", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
-    "race", "reliability", "salience", "spectrum", "strip", "sweep", "transplant", "wayward",
+    "race", "reliability", "salience", "scoreboard", "spectrum", "strip", "sweep", "transplant", "wayward",
 ]  # fmt: skip

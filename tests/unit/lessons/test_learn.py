@@ -35,8 +35,10 @@ def a_score(hits):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Built-in tasks with few rows: what is tested here is no score."""
+    """Built-in tasks with few rows, and short texts where a prompt is read: what is tested here is no score."""
     whole = Experiment.task
+    for name in ("readings.HEARD_TOKENS", "readings.DESCRIBED_TOKENS", "behaviour.ANSWER_TOKENS", "scoreboard.ANSWER_TOKENS"):
+        monkeypatch.setattr(f"core.truths.{name}", 1)
 
     def task(settings):
         full = whole(settings)
