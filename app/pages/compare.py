@@ -93,7 +93,8 @@ class ComparePage:
                     with gr.Row(elem_classes="buttons"):
                         self.seeds = gr.Button(f"{SEEDS} more seeds", elem_id="more-seeds", min_width=110)
                         self.shuffle = gr.Button("Shuffled answers", elem_id="train-shuffled", min_width=110)
-                        self.untrained = gr.Button("Random weights", elem_id="train-untrained", min_width=110)
+                    with gr.Row(elem_classes="buttons"):  # a third button in the row above would be cut off
+                        self.untrained = gr.Button("Random weights", elem_id="train-untrained", min_width=190)
                     html(note(UNTRAINED))
                 self.written = html(elem_id="written")
             with gr.Column(scale=1, min_width=320, elem_classes="results"):

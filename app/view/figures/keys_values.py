@@ -24,16 +24,24 @@ def mixes(found: Sequence[Mixed], tasks: tuple[str, str]) -> dict[str, Any] | No
         inks = HANDCRAFTED[0] if of_other else [_ink(one) for one in own]
         ends = [(one.accuracy, one.interval) for one in own]
         traces.append({
-            "type": "bar", "name": plain(cut(tasks[of_other], 40)), "x": [f"{one.keys} K<br>{one.values} V" for one in own],
+            "type": "bar", "name": plain(cut(tasks[of_other], 40)), "x": [f"{one.keys}<br>{one.values}" for one in own],
             "y": [100 * one.accuracy for one in own], "error_y": error_bars(ends, width=3, color=PLAIN), "marker": {"color": inks},
             "hovertext": [f"{one.keys} keys, {one.values} values: {percent(one.accuracy)} ({_span(one)})" for one in own], "hoverinfo": "text",
         })  # fmt: skip
     note = (
-        f"K: keys, V: values; own: of this prefix, random: directions drawn at random, each as long as its own. {found[0].scores[0].n} validation "
+        f"Own: of this prefix; random: directions drawn at random, each as long as its own. {found[0].scores[0].n} validation "
         "rows; lines: 95 % intervals."
     )
     more = legend(1.15) if len(traces) > 1 else {}
-    return figure(_title(found), note, traces, height=360, xaxis=axis(""), yaxis=axis("% right", range=[0, 108]), **more)
+    return figure(
+        _title(found),
+        note,
+        traces,
+        height=360,
+        xaxis=axis("keys (first line), values (second line)", tickangle=0, tickfont={"size": 11}),
+        yaxis=axis("% right", range=[0, 108]),
+        **more,
+    )
 
 
 def _title(found: Sequence[Mixed]) -> str:
