@@ -60,6 +60,6 @@ def no_prefix() -> Prefix:
     return Prefix(NO_PROMPT, Parameters({}))
 
 
-def prefix_of(method: Method, array: np.ndarray | Tensor) -> Prefix:
-    """The prefix that `array` was stored of."""
-    return Prefix(method, method.from_array(torch.as_tensor(array)))
+def prefix_of(method: Method, array: np.ndarray | Tensor, train: str = "both") -> Prefix:
+    """The prefix that `array` was stored of. train: the part of it that was trained, as the recipe says."""
+    return Prefix(method, method.from_array(torch.as_tensor(array), train))

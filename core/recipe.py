@@ -167,6 +167,13 @@ class Recipe:
     mlp: int = _setting(
         None, "hidden size of the MLP that makes the vectors; 0: train them directly", "MLP size", kind=int, low=0, high=4096
     )
+    train: str = _setting(
+        "both",
+        "train the keys and the values of a K/V prefix, or one of the two while the other stays exactly as it starts",
+        "trained part",
+        choices=("both", "keys", "values"),
+        words={"both": "keys and values", "keys": "keys alone", "values": "values alone"},
+    )
     learning_rate: float = _setting(None, "Adam's step size", "learning rate", kind=float, above=0.0, high=10.0, place="panel", row=5)
     steps: int = _setting(60, "number of batches to train on", "steps", low=1, high=10_000, place="panel", row=2)
     batch_size: int = _setting(16, "rows in a batch", "batch size", low=1, high=256)

@@ -102,5 +102,5 @@ def outcome(settings: Settings, scores: dict[str, Score]) -> str:
 
 def matched(lm: LanguageModel, first: Recipe, other: Recipe) -> int:
     """How many virtual tokens of `other`'s method have about as many parameters as `first` trains: at least one, at most 200."""
-    wanted = METHODS[first.method].parameter_count(lm.shape, first.virtual_tokens)
+    wanted = METHODS[first.method].parameter_count(lm.shape, first.virtual_tokens, train=first.train)
     return min(200, max(1, round(wanted / METHODS[other.method].parameter_count(lm.shape, 1))))

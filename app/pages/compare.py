@@ -47,6 +47,10 @@ MOST_TYPED = 4000  # characters
 MOST_PROMPTS = 12
 MOST_ORDERS = 10
 SEEDS = 2  # more seeds of a run
+UNTRAINED = (
+    "Random weights: the same recipe on the same architecture before any training. What it gets right needs nothing that the model knows. "
+    "A low score does not show which knowledge the prompt uses: random weights may only be slower to steer."
+)
 RECORDED = note(Html("From a <b>recording</b>. Press <b>Score all</b> to score the handcrafted prompts here, or train a prompt."))
 NOTHING_SCORED = note(Html("Nothing is scored yet on this task: press <b>Score all</b>, or train a prompt on the Train page."))
 
@@ -89,6 +93,9 @@ class ComparePage:
                     with gr.Row(elem_classes="buttons"):
                         self.seeds = gr.Button(f"{SEEDS} more seeds", elem_id="more-seeds", min_width=110)
                         self.shuffle = gr.Button("Shuffled answers", elem_id="train-shuffled", min_width=110)
+                    with gr.Row(elem_classes="buttons"):  # a third button in the row above would be cut off
+                        self.untrained = gr.Button("Random weights", elem_id="train-untrained", min_width=190)
+                    html(note(UNTRAINED))
                 self.written = html(elem_id="written")
             with gr.Column(scale=1, min_width=320, elem_classes="results"):
                 self.message = html(elem_id="compare-message")
@@ -152,6 +159,7 @@ class ComparePage:
             (self.controls, self._controls, [self.run]),
             (self.seeds, self._seeds, [self.run]),
             (self.shuffle, self._shuffle, [self.run]),
+            (self.untrained, self._untrained, [self.run]),
         ):
             button.click(handler, [session, *inputs], self.outputs, **QUIET)
         self.base.input(self._pick_base, [session, self.base], None, **QUIET)
@@ -283,6 +291,13 @@ class ComparePage:
     async def _shuffle(self, session: Session, name: Any) -> AsyncIterator[Changes]:
         def make(run: SessionRun) -> list[Repeat]:
             return [Repeat(shuffled(run.task), run.recipe, f"control: {run.name} on shuffled answers", "")]
+
+        async for changes in self._train(session, name, make):
+            yield changes
+
+    async def _untrained(self, session: Session, name: Any) -> AsyncIterator[Changes]:
+        def make(run: SessionRun) -> list[Repeat]:
+            return [Repeat(run.task, run.recipe, f"control: {run.name} on random weights", "", random_weights=True)]
 
         async for changes in self._train(session, name, make):
             yield changes

@@ -4,6 +4,7 @@ from app.panels.attention import AttentionPanel
 from app.panels.between import BetweenPanel
 from app.panels.fits import FitsPanel
 from app.panels.hears import HearsPanel
+from app.panels.keys_values import KeysValuesPanel
 from app.panels.layers import LayersPanel
 from app.panels.nearest import NearestPanel
 from app.panels.panel import Panel
@@ -16,4 +17,5 @@ from app.panels.wayward import WaywardPanel
 
 PANELS: tuple[type[Panel], ...] = (
     NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, FitsPanel, SaliencePanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
+    KeysValuesPanel,
 )  # fmt: skip

@@ -42,14 +42,14 @@ class PlanePanel(Panel):
 
     def refresh(self, session: Session, runs: list[SessionRun]) -> dict[str, Any]:
         record = runs[0].record if runs else None
-        layer = self.look(session, runs[0], runs).settings["layer"] if runs else 0
+        settings = self.look(session, runs[0], runs).settings if runs else self.settings(session)
         prefix = record is not None and not record.method.in_embedding_space
         layers = record.base.get("layers", 30) if record else 30
         vectors = record.vectors.get(0) if record else None
         heads = vectors.shape[3] if prefix and vectors is not None else 0
         return {
-            "layer": gr.update(visible=prefix, maximum=max(layers - 1, 1), value=layer),
-            "part": gr.update(visible=prefix),
+            "layer": gr.update(visible=prefix, maximum=max(layers - 1, 1), value=settings["layer"] if runs else 0),
+            "part": gr.update(visible=prefix, value=settings["part"]),
             "head": gr.update(visible=prefix, choices=[("all", -1), *((str(i), i) for i in range(heads))]),
         }
 
@@ -57,7 +57,8 @@ class PlanePanel(Panel):
         look = super().look(session, run, runs)
         last = run.record.base.get("layers", 30) - 1
         layer = min(int(look.settings["layer"]), last) if self.name in session.inspect.settings else (last + 1) // 2
-        return replace(look, settings={**look.settings, "layer": layer})
+        kept = {} if self.name in session.inspect.settings else {"part": run.record.part}
+        return replace(look, settings={**look.settings, **kept, "layer": layer})
 
     def key(self, look: Look) -> tuple:
         settings = {name: value for name, value in look.settings.items() if name != "dimensions"}
@@ -66,9 +67,8 @@ class PlanePanel(Panel):
     def as_recorded(self, look: Look) -> bool:
         """Whether the run has read its own path along the way as it is asked for here."""
         plain = look.settings["basis"] == "vocabulary" and not look.settings["extras"] and not look.beside
-        middle = (
-            look.settings["layer"] == look.record.base.get("layers", 30) // 2 and look.settings["part"] == 1 and look.settings["head"] == -1
-        )
+        asked = tuple(look.settings[name] for name in ("layer", "part", "head"))
+        middle = asked == (look.record.base.get("layers", 30) // 2, look.record.part, -1)
         return plain and (look.soft or middle)
 
     def needed(self, look: Look) -> bool:

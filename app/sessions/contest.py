@@ -95,7 +95,7 @@ def prefix_of_run(run: SessionRun) -> Prefix | None:
     if run.learned:
         return run.learned.prefix
     vectors = run.record.final_vectors()
-    return None if vectors is None else prefix_of(run.record.method, vectors)
+    return None if vectors is None else prefix_of(run.record.method, vectors, run.recipe.train)
 
 
 def adapter_files(lm: LanguageModel, run: SessionRun) -> dict[str, bytes]:
@@ -156,7 +156,7 @@ def contender_at(run: SessionRun, step: int) -> Contender:
     if not kept:
         raise LabError("The vectors of this step were not kept (a recording holds only the last ones): go to the last step, or train live.")
     whole = learned_contender(run)
-    return replace(whole, prefix=prefix_of(run.record.method, run.record.vectors[max(kept)]), seconds=0.0)
+    return replace(whole, prefix=prefix_of(run.record.method, run.record.vectors[max(kept)], run.recipe.train), seconds=0.0)
 
 
 def best_written(run: SessionRun) -> Contender | None:

@@ -14,6 +14,7 @@ from core.events import Event, Finding, Progress
 from core.models.language_model import LanguageModel
 from core.runs.contest import Entered, Scored, Skipped, contest, enter_calibrated
 from core.runs.run import Trained, repeat
+from core.runs.untrained_control import on_random_weights
 from core.scoring.answering import answer, label_probabilities, next_tokens
 from core.scoring.contender import Contender, by_one_score
 from core.scoring.score import Score
@@ -24,12 +25,16 @@ MOST_ASKED = 16
 
 
 class Repeat(NamedTuple):
-    """A training run that makes a new contender. group: of contenders whose scores are shown as one."""
+    """A training run that makes a new contender. group: of contenders whose scores are shown as one.
+
+    random_weights: it is trained and scored on the same architecture with random weights, so only its score takes part.
+    """
 
     task: Task
     recipe: Recipe
     name: str
     group: str
+    random_weights: bool = False
 
 
 class Scoring(NamedTuple):
@@ -92,8 +97,11 @@ async def train_more(lab: Lab, session: Session, run: SessionRun, repeats: list[
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
         for other in repeats:
             contender = None
-            for event in repeat(lm, other.task, other.recipe, other.name, start_of(run)):
-                if isinstance(event, Trained):
+            made = on_random_weights if other.random_weights else repeat
+            for event in made(lm, other.task, other.recipe, other.name, start_of(run)):
+                if isinstance(event, Scored):
+                    yield event
+                elif isinstance(event, Trained):
                     contender = replace(event.contender, group=other.group, excluded=event.contender.excluded | run.task.seen)
                     yield Trained(contender)
                 else:

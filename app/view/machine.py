@@ -108,7 +108,9 @@ def _beside_layers(record: RunRecord, shown: Machine, count: int, drawn: int, ta
     mine: list[list[Place]] = [[] for _ in range(count)]
     for i in range(drawn):
         layer = layers - 1 - round(i * (layers - 1) / max(drawn - 1, 1))  # the last one is on top
-        found = [np.zeros(1)] * count if array is None else strips(record.method.part(array, layer), bins=KV_BINS) * shown.strength
+        found = (
+            [np.zeros(1)] * count if array is None else strips(record.method.part(array, layer, record.part), bins=KV_BINS) * shown.strength
+        )
         for vector in range(count):
             place = (LEFT + vector * (width + gap), STACK[0] + i * tall, width, tall - 3)
             places.append(place)

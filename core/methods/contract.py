@@ -37,7 +37,8 @@ class Start:
 
     tokens: ids of the `virtual_tokens` real tokens to start from, or None for random numbers, whose standard deviation is
     `scale` times that of the model's own. mlp: hidden size of an encoder, for methods that have one. generator: draws all
-    random numbers of the start. array: that of a saved prompt, in place of tokens and random numbers.
+    random numbers of the start. array: that of a saved prompt, in place of tokens and random numbers. train: the recipe's: which part
+    of a K/V prefix is trained.
     """
 
     virtual_tokens: int
@@ -46,6 +47,7 @@ class Start:
     mlp: int
     generator: torch.Generator
     array: Tensor | None = None
+    train: str = "both"
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ class Method(ABC):
         """The array that `tensors` (trained and fixed ones) make, with its graph."""
 
     @abstractmethod
-    def from_array(self, array: Tensor) -> Parameters:
-        """Parameters whose array is `array`: of a prompt that was trained before."""
+    def from_array(self, array: Tensor, train: str = "both") -> Parameters:
+        """Parameters whose array is `array`: of a prompt that was trained before. train: the part of it that was trained."""
 
     @abstractmethod
     def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
@@ -99,11 +101,11 @@ class Method(ABC):
         """The shape of the array on a model of these sizes."""
 
     @abstractmethod
-    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> int:
+    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> int:
         """How many parameters are trained."""
 
     @abstractmethod
-    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> str:
+    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> str:
         """The product or sum that `parameter_count` is, for people."""
 
     @abstractmethod

@@ -56,10 +56,10 @@ class Encoder(SoftPrompt):
         hidden = linear(scaled, tensors["up_weight"], tensors["up_bias"]).relu()  # (virtual_tokens, mlp)
         return vectors + linear(hidden, tensors["down_weight"], tensors["down_bias"])
 
-    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> int:
+    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> int:
         """virtual_tokens x d_model + mlp (d_model + 1) + d_model (mlp + 1)."""
         return virtual_tokens * model.d_model + mlp * (model.d_model + 1) + model.d_model * (mlp + 1)
 
-    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> str:
+    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> str:
         d = model.d_model
         return f"{virtual_tokens} × {d:,} + {mlp} × {d + 1:,} + {d:,} × {mlp + 1}"

@@ -38,7 +38,7 @@ class NoPrompt(Method):
 
         return torch.empty(0, 0)
 
-    def from_array(self, array: Tensor) -> Parameters:
+    def from_array(self, array: Tensor, train: str = "both") -> Parameters:
         return Parameters({})
 
     def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
@@ -47,10 +47,10 @@ class NoPrompt(Method):
     def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
         return (0, 0)
 
-    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> int:
+    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> int:
         return 0
 
-    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> str:
+    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> str:
         return "0"
 
     def positions_run(self, virtual_tokens: int) -> int:

@@ -46,7 +46,7 @@ class SoftPrompt(Method):
     def array(self, tensors: Tensors) -> Tensor:
         return tensors["vectors"]
 
-    def from_array(self, array: Tensor) -> Parameters:
+    def from_array(self, array: Tensor, train: str = "both") -> Parameters:
         return Parameters({"vectors": array})
 
     def fill(self, lm: LanguageModel, array: Tensor, before: Sequence[int], after: Sequence[int]) -> Past:
@@ -55,7 +55,7 @@ class SoftPrompt(Method):
     def shape(self, model: Shape, virtual_tokens: int) -> tuple[int, ...]:
         return (virtual_tokens, model.d_model)
 
-    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> int:
+    def parameter_count(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> int:
         """virtual_tokens x d_model.
 
         >>> from core.models.sizes import Shape
@@ -64,7 +64,7 @@ class SoftPrompt(Method):
         """
         return virtual_tokens * model.d_model
 
-    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0) -> str:
+    def counted(self, model: Shape, virtual_tokens: int, mlp: int = 0, train: str = "both") -> str:
         return f"{virtual_tokens} × {model.d_model:,}"
 
     def positions_run(self, virtual_tokens: int) -> int:

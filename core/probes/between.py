@@ -49,7 +49,7 @@ def path_between(
     On the held-out rows that count for both. Every place has `a`'s template and placement, the end at `b` too. The
     losses in their order are what `inspection.between.barrier` takes. LabError where the two differ in kind or length.
     """
-    first, second = _alike(a, b)
+    first, second = arrays_of(a, b)
     if points < 2:
         raise LabError(f"A line of {points} points has no two ends: ask for 2 or more.")
     shares = np.linspace(0, 1, points).tolist()
@@ -94,7 +94,7 @@ def transplant(
 
     Raises LabError where the two differ in kind or length, or a set names a vector that isn't there.
     """
-    source, into = _alike(a, b)
+    source, into = arrays_of(a, b)
     count = a.prefix.virtual_tokens
     if sets is None:
         sets = [*((i,) for i in range(count)), *(tuple(range(k)) for k in range(2, count + 1))]
@@ -116,7 +116,7 @@ def transplant(
         yield Patched(which, name, *scores)
 
 
-def _alike(a: Contender, b: Contender) -> tuple[np.ndarray, np.ndarray]:
+def arrays_of(a: Contender, b: Contender) -> tuple[np.ndarray, np.ndarray]:
     """Both prompts' numbers. LabError where they can't be mixed."""
     first, second = array_of(a), array_of(b)
     if a.prefix.method.in_embedding_space != b.prefix.method.in_embedding_space:

@@ -22,6 +22,7 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
         "init_text",
         "init_from",
         "mlp",
+        "train",
         "learning_rate",
         "steps",
         "batch_size",
@@ -80,7 +81,7 @@ def card(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     parts = [
         front_matter(name, soft),
         f"# {what}{f' for “{escaped(subject)}”' if subject else ''}",
-        _what(config, base, soft),
+        _what(config, base, soft, recipe.text("train")),
         f"## Scores\n\n{_scores(told.rows('scores'))}",
         f"## How to load it\n\n{_loading(config, told, base)}",
         f"## How it was made\n\n{_made(told, task, recipe)}",
@@ -99,14 +100,13 @@ def front_matter(base_model: str, soft: bool) -> str:
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---"
 
 
-def _what(config: Mapping[str, Any], base: "_Told", soft: bool) -> str:
+def _what(config: Mapping[str, Any], base: "_Told", soft: bool, train: str) -> str:
     count, width = config["num_virtual_tokens"], config["token_dim"]
     size = count * width * (1 if soft else 2 * config["num_layers"])
     what = (
         f"{count} trained vectors ({size:,} parameters) before the input of a frozen language model (prompt tuning, Lester et al. 2021)."
         if soft
-        else f"Trained keys and values of {count} positions in every layer ({size:,} numbers) before the input of a frozen language model "
-        "(prefix tuning, Li & Liang 2021)."
+        else f"{_numbers(count, size, train)} before the input of a frozen language model (prefix tuning, Li & Liang 2021)."
     )
     name, weights, origin = base.text("name"), base.text("weights"), base.text("origin")
     lines = [what]
@@ -115,6 +115,14 @@ def _what(config: Mapping[str, Any], base: "_Told", soft: bool) -> str:
     if weights:
         lines.append(f"SHA-256 over the names and float32 values of its weights: {code(weights)}.")
     return "\n\n".join(lines)
+
+
+def _numbers(count: int, size: int, train: str) -> str:
+    """What a K/V prefix is made of. train: the part that was trained, as recipe.json says."""
+    if train in ("keys", "values"):
+        half = f"{size:,} numbers, of which the {train}, {size // 2:,}, were trained and the others are as at the start"
+        return f"Keys and values of {count} positions in every layer ({half})"
+    return f"Trained keys and values of {count} positions in every layer ({size:,} numbers)"
 
 
 def _scores(rows: Sequence["_Told"]) -> str:

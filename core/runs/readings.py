@@ -186,6 +186,6 @@ class KVReader:
 Reader = VectorReader | KVReader
 
 
-def reader_of(lm: LanguageModel, vocabulary: Vocabulary, method: Method, start: np.ndarray) -> Reader:
-    """The reader for arrays of `method`, of which `start` is the one that training began from."""
-    return VectorReader(lm, vocabulary, start) if method.in_embedding_space else KVReader(lm, vocabulary, method, start)
+def reader_of(lm: LanguageModel, vocabulary: Vocabulary, method: Method, start: np.ndarray, part: int = 1) -> Reader:
+    """The reader for arrays of `method`, of which `start` is the one that training began from. part: of a K/V prefix, what is read."""
+    return VectorReader(lm, vocabulary, start) if method.in_embedding_space else KVReader(lm, vocabulary, method, start, part=part)

@@ -69,6 +69,11 @@ class RunRecord:
         return METHODS[self.kind]
 
     @property
+    def part(self) -> int:
+        """The part of a K/V prefix that its readings are of: values (1), or keys (0) where these alone are trained."""
+        return 0 if self.recipe.get("train") == "keys" else 1
+
+    @property
     def step(self) -> int:
         """Steps done so far."""
         return len(self.losses)

@@ -29,7 +29,7 @@ def loaded_record(lm: LanguageModel, task: Task, learned: Learned, vocabulary: V
     same = not learned.warnings and recipe.task == task.slug and recipe.virtual_tokens == prefix.virtual_tokens
     record.start_known = same and recipe.method == prefix.kind and not recipe.init_from
     start = create(lm, task, recipe).snapshot() if record.start_known else vectors
-    reader = reader_of(lm, vocabulary, prefix.method, start)
+    reader = reader_of(lm, vocabulary, prefix.method, start, record.part)
     begin_record(lm, record, prefix, reader, vocabulary, start)
     if record.start_known:
         add_reading(lm, record, reader, 1, vectors, 1)

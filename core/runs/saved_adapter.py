@@ -207,7 +207,8 @@ def from_files(files: Mapping[str, bytes], lm: LanguageModel, name: str, templat
         raise LabError(f"{shown(name)} has a template of {len(saved):,} characters: at most {LONGEST_TEMPLATE:,} can be used.")
     chosen = template or (saved if isinstance(saved, str) and saved.count("{input}") == 1 else "{input}")
     placement = "after" if record.get("placement") == "after" else "before"
-    return Learned(prefix_of(method, array).to(lm.device), chosen, placement, record, tuple(warnings))
+    trained = Recipe.from_dict(record["recipe"]).train if "recipe" in record else "both"
+    return Learned(prefix_of(method, array, trained).to(lm.device), chosen, placement, record, tuple(warnings))
 
 
 def _warnings(config: AdapterConfig, record: Mapping[str, Any], lm: LanguageModel, method: Method) -> list[str]:

@@ -113,7 +113,7 @@ class TrainedRun:
         """The trained prompt, ready to be scored (`core.score`) on any rows. The rows that it was trained on don't count for it."""
         vectors = self.record.final_vectors()
         assert vectors is not None  # a TrainedRun exists only after a step
-        prefix = prefix_of(self.record.method, vectors).to(self.lm.device)
+        prefix = prefix_of(self.record.method, vectors, self.recipe.train).to(self.lm.device)
         return contender_of_run("learned", self.task, self.recipe, prefix, self.record.seconds, self.record.seen_before)
 
     @property

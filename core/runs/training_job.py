@@ -58,10 +58,10 @@ def training_job(
     if state is None:
         state, seconds = training.start(), 0.0
         start = training.show(state).snapshot()
-        reader = reader_of(lm, vocabulary, training.prefix.method, start)
+        reader = reader_of(lm, vocabulary, training.prefix.method, start, record.part)
         begin_record(lm, record, training.prefix, reader, vocabulary, start)
     else:
-        reader, seconds = reader_of(lm, vocabulary, training.prefix.method, record.vectors[0]), record.seconds
+        reader, seconds = reader_of(lm, vocabulary, training.prefix.method, record.vectors[0], record.part), record.seconds
         record.cut(state.step, training.show(state).snapshot())
     yield Ready()
     going = {"training": training, "state": state, "seconds": seconds, "stopping": stopping, "validate_every": validate_every}

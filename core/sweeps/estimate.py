@@ -50,7 +50,7 @@ class Estimated(Event):
 
 def parameters(lm: LanguageModel, recipe: Recipe) -> int:
     """How many parameters a recipe trains on this model."""
-    return METHODS[recipe.method].parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp)
+    return METHODS[recipe.method].parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp, recipe.train)
 
 
 def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str, RunResult] | None = None) -> Iterator[Estimated | None]:

@@ -97,7 +97,7 @@ def estimate(
         cached += seen * lm.layers * heads * (FLOAT if item == FLOAT else FLOAT + item)  # the softmax is float32, then cast
 
     stored = math.prod(method.shape(lm.shape, recipe.virtual_tokens))
-    trained = method.parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp)
+    trained = method.parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp, recipe.train)
     vocabulary = lm.model.get_input_embeddings().num_embeddings
     return Estimate(
         {

@@ -32,10 +32,10 @@ def create(lm: LanguageModel, task: Task, recipe: Recipe, begun: Begun | None = 
     generator = torch.Generator().manual_seed(recipe.seed)
     method = METHODS[recipe.method]
     if recipe.init_from:
-        start = Start(recipe.virtual_tokens, None, recipe.init_scale, recipe.mlp, generator, _fitting(lm, recipe, begun))
+        start = Start(recipe.virtual_tokens, None, recipe.init_scale, recipe.mlp, generator, _fitting(lm, recipe, begun), recipe.train)
     else:
         tokens = None if recipe.init == "random" else start_tokens(lm, task, recipe, generator)
-        start = Start(recipe.virtual_tokens, tokens, recipe.init_scale, recipe.mlp, generator)
+        start = Start(recipe.virtual_tokens, tokens, recipe.init_scale, recipe.mlp, generator, train=recipe.train)
     return Prefix(method, method.start(lm, start)).to(lm.device)
 
 

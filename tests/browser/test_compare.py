@@ -33,6 +33,8 @@ def test_prompts_few_shots_controls_and_seeds_are_scored_and_shown(visitor, tmp_
     visitor.scored("seeds of run 1")
     page.click("#train-shuffled")
     visitor.scored("on shuffled answers")
+    page.click("#train-untrained")
+    visitor.scored("on random weights")
     assert "against" in visitor.text("#verdict") and "No difference" in visitor.text("#verdict")  # a random model knows nothing
     visitor.shoot("compare-contest")
     visitor.tab("Rows")

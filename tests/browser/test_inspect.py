@@ -127,9 +127,10 @@ def test_a_prefix_has_its_own_panel_and_says_what_it_lacks(visitor):
     visitor.settle("#nearest-text-1", "not word embeddings, so it has no nearest tokens")
     visitor.page.click("#part label:has-text('keys')")
     visitor.settle("#plane-plot-1 .plot-title", "how the keys vary")
-    for name in ("layers", "vectors", "attention", "hears"):
+    for name in ("layers", "keysvalues", "vectors", "attention", "hears"):
         press(visitor, name)
     visitor.settle("#layers-plot-1 .plot-title", "matters most")
+    visitor.settle("#keysvalues-plot-1 .plot-title", "values alone")
     assert "no words to snap to" in visitor.text("#snap-text-1")
     unfold(visitor, "wayward")
     visitor.settle("#wayward-text-1", "no nearest tokens")

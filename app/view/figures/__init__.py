@@ -10,6 +10,7 @@ from app.view.figures.compare import confusion, intervals, reliability
 from app.view.figures.curves import curves, race
 from app.view.figures.fits import fits
 from app.view.figures.hears import lens
+from app.view.figures.keys_values import layer_swaps, mixes
 from app.view.figures.layers import layer_effects, layer_norms
 from app.view.figures.methods import methods
 from app.view.figures.nearest import strip
@@ -22,6 +23,6 @@ from app.view.figures.vectors import effects
 from app.view.figures.wayward import wayward
 
 __all__ = [
-    "along", "attention", "confusion", "cosines", "curves", "effects", "fits", "intervals", "layer_effects", "layer_norms", "lens", "methods", "paths", "plane",
-    "race", "reliability", "salience", "scoreboard", "spectrum", "strip", "sweep", "transplant", "wayward",
+    "along", "attention", "confusion", "cosines", "curves", "effects", "fits", "intervals", "layer_effects", "layer_norms", "layer_swaps", "lens", "methods",
+    "mixes", "paths", "plane", "race", "reliability", "salience", "scoreboard", "spectrum", "strip", "sweep", "transplant", "wayward",
 ]  # fmt: skip

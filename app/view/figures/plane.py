@@ -8,6 +8,7 @@ import numpy as np
 from app.view.colours import CONTROL, HANDCRAFTED, LEARNED, PLAIN
 from app.view.figures.drawing import MARGIN, MOST_PLACES, NUMBERED, STILL, axis, figure, path_lines, plain, points, thinned
 from app.view.text import cut, token
+from core.methods.kv_prefix import PARTS
 from core.runs.pca_paths import PathView
 from core.runs.readings import Reading
 from core.runs.record import RunRecord
@@ -31,7 +32,8 @@ def plane(
     count = path.shape[1]
     every = 3 if live else 1
     texts = [record.texts.get(i, "") for i in record.cloud_ids[::every]]
-    kind = "real words" if record.method.in_embedding_space else "real words' values"
+    soft, part = record.method.in_embedding_space, PARTS[record.part]
+    kind = "real words" if soft else f"real words' {part}"
     now = points(path[-1], flat, _hover(record, readings[-1]), {"size": 10 if flat else 5, "color": LEARNED}, "vector")
     if chosen is not None and flat:
         now["marker"]["size"] = [16 if i == chosen else 9 for i in range(count)]
@@ -49,7 +51,7 @@ def plane(
     shares = [100 * share for share in record.explained]
     begun = f" (the saved prompt “{plain(cut(record.recipe['init_from'], 60))}”)" if record.recipe.get("init_from") else ""
     note = (
-        f"PCA of the {'vocabulary' if record.method.in_embedding_space else 'real values'}. Hollow: the start{begun}; filled: step {step}. "
+        f"PCA of the {'vocabulary' if soft else f'real {part}'}. Hollow: the start{begun}; filled: step {step}. "
         f"The plane shows {sum(shares[:dimensions]):.0f} % of the variance, so points that look close may be far apart."
     )
     return figure(_moved(record, step), note, traces, **_layout(shares, flat))
@@ -57,7 +59,7 @@ def plane(
 
 def _moved(record: RunRecord, step: int) -> str:
     """How far the vectors have moved, compared with the distance between neighbouring words."""
-    name = "The vectors" if record.method.in_embedding_space else "The prefix's values (middle layer)"
+    name = "The vectors" if record.method.in_embedding_space else f"The prefix's {PARTS[record.part]} (middle layer)"
     moved = record.readings[step].moved
     if step == 0 or not len(moved):
         return f"{name} among real words{'' if record.method.in_embedding_space else chr(39)}: where they start"

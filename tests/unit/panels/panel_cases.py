@@ -9,6 +9,7 @@ from tiny_models import answer_task
 
 from app.panels.between import LINE, START
 from app.panels.findings import Findings, Shelf
+from app.panels.keys_values import WHOLE
 from app.panels.look import Look
 from app.panels.snap import ALL
 from app.sessions.session import Session
@@ -34,6 +35,7 @@ DEFAULTS = {
     "between": {"how": LINE, "other": START},
     "fits": {"sentence": "the fox", "vectors": 1, "steps": 3, "seed": 0},
     "hears": {"whose": "the learned prompt"},
+    "keysvalues": {"how": WHOLE, "other": START},
     "plane": {"basis": "vocabulary", "dimensions": 2, "extras": [], "layer": 1, "part": 1, "head": -1},
     "salience": {"whose": "the learned prompt", "input": "", "answer": "the answer that it gives"},
     "snap": {"how": ALL},

@@ -50,3 +50,13 @@ def test_the_planes_experiment_lays_out_runs_and_words(lab, soft, prefix):
     assert progress.total == 1 and [marks.name for marks in finding.value.marks] == ["other", HOSTILE, "plain", "answers"]
     _, finding = found_by(PlanePanel, lab, prefix, layer=99, head=9)  # more than there are
     assert finding.value.paths.shape == (4, 3, 3)
+
+
+def test_of_a_prefix_whose_keys_alone_are_trained_the_keys_are_shown(lab):
+    run, panel = trained(lab, "prefix", train="keys"), made(PlanePanel, lab)
+    panel.defaults = {"basis": "vocabulary", "dimensions": 2, "extras": [], "layer": 15, "part": 1, "head": -1}
+    assert run.record.readings[-1].moved.min() > 0  # the values stay where they start
+    look = panel.look(Session(runs=[run]), run, [run])
+    assert look.settings["part"] == 0 and not panel.needed(look)
+    figure = panel.view(look, None).figure
+    assert figure["title"].startswith("The prefix's keys (middle layer) have moved") and "real keys" in figure["note"]
