@@ -31,9 +31,9 @@ class TruthExperiment(Experiment):
 
     def job(self, lm: LanguageModel, settings: Settings, ticket: Ticket) -> Iterator[Event | None]:
         steps = int(settings.get("recipe", {}).get("steps", STEPS))
-        yield Progress(steps + 1)
+        yield Progress(steps + len(SOURCES) + 1)
         for event in scoreboard(lm, built_in_truths(), [settings["truth"]], SETTINGS[:1], steps):
-            if isinstance(event, Stepped):
+            if isinstance(event, Stepped | Done):
                 yield Done()
             elif isinstance(event, PromptDone):
                 yield Finding(board_of(lm, built_in_truths(), [event.read], steps))

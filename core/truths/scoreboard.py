@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import LabError
-from core.events import Event, Progress, Step
+from core.events import Done, Event, Progress, Step
 from core.inspection.control import moved_at_random
 from core.models.language_model import LanguageModel
 from core.recipe import Recipe
@@ -113,7 +113,7 @@ def scoreboard(
 def prompt_read(
     lm: LanguageModel, truths: Truths, truth: Truth, setting: Setting, readers: Readers, steps: int = STEPS, with_text: bool = True
 ) -> Generator[Event | None, None, PromptRead]:
-    """Train a prompt to imitate `truth`, and read it next to its controls. with_text: read the truth's own tokens, too."""
+    """Train a prompt to imitate `truth`, and read it next to its controls; `Done` for each. with_text: the truth's own tokens, too."""
     begun = time.monotonic()
     start, learned, losses = yield from imitated(lm, truths, truth, setting, steps)
     trained = time.monotonic()
@@ -130,7 +130,7 @@ def prompt_read(
         places[source] = {name: place_of(scores, 0) for name, scores in read.scores.items()}
         if source == "learned":
             said = {name: text[:MOST_SAID] for name, text in read.said.items() if name != "lens"}  # a long list of common words
-        yield None
+        yield Done()
     return PromptRead(truth.name, setting, losses, places, said, (round(trained - begun, 1), round(time.monotonic() - trained, 1)))
 
 
