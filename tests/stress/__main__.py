@@ -1,4 +1,4 @@
-"""All of it, or the parts that are named: `python tests/stress [load leaving soak faults flood isolation]`. Prints one JSON summary."""
+"""All of it, or the parts that are named, as `python tests/stress load flood` (all are in PARTS). Prints one JSON summary."""
 
 import argparse
 import importlib
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]  # tiny_models and this package; core and app
 
-PARTS = ("load", "leaving", "soak", "faults", "flood", "isolation")
+PARTS = ("load", "leaving", "soak", "faults", "flood", "tables", "isolation")
 
 
 def main() -> None:

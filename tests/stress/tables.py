@@ -31,7 +31,7 @@ async def bring(client: Client, http: httpx.AsyncClient, table: bytes) -> bool:
     answer.raise_for_status()
     [path] = answer.json()
     file = {"path": path, "orig_name": "rows.csv", "meta": {"_type": "gradio.FileData"}}
-    return await client.press("upload-task", "upload", alone=True, upload_task=file)
+    return await client.press("upload-task", "upload", alone=True, upload__task=file)
 
 
 async def _seconds(act: Any) -> float:
