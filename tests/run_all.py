@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-# Two processes, each with one thread, take less time than one process with two threads.
-UNIT_TO_STRESS = ("-n", "2", "--dist", "worksteal", "tests/integration", "tests/server", "core", "tools", "tests/unit", "tests/stress")
+# Processes with one thread each take less time than one process with two threads; a third works while others wait for a server.
+UNIT_TO_STRESS = ("-n", "3", "--dist", "worksteal", "tests/integration", "tests/server", "core", "tools", "tests/unit", "tests/stress")
 # A browser on a busy machine can fail a test for reasons outside this project; the end names every test that needed a second try.
 BROWSER = ("-n", "2", "--dist", "worksteal", "--reruns", "1", "tests/browser")
 
