@@ -115,7 +115,7 @@ def defaults(handler: dict[str, Any]) -> list[Any]:
 
 def train(client: Client, handlers: dict[str, dict[str, Any]], steps: int = 2) -> dict[str, Any]:
     """A training run, with the page's own settings."""
-    handler = next(handler for name, handler in handlers.items() if name.startswith("_train("))
+    handler = next(handler for name, handler in handlers.items() if name.startswith("begin("))
     data = defaults(handler)
     ids = {component["props"].get("elem_id"): component["id"] for component in handler["components"]}
     for name, value in (("steps", steps), ("virtual_tokens", 2)):
