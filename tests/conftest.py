@@ -32,10 +32,11 @@ from tiny_models import make, save_tiny  # noqa: E402
 from core.models.language_model import LanguageModel, load_model  # noqa: E402
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """A test that is tried again says why: pytest itself keeps what its last try said."""
-    if report.outcome == "rerun":
-        print(f"\n== tried again: {report.nodeid}\n{report.longreprtext}", flush=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Of a test that was tried again, why: pytest itself keeps what its last try said."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"tried again: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
 
 
 # --doctest-modules would collect these files, too, and refuse two modules of one name.

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, TimeoutError
 from serving import ROOT
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
-PATIENCE = 300_000  # milliseconds to wait for a state that comes within seconds on a quiet machine
+PATIENCE = 180_000  # milliseconds to wait for a state that comes within seconds on a quiet machine
 SCREENSHOTS = ROOT / "screenshots"
 
 
