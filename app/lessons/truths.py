@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from app.lessons.experiment import Experiment, Settings, each
 from app.panels.findings import Findings
 from app.panels.look import View
-from app.view import figures
 from app.view import scoreboard as view
 from app.view.html import Html, table, tag
 from app.view.lesson import Outcome
@@ -43,10 +42,9 @@ class TruthExperiment(Experiment):
     def view(self, settings: Settings, findings: Findings) -> View:
         for board in each(Board, findings):
             (read,) = board.prompts
-            labels = {name: view.label(name) for name in board.readings}
             title = f"Where each reading ranks “{board.texts[read.truth]}”"
             said = [(label, read.said.get(name, "")) for name, label in view.SHOWN.items()]
-            return View(_ranks(read) + table(("reading", "what it gave"), said), figures.scoreboard(lines(board), labels, title, 1, 1))
+            return View(_ranks(read) + table(("reading", "what it gave"), said), view.figure(board, title))
         return View()
 
     def outcome(self, settings: Settings, findings: Findings) -> Outcome:
@@ -94,9 +92,7 @@ class RecordedTruthsExperiment(Experiment):
 
     def view(self, settings: Settings, findings: Findings) -> View:
         for board in each(Board, findings):
-            labels = {name: view.label(name) for name in board.readings}
-            figure = figures.scoreboard(lines(board), labels, view.title(board), len(board.truths), len(board.prompts))
-            return View(tag("p", view.found(board)) + view.scoreboard_table(board) + view.origin(board), figure)
+            return View(tag("p", view.found(board)) + view.scoreboard_table(board) + view.origin(board), view.figure(board))
         return View()
 
     def outcome(self, settings: Settings, findings: Findings) -> Outcome:

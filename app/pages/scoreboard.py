@@ -3,10 +3,9 @@
 import gradio as gr
 
 from app.components.widgets import drawn, html, plot
-from app.view import figures, scoreboard
+from app.view import scoreboard
 from app.view.html import tag
 from core.truths.recorded import recorded
-from core.truths.result import lines
 
 ASKED = "Which readings can be believed?"
 SEES = (
@@ -21,10 +20,8 @@ def build() -> None:
     board = recorded()
     if board is None:
         return
-    labels = {one.reading: scoreboard.label(one.reading) for one in lines(board)}
-    figure = figures.scoreboard(lines(board), labels, scoreboard.title(board), len(board.truths), len(board.prompts))
     with gr.Accordion(ASKED, open=False, elem_id="panel-scoreboard", elem_classes="panel"):
         html(tag("p", SEES, " ", tag("b", "Don’t conclude"), " ", DOUBT, class_="note sees"))
         html(tag("p", tag("b", "Measured: "), scoreboard.found(board)), elem_id="scoreboard-finding", elem_classes="prose")
-        plot(value=drawn(figure), elem_id="scoreboard-plot")
+        plot(value=drawn(scoreboard.figure(board)), elem_id="scoreboard-plot")
         html(scoreboard.scoreboard_table(board) + scoreboard.origin(board), elem_id="scoreboard-table")

@@ -1,8 +1,9 @@
 """The scoreboard in words and as a table: for the page, and in plain text for the command line."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from app.view.figures.scoreboard import counted
+from app.view.figures.scoreboard import counted, scoreboard
 from app.view.html import Html, details, dim, note, table, tag, wide
 from app.view.text import cut, day, in_list, percent, short_name, span
 from core.display import text_table
@@ -38,6 +39,12 @@ def found(board: Board) -> str:
             f" The reference, {label(REFERENCE)}, puts the truth first for {percent(reference.by_source['learned'].first)} of the prompts."
         )
     return said
+
+
+def figure(board: Board, words: str = "") -> dict[str, Any]:
+    """Where each reading ranks the truth. words: the title, by default what was found."""
+    labels = {name: label(name) for name in board.readings}
+    return scoreboard(lines(board), labels, words or title(board), len(board.truths), len(board.prompts))
 
 
 def title(board: Board) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from core.inspection.kv import KEYS, VALUES
 from core.inspection.nearest import Neighbours
 from core.methods import METHODS
 from core.methods.contract import Method
@@ -71,7 +72,7 @@ class RunRecord:
     @property
     def part(self) -> int:
         """The part of a K/V prefix that its readings are of: values (1), or keys (0) where these alone are trained."""
-        return 0 if self.recipe.get("train") == "keys" else 1
+        return KEYS if self.recipe.get("train") == "keys" else VALUES
 
     @property
     def step(self) -> int:

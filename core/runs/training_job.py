@@ -55,17 +55,24 @@ def training_job(
     if lm.device_process is None:  # else both are done there, by the first slice
         yield from training.begin()
         check(training)
-    if state is None:
-        state, seconds = training.start(), 0.0
-        start = training.show(state).snapshot()
-        reader = reader_of(lm, vocabulary, training.prefix.method, start, record.part)
+    new = state is None
+    state = state or training.start()
+    now = training.show(state).snapshot()
+    start = now if new else record.vectors[0]
+    reader = reader_of(lm, vocabulary, training.prefix.method, start, record.part)
+    if new:
         begin_record(lm, record, training.prefix, reader, vocabulary, start)
     else:
-        reader, seconds = reader_of(lm, vocabulary, training.prefix.method, record.vectors[0], record.part), record.seconds
-        record.cut(state.step, training.show(state).snapshot())
+        record.cut(state.step, now)
     yield Ready()
-    going = {"training": training, "state": state, "seconds": seconds, "stopping": stopping, "validate_every": validate_every}
-    for event in run(lm, task, recipe, book, **going):
+    for event in run(
+        *(lm, task, recipe, book),
+        training=training,
+        state=state,
+        seconds=record.seconds,
+        stopping=stopping,
+        validate_every=validate_every,
+    ):
         if isinstance(event, StepEvent):
             add_reading(lm, record, reader, event.step, event.vectors, recipe.steps)
             record.losses.append(event.loss)  # last: `step` counts these

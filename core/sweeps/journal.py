@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from core.errors import LabError, reason, shown
+from core.files import append_line
 from core.sweeps.journal_folder import NAME, check_folder
 from core.sweeps.result import Head, RunResult, from_json, to_json
 
@@ -44,7 +45,7 @@ class Journal:
                     made = from_json(RunResult, line, f"a finished run in line {number} of {shown(self.path)}")
                     self.done[made.key] = made
             else:
-                self._write(to_json(head))
+                append_line(self.path, to_json(head))
         except OSError as error:
             raise LabError(f"{shown(folder)} can't be written to ({reason(error)}): name another folder.") from error
 
@@ -57,16 +58,10 @@ class Journal:
     def add(self, result: RunResult) -> None:
         """Keep a finished run: it is on the disk when this returns. LabError where the disk refuses it."""
         try:
-            self._write(result.to_json())
+            append_line(self.path, result.to_json())
         except OSError as error:
             raise LabError(f"A finished run can't be written to {shown(self.path)} ({reason(error)}): make room, then go on.") from error
         self.done[result.key] = result
-
-    def _write(self, line: str) -> None:
-        with self.path.open("ab") as file:
-            file.write(f"{line}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def known_runs(folder: str | Path, head: Head) -> dict[str, RunResult]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from core.errors import LabError, as_path, reason, shown
+from core.files import append_line
 from core.sweeps.result import from_json, to_json
 from core.truths.result import Head, PromptRead
 
@@ -28,7 +29,7 @@ class Journal:
                 if from_json(Head, first, f"a journal of the scoreboard in {shown(path)}") != head:
                     raise LabError(f"{shown(path)} is of another model, other truths or other settings: name another file.")
             else:
-                self._write(to_json(head))
+                append_line(self.path, to_json(head))
             for line in others:
                 made = from_json(PromptRead, line, f"a prompt of the scoreboard in {shown(path)}")
                 self.done[made.key] = made
@@ -38,13 +39,7 @@ class Journal:
     def add(self, made: PromptRead) -> None:
         """Keep a prompt: it is on the disk when this returns. LabError where the disk refuses it."""
         try:
-            self._write(to_json(made))
+            append_line(self.path, to_json(made))
         except OSError as error:
             raise LabError(f"A prompt can't be written to {shown(self.path)} ({reason(error)}): make room, then continue.") from error
         self.done[made.key] = made
-
-    def _write(self, line: str) -> None:
-        with self.path.open("ab") as file:
-            file.write(f"{line}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from core.errors import LabError
 from core.scoring.measures import bootstrap_mean
@@ -99,11 +100,11 @@ def standing(places: Mapping[str, Sequence[Place]]) -> Standing:
         raise LabError("No prompt was read yet: run the scoreboard first.")
     every = [one for found in places.values() for one in found]
     return Standing(
-        mean(beaten),
+        fmean(beaten),
         bootstrap_mean(beaten),
-        mean(reciprocal),
-        mean(first),
-        mean([chance_reciprocal(one.of) for one in every]),
+        fmean(reciprocal),
+        fmean(first),
+        fmean([chance_reciprocal(one.of) for one in every]),
         len(beaten),
         len(every),
     )
@@ -116,12 +117,8 @@ def difference(places: Mapping[str, Sequence[Place]], control: Mapping[str, Sequ
     (0.5, (0.5, 0.5))
     """
     apart = [
-        mean([one.beaten for one in places[truth]]) - mean([one.beaten for one in control[truth]])
+        fmean([one.beaten for one in places[truth]]) - fmean([one.beaten for one in control[truth]])
         for truth in places
         if places[truth] and control.get(truth)
     ]
-    return mean(apart), bootstrap_mean(apart)
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return fmean(apart), bootstrap_mean(apart)

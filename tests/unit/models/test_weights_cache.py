@@ -197,10 +197,10 @@ def test_a_home_that_is_missing_or_takes_no_files_is_a_sentence(package, monkeyp
     monkeypatch.delenv("SOFT_PROMPT_LAB_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 
-    def nobody():
+    def no_home():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(LabError) as caught:
         converted(package.gguf)
     assert "no home folder" in sentence(caught)

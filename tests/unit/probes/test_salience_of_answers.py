@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from generators import returned
 from tiny_models import ARCHITECTURES, answer_task, label_task, random_prefix
 
 from core.errors import LabError
@@ -19,14 +20,6 @@ TEXT = "jump"
 
 def learned(lm, method="prompt", count=3, template="Word: {input} gives", placement="before"):
     return Contender("learned", method, template, random_prefix(lm, method, count), placement)
-
-
-def finished(job):
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
 
 
 def found_by(lm, contender, **more):
@@ -52,7 +45,7 @@ def test_the_answer_has_the_log_probability_that_plain_transformers_gives(tiny, 
 def test_gradient_x_input_is_the_slope_along_each_position(lm, method):
     """Scaling a position's values by 1 + e changes the score by e times its gradient x input."""
     places = positions(lm, learned(lm, method), TEXT, "yes")
-    found = finished(explain(lm, places))
+    found = returned(explain(lm, places))
     virtual = 0 if places.array is None else 3
     assert len(found.gradient) == len(places.names) == len(found.without)
     for place in (0, 2, len(places.names) - 1):
@@ -91,7 +84,7 @@ def test_a_position_that_is_hidden_counts_for_nothing(tiny, arch):
 def test_leaving_out_a_position_of_a_prefix_is_taking_it_away(lm):
     """Its keys keep their rotation, so both are the same: the rest stays where it was."""
     places = positions(lm, learned(lm, "prefix"), TEXT, "yes")
-    found = finished(explain(lm, places))
+    found = returned(explain(lm, places))
     past = lm.cache_of(places.array[:, :, 1:])
     plain = torch.log_softmax(lm_after(lm, past, places), dim=-1)
     wanted = found.log_probability - plain.gather(2, places.target[None, :, None])[..., 0].sum().item()

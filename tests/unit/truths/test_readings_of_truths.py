@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from generators import returned
 
 from core.models.past import expand
 from core.probes.hears import said_alone
@@ -23,14 +24,6 @@ TRUTHS = Truths(
 )
 
 
-def finished(iterator):
-    while True:
-        try:
-            next(iterator)
-        except StopIteration as end:
-            return end.value
-
-
 @pytest.fixture(scope="module")
 def readers(lm):
     return Readers(lm, Behaviours(lm, TRUTHS))
@@ -43,7 +36,7 @@ def vectors_of(lm, text):
 @pytest.mark.parametrize("true", range(len(TEXTS)))
 def test_a_prompt_that_is_a_text_is_read_as_that_text(lm, readers, true):
     vectors = vectors_of(lm, TEXTS[true])
-    read = finished(readers.read(vectors, TEXTS, readers.usual(vectors_of(lm, "call() run()"), TEXTS)))
+    read = returned(readers.read(vectors, TEXTS, readers.usual(vectors_of(lm, "call() run()"), TEXTS)))
     for name in ("snapped", "nearest", "embeddings", "states", "behaviour"):
         assert max(range(len(TEXTS)), key=lambda i, of=read.scores[name]: of[i]) == true, name
     assert read.said["snapped"] == TEXTS[true] and read.scores["snapped"][true] == pytest.approx(1)
@@ -56,7 +49,7 @@ def test_a_prompt_that_is_a_text_is_read_as_that_text(lm, readers, true):
 def test_what_is_taken_off_a_likelihood_is_the_controls(lm, readers):
     """A prompt that is its own control has no likelihood left, whatever the candidates are."""
     vectors = vectors_of(lm, TEXTS[0])
-    read = finished(readers.read(vectors, TEXTS, readers.usual(vectors, TEXTS)))
+    read = returned(readers.read(vectors, TEXTS, readers.usual(vectors, TEXTS)))
     assert [read.scores[name] for name in FRAMES] == [[0.0] * len(TEXTS)] * len(FRAMES)
 
 

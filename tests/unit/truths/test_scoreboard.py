@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from generators import returned
 
 from core.errors import LabError
 from core.events import Progress
@@ -25,14 +26,6 @@ TRUTHS = Truths(
     ),
 )
 SETTINGS = (Setting(3, "vocab", 0), Setting(2, "text", 1))
-
-
-def finished(iterator):
-    while True:
-        try:
-            next(iterator)
-        except StopIteration as end:
-            return end.value
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +61,7 @@ def test_the_text_itself_is_first_by_every_reading_that_sees_tokens_or_behaviour
 
 def test_training_brings_the_behaviour_nearer_and_uses_no_outputs(lm):
     truth = TRUTHS.truths[0]
-    _, _, (first, last) = finished(imitated(lm, TRUTHS, truth, SETTINGS[0], steps=25))
+    _, _, (first, last) = returned(imitated(lm, TRUTHS, truth, SETTINGS[0], steps=25))
     assert last < first / 1.5
     assert {row.output for row in TRUTHS.task(truth).train} == {"-"} and recipe_of(TRUTHS, truth, SETTINGS[0]).continuation == "own"
 
