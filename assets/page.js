@@ -376,6 +376,15 @@ for (const name of ['change', 'drop']) document.addEventListener(name, (event) =
   block.after(said);
 }, true);
 
+// A double click on a button is one press: the second would be refused, since the first has begun what it asks for. Buttons that are
+// made to be pressed again and again have the class `repeats`.
+document.addEventListener('click', (event) => {
+  const button = event.detail > 1 && event.target.closest?.('button.lg, button.md, button.sm');
+  if (!button || button.matches('.repeats')) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+
 // A file that is dropped on the box for pasted rows is given to the file field next to it. Which keeps the browser from opening it.
 for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => {
   const field = event.target.closest?.('#bring') && document.querySelector('#upload-task input[type=file]');

@@ -133,12 +133,12 @@ class Engine(Generic[Model]):
                 self._pause(ticket)
 
     def resume(self, ticket: Ticket, steps: int | None = None) -> None:
-        """Continue a paused job. steps: pause again after so many training steps."""
+        """Continue a paused job. steps: pause again after so many training steps, beside those that are left of the last such request."""
         with self._change:
             if not ticket.over and not self.refusal:
                 self._arrive(ticket.session)
                 ticket.status = "waiting" if not ticket.begun and not ticket.working else "running"
-                ticket._steps = steps
+                ticket._steps = None if steps is None else steps + (ticket._steps or 0)
                 if not ticket.idle:
                     ticket._context = contextvars.copy_context()
                 self._change.notify()
@@ -248,7 +248,7 @@ class Engine(Generic[Model]):
             self._fair.charge(ticket.session, seconds, self._tickets.wanting())
 
     def _pause(self, ticket: Ticket) -> None:
-        ticket._paused_at, ticket.status = self._clock(), "paused"
+        ticket._paused_at, ticket.status, ticket._steps = self._clock(), "paused", None
 
     def _cancel(self, ticket: Ticket, message: str = "") -> None:
         if not ticket.over:

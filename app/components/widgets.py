@@ -23,7 +23,12 @@ SCRIPT = ASSETS / "page.js"
 # Options of this page's events. The page shows progress itself. Without `show_progress_on` Gradio's page goes through all outputs of
 # all events at every message, which took the browser 37 ms a training step and 140 ms a scrub.
 SILENT: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
-QUIET: dict[str, Any] = {**SILENT, "concurrency_limit": None, "api_visibility": "private"}
+# Events that share a `concurrency_id` are begun in the order in which they came; Gradio draws lots between those that do not. And no
+# press is dropped because the answer to the one before is still on its way, which is what Gradio's own "once" does.
+QUIET: dict[str, Any] = {
+    **SILENT, "concurrency_limit": None, "concurrency_id": "page", "api_visibility": "private", "trigger_mode": "multiple",
+}  # fmt: skip
+NEWEST = {**QUIET, "trigger_mode": "always_last"}  # of a control: of what it holds while an answer is on its way, the newest counts
 
 FIGURE = (
     '<figure class="plot"><figcaption class="plot-title"></figcaption>'

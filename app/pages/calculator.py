@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, begin_with, drawn, html, plot
+from app.components.widgets import NEWEST, Changes, begin_with, drawn, html, plot
 from app.sessions.lab import Lab
 from app.view import figures
 from app.view.html import alert, note, tag
@@ -79,9 +79,9 @@ class Calculator:
 
     def wire(self) -> None:
         fields, shown = list(self.fields.values()), [self.message, self.plot, self.table]
-        self.preset.input(self.choose, [self.preset, *fields], [*fields, *shown], **QUIET)
+        self.preset.input(self.choose, [self.preset, *fields], [*fields, *shown], **NEWEST)
         for field in fields:
-            field.input(self.count, fields, shown, trigger_mode="always_last", **QUIET)
+            field.input(self.count, fields, shown, **NEWEST)
 
 
 def _whole(name: str, value: Any) -> int:

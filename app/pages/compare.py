@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, clicked, html
+from app.components.widgets import NEWEST, QUIET, Changes, clicked, html
 from app.pages.compare_details import Details
 from app.pages.compress import Compress
 from app.pages.train import TrainPage
@@ -162,8 +162,8 @@ class ComparePage:
             (self.untrained, self._untrained, [self.run]),
         ):
             button.click(handler, [session, *inputs], self.outputs, **QUIET)
-        self.base.input(self._pick_base, [session, self.base], None, **QUIET)
-        self.run.input(self._pick_run, [session, self.run], None, **QUIET)
+        self.base.input(self._pick_base, [session, self.base], None, **NEWEST)
+        self.run.input(self._pick_run, [session, self.run], None, **NEWEST)
         self.cancel.click(self._cancel, [session], self.outputs, **QUIET)
         self.written.click(self._edit, [session], [self.prompt], **QUIET)
         for trigger in (self.ask.click, self.text.submit):

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, clicked, drawn, html, plot
+from app.components.widgets import NEWEST, QUIET, Changes, clicked, drawn, html, plot
 from app.sessions.contest import grid_columns, scores_in_sight, written_names
 from app.sessions.contest_jobs import ask_all
 from app.sessions.lab import Lab
@@ -98,11 +98,11 @@ class Details:
     def wire(self, session: gr.State, message: gr.HTML) -> None:
         """message: where the page puts a sentence."""
         self.message = message
-        self.contender.input(self._pick, [session, self.contender], self.of_contender, **QUIET)
+        self.contender.input(self._pick, [session, self.contender], self.of_contender, **NEWEST)
         self.export.click(self._export, [session], [self.exported], **QUIET)
         filters = [self.label, self.disputed, self.only]
         for control in filters:
-            control.input(self._list_rows, [session, *filters], [self.grid], trigger_mode="always_last", **QUIET)
+            control.input(self._list_rows, [session, *filters], [self.grid], **NEWEST)
         self.grid.click(self._ask_row, [session], [self.message, self.cell], **QUIET)
 
     def _pick(self, session: Session, name: Any) -> Changes:

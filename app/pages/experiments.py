@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.controls import recipe_from
-from app.components.widgets import QUIET, Changes, begin_with, clicked, drawn, html, plot
+from app.components.widgets import NEWEST, QUIET, Changes, begin_with, clicked, drawn, html, plot
 from app.pages.train import TrainPage
 from app.pages.train_parts import task_choices
 from app.sessions.experiments import open_run, start
@@ -96,18 +96,22 @@ class ExperimentsPage:
         return {**self.paint_live(session), self.task: gr.update(choices=choices, value=session.task.slug)}
 
     def paint(self, session: Session) -> Changes:
-        """Changes of `outputs`."""
+        """Changes of `outputs` but the fields."""
         asked = question_of(session)
-        fields = dict(zip(self.given, session.experiments.fields, strict=False))
-        second = fields.get(self.vary[1], NOTHING) != NOTHING
         return {
             **self.paint_opened(session),
-            **{component: gr.update(value=value) for component, value in fields.items()},
-            **({self.values[1]: gr.update(value=fields[self.values[1]], visible=second)} if fields else {}),
             self.questions: view.questions(QUESTIONS, session.experiments.question),
             self.head: view.head(asked),
             self.form: gr.update(visible=asked is None),
         }
+
+    def restore(self, session: Session) -> Changes:
+        """Changes of `outputs` for a page that was opened anew. On an open page the fields are the visitor's, who may be typing."""
+        fields = dict(zip(self.given, session.experiments.fields, strict=False))
+        changes: Changes = {component: gr.update(value=value) for component, value in fields.items()}
+        if fields:
+            changes[self.values[1]] = gr.update(value=fields[self.values[1]], visible=fields[self.vary[1]] != NOTHING)
+        return {**self.paint(session), **changes}
 
     def paint_live(self, session: Session, message: str = "") -> Changes:
         """Changes of `live`: all that changes while an experiment runs."""
@@ -166,17 +170,17 @@ class ExperimentsPage:
         given = [session, *self.given, *train.controls.values()]
         planned = [self.plan, self.message]
         picked = self.questions.click(self._choose, [session], [self.plan, *self.outputs], **QUIET)
-        task = self.task.input(self._pick_task, [session, self.task], [train.message, *train.set_up_outputs, *self.outputs], **QUIET)
+        task = self.task.input(self._pick_task, [session, self.task], [train.message, *train.set_up_outputs, *self.outputs], **NEWEST)
         for event in (picked, task):
             event.then(self.plan_then, given, planned, **QUIET)
         for place, chosen in enumerate(self.vary):
             suggest = partial(self._suggest, place)
-            chosen.input(suggest, [chosen], [self.values[place]], **QUIET).then(self.plan_now, given, planned, **QUIET)
+            chosen.input(suggest, [chosen], [self.values[place]], **NEWEST).then(self.plan_now, given, planned, **QUIET)
         for text in (*self.values, self.seeds, self.steps):  # change, since a text that is put in at once counts as no input
-            text.change(self.plan_now, given, planned, trigger_mode="always_last", **QUIET)
-        self.go.click(self._run, given, [self.plan, *self.live], trigger_mode="multiple", **QUIET)
-        self.pause.click(self._pause, [session], self.live, trigger_mode="multiple", **QUIET)
-        self.stop.click(self._stop, [session], self.live, trigger_mode="multiple", **QUIET)
+            text.change(self.plan_now, given, planned, **QUIET)
+        self.go.click(self._run, given, [self.plan, *self.live], **QUIET)
+        self.pause.click(self._pause, [session], self.live, **QUIET)
+        self.stop.click(self._stop, [session], self.live, **QUIET)
         opened = self.table.click(self._open, [session], [tabs, self.message, *train.outputs, *train.set_up_outputs], **QUIET)
         opened.then(paint_others, [session], others, **QUIET)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, clicked_token, html
+from app.components.widgets import NEWEST, QUIET, Changes, clicked_token, html
 from app.pages.train import TrainPage
 from app.panels import PANELS
 from app.panels.findings import Shelf
@@ -155,13 +155,13 @@ class InspectPage:
             return event.then(self.paint_panels, [session], self.panel_outputs, **QUIET)
 
         for control in (self.run, self.beside):
-            then_train(control.input(self._pick, [session, self.run, self.beside], self.outputs, **QUIET))
+            then_train(control.input(self._pick, [session, self.run, self.beside], self.outputs, **NEWEST))
         # One event for all that show tokens: Gradio's page walks through every event for every component as it opens.
         tokens = [self.numbers, *(source for panel in self.panels for source in (*panel.texts, *panel.plots))]
         then_train(gr.on([source.click for source in tokens], choose, [session], self.panel_outputs, **QUIET))
         for source in (train.chips, train.plane, train.try_it.picture):  # a token that is chosen there is highlighted here
             then_panels(source.click(train.choose, [session], train.marking, **QUIET))
-        self.scrubber.input(self._scrub, [session, self.scrubber], self.step_outputs, trigger_mode="always_last", **QUIET)
+        self.scrubber.input(self._scrub, [session, self.scrubber], self.step_outputs, **NEWEST)
         then_train(self.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET))
         train.scrubber.release(self.paint_panels, [session], self.panel_outputs, **QUIET)
         then_train(then_panels(self.play.click(self._play, [session], [*self.toolbar, *self.step_outputs], **QUIET)))
@@ -174,7 +174,7 @@ class InspectPage:
             (self.which.input, [session, self.upload, self.which]),
             (self.use.click, [session, self.upload, self.which, self.template]),
         ):
-            then_train(event(self._load, inputs, self.outputs, trigger_mode="multiple", **QUIET))
+            then_train(event(self._load, inputs, self.outputs, **QUIET))
 
     def _pick(self, session: Session, name: Any, beside: Any) -> Changes:
         found = next((run for run in session.runs if run.name == name), None) or recording_named(str(name))

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, SILENT, Changes, clicked, drawn, html, plot
+from app.components.widgets import NEWEST, QUIET, SILENT, Changes, clicked, drawn, html, plot
 from app.lessons import EXPERIMENTS, Experiment
 from app.pages.calculator import Calculator
 from app.panels.findings import Findings, Shelf
@@ -68,8 +68,8 @@ class LearnPage:
                 with gr.Column(visible=False) as self.tools:
                     self.calculator = Calculator(lab)
                 with gr.Row(elem_classes="buttons"):
-                    self.back = gr.Button("← Back", elem_id="lesson-back", scale=0, min_width=110)
-                    self.next = gr.Button("Next →", elem_id="lesson-next", scale=0, min_width=110)
+                    self.back = gr.Button("← Back", elem_id="lesson-back", elem_classes="repeats", scale=0, min_width=110)
+                    self.next = gr.Button("Next →", elem_id="lesson-next", elem_classes="repeats", scale=0, min_width=110)
                 if TEACHERS.is_file():
                     with gr.Accordion("For teachers: an hour with these lessons", open=False, elem_id="for-teachers"):
                         gr.Markdown(TEACHERS.read_text("utf-8"), elem_id="teachers-text")
@@ -257,7 +257,7 @@ class LearnPage:
 
         keep(self.contents.click(choose, [session], self.outputs, **QUIET))
         keep(self.head.click(turn, [session], self.outputs, **QUIET))
-        keep(self.bet.input(self.predict, [session, self.bet], self.live, **QUIET))
+        keep(self.bet.input(self.predict, [session, self.bet], self.live, **NEWEST))
         keep(self.go.click(self.run, [session, self.bet], self.outputs, **QUIET))
         self.halt.click(self.stop, [session], None, **QUIET)
         for button, by in ((self.back, -1), (self.next, 1)):

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.handlers import leave_unchanged
-from app.components.widgets import FLAT, PLOTLY, QUIET, SILENT, Changes, counters, html, switch
+from app.components.widgets import FLAT, NEWEST, PLOTLY, QUIET, SILENT, Changes, counters, html, switch
 from app.pages import scoreboard
 from app.pages.arrival import Arrival
 from app.pages.compare import ComparePage
@@ -86,10 +86,10 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
 
         train.wire(session, lasting(paint_after), [*others, status])
         if len(lab.models) > 1:
-            picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **QUIET)
+            picked = train.model.input(train.pick_model, [session, train.model], [*train.outputs, *train.set_up_outputs], **NEWEST)
             picked.then(lasting(paint_others), [session], others, **QUIET)
             picked.then(watch, [session], [status], **QUIET)  # the change below may be handled before the choice itself
-            train.model.change(watch, [session], [status], **QUIET)  # a run that is chosen brings its model
+            train.model.change(watch, [session], [status], **NEWEST)  # a run that is chosen brings its model
         compare.wire(session, train, tabs, lasting(paint_after), [*others, status])
         own.wire(session, train, tabs, lasting(paint_after), [*others, status])
         train.own.click(lambda: gr.Tabs(selected="task"), None, [tabs], queue=False, api_visibility="private", **SILENT)
@@ -108,7 +108,7 @@ def build(lab: Lab, allow_hub: bool = False, keeper: Keeper | None = None) -> gr
             changes = bar.open(session, link) if linked else {**train.restore(session), bar.message: ""}
             if linked or session.shown or session.runs:  # a new visitor may have scrubbed the recording already
                 changes |= train.paint(session)
-            return {**changes, **paint_others(session), **experiments.paint(session)}
+            return {**changes, **paint_others(session), **experiments.restore(session)}
 
         painted = [*bar.outputs, *train.outputs, *train.set_up_outputs, *others, *experiments.outputs]
         visitors = Visitors(lab, inspect.forget, read=(lambda token: keeper.read(token, lab.models)) if keeper else lambda token: None)

@@ -76,8 +76,8 @@ class SpectrumPart:
     def wire(self, session: gr.State, train: TrainPage) -> None:
         """train: the Train page, whose settings are used."""
         self.controls = train.controls
-        self.go.click(self._run, [session, *train.controls.values()], self.outputs, trigger_mode="multiple", **QUIET)
-        self.stop.click(self._stop, [session], self.outputs, trigger_mode="multiple", **QUIET)
+        self.go.click(self._run, [session, *train.controls.values()], self.outputs, **QUIET)
+        self.stop.click(self._stop, [session], self.outputs, **QUIET)
 
     async def _run(self, session: Session, *values: Any) -> AsyncIterator[Changes]:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.components.controls import applying, control, for_method, panel_rows, recipe_from, showing
-from app.components.widgets import QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
+from app.components.widgets import NEWEST, QUIET, Changes, begin_with, clicked, clicked_token, drawn, html, plot
 from app.pages.train_parts import LESSONS, given_task, go_on_words, task_choices
 from app.pages.try_it import TryIt, mutes
 from app.sessions import trying
@@ -54,7 +54,7 @@ class TrainPage:
                 self.task = gr.Dropdown(choices=task_choices(), value=task.slug, label="task", elem_id="task")
                 with gr.Row(elem_classes="buttons"):
                     self.train = gr.Button("Train", variant="primary", elem_id="train", min_width=80)
-                    self.step = gr.Button("Step", elem_id="step", min_width=60)
+                    self.step = gr.Button("Step", elem_id="step", elem_classes="repeats", min_width=60)
                     self.pause = gr.Button("Pause", elem_id="pause", min_width=70, interactive=False)
                     self.stop = gr.Button("Stop", elem_id="stop", min_width=60, interactive=False)
                 self.examples = html(task_summary(task), elem_id="examples")
@@ -198,28 +198,27 @@ class TrainPage:
         """Connect events. paint_others: what other pages show once a run is over or a task was chosen."""
         settings = [session, *self.controls.values()]
         picked = [*self.outputs, *self.set_up_outputs]
-        # "multiple": the answer to a press follows the run, and until it ends Gradio's page would drop the next press of that button.
         presses = (
             (self.train, self.begin, settings), (self.step, self._step, settings),
             (self.pause, self._pause, [session]), (self.stop, self._stop, [session]), (self.go_on, self._go_on, settings),
         )  # fmt: skip
-        events = [button.click(press, inputs, self.outputs, trigger_mode="multiple", **QUIET) for button, press, inputs in presses]
+        events = [button.click(press, inputs, self.outputs, **QUIET) for button, press, inputs in presses]
         events += [
             self.gallery.click(self._pick_recording, [session], picked, **QUIET),
             self.live.click(self._live, [session], picked, **QUIET),
-            self.task.input(self.pick_task, [session, self.task], [self.message, *self.set_up_outputs], **QUIET),
+            self.task.input(self.pick_task, [session, self.task], [self.message, *self.set_up_outputs], **NEWEST),
         ]
         for event in events:
             event.then(*self.try_it.answering(session), **QUIET)
             event.then(paint_others, [session], other_outputs, **QUIET)
-        scrubbed = self.scrubber.input(self._scrub, [session, self.scrubber], self.followed, trigger_mode="always_last", **QUIET)
+        scrubbed = self.scrubber.input(self._scrub, [session, self.scrubber], self.followed, **NEWEST)
         for event in (scrubbed, self.play.click(self._play, [session], self.outputs, **QUIET)):
             event.then(*self.try_it.answering(session), **QUIET)
         self.try_it.wire(session)
         self.get_task.click(self._give_task, [session], [self.task_file], **QUIET)
         controls = list(self.controls.values())
         for name, updates in (("init", applying), ("loss", applying), ("method", for_method)):
-            self.controls[name].input(partial(self._update_controls, updates), controls, controls, **QUIET)
+            self.controls[name].input(partial(self._update_controls, updates), controls, controls, **NEWEST)
 
     async def begin(
         self, session: Session, *values: Any, steps: int | None = None, start: SessionRun | None = None

@@ -37,7 +37,7 @@ class TryIt:
             with gr.Column(scale=6, min_width=300, elem_classes="answers-side"):
                 with gr.Row(elem_classes="try-box"):
                     self.box = gr.Textbox(label="Try it: your input", elem_id="try-input", max_lines=1, scale=1, min_width=160)
-                    self.surprise = gr.Button("Surprise me", elem_id="surprise", size="sm", scale=0, min_width=120)
+                    self.surprise = gr.Button("Surprise me", elem_id="surprise", elem_classes="repeats", size="sm", scale=0, min_width=120)
                 self.answers = html(elem_id="try-answers")
         self.outputs = [self.picture, self.mute, self.answers]
         self.inputs = [self.box, self.strength]
@@ -122,12 +122,11 @@ class TryIt:
 
     def wire(self, session: gr.State) -> None:
         outputs = [*self.outputs, self.message]
-        many: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
-        self.box.change(self._typed, [session, self.box], outputs, **many)  # a text that is pasted counts as no input
-        self.surprise.click(self._draw, [session], [self.box, *outputs], **many)
-        self.strength.input(self._scale, [session, self.strength], outputs, **many)
-        self.mute.click(self._mute_chosen, [session], outputs, **many)
-        self.picture.click(self._mute_pressed, [session], outputs, **many)
+        self.box.change(self._typed, [session, self.box], outputs, **QUIET)  # a text that is pasted counts as no input
+        self.surprise.click(self._draw, [session], [self.box, *outputs], **QUIET)
+        self.strength.input(self._scale, [session, self.strength], outputs, **QUIET)
+        self.mute.click(self._mute_chosen, [session], outputs, **QUIET)
+        self.picture.click(self._mute_pressed, [session], outputs, **QUIET)
 
     async def answer(self, session: Session, wait: float = 0.0) -> AsyncIterator[Changes]:
         """Answers to what is in the box now, as they come."""

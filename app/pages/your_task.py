@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, html
+from app.components.widgets import NEWEST, QUIET, Changes, html
 from app.pages.train import TrainPage
 from app.sessions.heavy import heavy
 from app.sessions.jobs import Paint
@@ -117,7 +117,7 @@ class TaskPage:
     def wire(self, session: gr.State, train: TrainPage, tabs: gr.Tabs, paint_others: Paint, other_outputs: list[Any]) -> None:
         """train: the Train page, which takes the task up. paint_others: what the other pages show then."""
         self.tabs = tabs
-        self.pasted.change(self._paste, [session, self.pasted], self.outputs, trigger_mode="always_last", **QUIET)
+        self.pasted.change(self._paste, [session, self.pasted], self.outputs, **NEWEST)
         self.upload.upload(self._file, [session, self.upload], [self.pasted, *self.outputs], **QUIET)
         for name, button in self.examples.items():
             button.click(partial(self._example, name), [session], [self.pasted, *self.outputs], **QUIET)
@@ -125,12 +125,12 @@ class TaskPage:
             self.fetch.click(self._hub, [session, self.hub], self.outputs, **QUIET)
         inputs = [session, *self.chosen]
         for control, name in ((self.input, "inputs"), (self.output, "output"), (self.kind, "kind"), (self.split, ""), (self.long, "")):
-            control.input(partial(self._change, name), inputs, self.outputs, trigger_mode="always_last", **QUIET)
+            control.input(partial(self._change, name), inputs, self.outputs, **NEWEST)
         for text in (self.template, self.words):  # change, since a text that is put in at once counts as no input
-            text.change(self._typed, inputs, self.outputs, trigger_mode="always_last", **QUIET)
+            text.change(self._typed, inputs, self.outputs, **NEWEST)
         self.merge.click(self._merge, inputs, self.outputs, **QUIET)
         for control in self.format:
-            control.input(self._again, [session, *self.format], self.outputs, trigger_mode="always_last", **QUIET)
+            control.input(self._again, [session, *self.format], self.outputs, **NEWEST)
 
         def take(session: Session) -> Changes:
             return train.take_task(session, lambda: session.your_task.draft or session.task)

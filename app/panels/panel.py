@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.widgets import QUIET, Changes, drawn, html, plot
+from app.components.widgets import NEWEST, QUIET, Changes, drawn, html, plot
 from app.panels.findings import Findings, Shelf
 from app.panels.look import Look, View
 from app.sessions.jobs import side_job
@@ -227,9 +227,9 @@ class Panel(ABC):
         inputs = [session, *self.controls.values()]
         events = [part.change if isinstance(part, gr.Textbox) else part.input for part in self.controls.values()]
         if events:
-            gr.on(events, go if self.automatic else keep, inputs, self.outputs, trigger_mode="always_last", **QUIET)
+            gr.on(events, go if self.automatic else keep, inputs, self.outputs, **NEWEST)
         if self.button:
-            self.go.click(go, inputs, self.outputs, trigger_mode="multiple", **QUIET)
+            self.go.click(go, inputs, self.outputs, **QUIET)
             self.halt.click(self.stop, [session], None, **QUIET)
 
     def _take(self, session: Session, values: Sequence[Any]) -> None:

@@ -43,6 +43,20 @@ def test_train_pause_step_resume_and_stop(visitor):
     assert "held-out rows" in visitor.text("#bars")
 
 
+def test_a_double_click_is_one_press_but_where_a_button_is_meant_to_be_pressed_again(visitor):
+    visitor.set("steps", "200")
+    visitor.page.dblclick("#train")
+    visitor.settle("#progress", "left")
+    assert visitor.text("#message").strip() == ""
+    visitor.page.click("#stop")
+    visitor.run_ends()
+    visitor.page.dblclick("#step")
+    visitor.settle("#progress", "Paused at step 2 of")
+    visitor.page.click("#stop")
+    visitor.run_ends()
+    assert visitor.errors == []
+
+
 def test_zoom_survives_training_and_every_step_is_painted_without_a_new_plot(visitor):
     page = visitor.page
     page.evaluate("window.before = document.querySelector('#plane .plot-host')")

@@ -135,7 +135,7 @@ def test_a_file_that_is_too_large_gets_a_sentence_and_a_smaller_one_is_read(visi
     visitor.settle(".too-large", "large.csv has 70 MB, and this server takes up to 64 MB: choose a smaller file.")
     visitor.page.set_input_files("#upload-task input[type=file]", str(small))
     visitor.page.wait_for_selector(".too-large", state="detached")
-    visitor.page.wait_for_selector("#upload-task :text('small.csv')")
+    visitor.settle("#task-preview", "17 rows to train on")
 
 
 def test_rows_that_are_read_from_the_right_stand_so(visitor, tmp_path):

@@ -261,6 +261,9 @@ def test_a_run_pauses_after_the_steps_asked_for_and_goes_on(engine):
     assert steps_of(ticket) == [1, 2]
     engine.resume(ticket, steps=1)
     until(lambda: ticket.status == "paused" and len(steps_of(ticket)) == 3)
+    engine.resume(ticket, steps=1)
+    engine.resume(ticket, steps=1)  # pressed again while the step before is under way
+    until(lambda: ticket.status == "paused" and len(steps_of(ticket)) == 5)
     engine.resume(ticket)
     until(lambda: ticket.over)
     assert steps_of(ticket) == [1, 2, 3, 4, 5, 6] and ticket.status == "done"
