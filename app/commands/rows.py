@@ -6,6 +6,7 @@ import csv
 from app.commands.options import tell
 from core.errors import LabError, as_path, shown
 from core.tasks.columns import Columns
+from core.tasks.delimited import ARROWS
 from core.tasks.load import Reading, reading_of, tested
 from core.tasks.load import load_reading as load_local
 from core.tasks.reader import read_bytes, read_table
@@ -75,7 +76,7 @@ def _columns(options: argparse.Namespace) -> Columns | None:
 
 def _format(options: argparse.Namespace) -> Format:
     separator = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(options.separator, options.separator)
-    if separator not in ("", "\t", ",", ";", "|", "->", "→", "=>") and (len(separator) != 1 or separator in '"\r\n'):
+    if separator not in ("", *ARROWS) and (len(separator) != 1 or separator in '"\r\n'):
         raise LabError(f"--separator is {shown(options.separator)}: give one sign, or the word tab.")
     return Format(options.encoding, separator, options.header, options.sheet)
 

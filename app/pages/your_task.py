@@ -34,7 +34,7 @@ NONE = "(none)"
 FOUND = "found"  # of a setting of the file's format: what was found from the bytes
 MOST_PASTED = 200_000  # characters
 EXAMPLES = {"tickets": "tickets.csv", "feedback": "feedback.csv", "word forms": "comparatives.txt"}
-SIGNS = [("as found", FOUND), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("arrow ->", "->")]
+SIGNS = [("as found", FOUND), ("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("pipe", "|"), ("two pipes", "||"), ("arrow ->", "->")]
 
 
 class TaskPage:

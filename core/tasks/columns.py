@@ -4,21 +4,19 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import pairwise
 
 from core.errors import LabError, shown
 from core.tasks.names import ABOUT_ROWS, ANSWER_NAMES, IDS, INPUT_NAMES, LABEL_NAMES, LABEL_TEXT_NAMES, TRANSLATIONS, has_word_of
-from core.tasks.table import Table, spread
+from core.tasks.profile import ON, Profile, profiles
+from core.tasks.table import Table
 from core.tasks.template import places
 
-MOST_LABELS = 200
 NAMED = frozenset((*INPUT_NAMES, *LABEL_NAMES, *ANSWER_NAMES))
 MOST_INPUTS = 4  # columns that go in, unless a person names more
-LOOKED_AT = 3000  # rows
 PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "trial"), "validation"),
     **dict.fromkeys(("test", "held_out", "held-out", "heldout", "eval"), "held_out"),
 }
 
@@ -39,95 +37,6 @@ class Columns:
     template: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
     merge: bool = False
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What the cells of a column are like."""
-
-    name: str
-    cells: tuple[str, ...]
-
-    @cached_property
-    def filled(self) -> tuple[str, ...]:
-        return tuple(cell for cell in self.cells if cell)
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        return Counter(self.filled)
-
-    @cached_property
-    def share_filled(self) -> float:
-        return len(self.filled) / len(self.cells) if self.cells else 0.0
-
-    @cached_property
-    def words(self) -> float:
-        """Words in a cell, on average; a script without spaces has one for every two letters."""
-        sizes = [max(len(cell.split()), len(re.findall("[\u0e00-\u0eff\u3040-\u9fff]", cell)) / 2) for cell in self.filled]
-        return sum(sizes) / len(sizes) if sizes else 0.0
-
-    @cached_property
-    def kind(self) -> str:
-        """empty, constant, number, date, link, code, form (lines that differ in a word or two) or text."""
-        if not self.filled:
-            return "empty"
-        if len(self.counts) == 1 and len(self.filled) > 1:
-            return "constant"
-        for kind, pattern in KINDS.items():
-            if sum(pattern.fullmatch(cell) is not None for cell in self.filled) >= 0.9 * len(self.filled):
-                return kind
-        distinct = len(self.counts) >= 0.98 * len(self.filled)
-        if distinct and len(self.filled) > 3 and all(CODE.fullmatch(cell) for cell in self.filled):
-            return "code"
-        return "form" if len(self.filled) > 3 and self._from_one_form else "text"
-
-    @cached_property
-    def _from_one_form(self) -> bool:
-        """Whether nearly all cells begin with the same half, as lines of attribution do."""
-        half = sum(map(len, self.filled)) // len(self.filled) // 2
-        return half > 8 and Counter(cell[:half] for cell in self.filled).most_common(1)[0][1] >= 0.9 * len(self.filled)
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the cells are sentences or longer, mostly different ones."""
-        return self.kind == "text" and self.words >= 3 and len(self.counts) > 0.3 * len(self.filled)
-
-    def like_labels(self, named: bool = False, strict: bool = False) -> bool:
-        """Whether the cells are labels: few, short, and each repeated. strict: more repetition is needed."""
-        count, different = len(self.filled), len(self.counts)
-        if not 2 <= different <= MOST_LABELS or self.kind in ("date", "link", "empty") or max(map(len, self.counts)) > 80:
-            return False
-        repeated = sum(number for number in self.counts.values() if number > 1)
-        if self.kind == "number" and different > 20 and any("." in cell.removesuffix(".0") for cell in self.counts):
-            return False  # a measure
-        if self.kind == "number" and not named and (different > 20 or count < 10 * different) and different > 2:
-            return False  # numbers that are no label's may repeat by chance
-        if strict:
-            return different <= 20 and count >= 4 * different and min(self.counts.values()) > 1
-        if self.words > 6 or (not named and self.share_filled < 0.9):
-            return False
-        return repeated >= 0.8 * count and count >= (2 if named or count < 50 else 4) * different
-
-
-KINDS = {
-    "number": re.compile(r"[-+]?[$€£]?\s?\d[\d.,' ]*\s?[%€$]?|[-+]?\.?\d+(e[-+]?\d+)?|NaN|inf", re.IGNORECASE),
-    "date": re.compile(
-        r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?( ?[ap]m)?"
-        r"|\w{3,9},? \d{1,2},? .*\d{4}|\w{3},? \w{3} \d{1,2} .*|\d{1,2} \w{3,9} \d{4}.*"
-        r"|(\d+\s?(d|h|m|s|days?|hours?|hrs?|min|mins|minutes?|sec|secs|seconds?)\b[ ,]*)+",  # durations, too
-        re.IGNORECASE,
-    ),
-    "link": re.compile(r"(https?://|www\.)\S+|[\w.+-]+@[\w-]+(\.[\w-]+)+", re.IGNORECASE),
-}
-ON = frozenset(("1", "1.0", "true"))
-FLAGS = ON | {"0", "0.0", "false"}
-CODE = re.compile(r"(?=.*\d)[\w./:#-]{1,80}")  # one word with a digit in it
-
-
-def profiles(table: Table) -> list[Profile]:
-    """A profile of each column, of up to 3,000 rows."""
-    some = [table.rows[at] for at in spread(len(table.rows), LOOKED_AT)]
-    return [Profile(name, tuple(row[place] for row in some)) for place, name in enumerate(table.columns)]
 
 
 def decide(table: Table, chosen: Columns | None = None) -> Columns:
@@ -157,21 +66,33 @@ def decide(table: Table, chosen: Columns | None = None) -> Columns:
     if split is None:
         split = next((one.name for one in found if one.name not in (*chosen.inputs, chosen.output) and _is_split(one)), "")
     rest = [one for one in found if one.name != split]
-    told = [one.name for one in rest if not _is_id(one) and (one.kind != "empty" or one.name.casefold() in NAMED)]
+    told = [one.name for one in rest if not _is_id(one) and (one.kind not in ("empty", "constant") or one.name.casefold() in NAMED)]
     if len({*told, *chosen.inputs, chosen.output} - {""}) < 2:
-        what = next(iter(table.nested.items()), None)
-        why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
-        raise LabError(
-            f"{shown(table.name)} has {f'one column of plain text ({shown(told[0], 50)})' if told else 'no column of plain text'}: "
-            f"two are needed, what goes in and what should come out.{why}"
-        )
+        raise _too_few(table, told)
     candidates = [one for one in rest if one.name not in chosen.inputs]
     if not chosen.output and not candidates:
         raise LabError("Every column goes in: leave one to come out.")
     output = chosen.output or _output(candidates, rest)
     kind = chosen.kind or _kind(next(one for one in found if one.name == output))
     inputs = chosen.inputs or _inputs(rest, output, kind)
+    if not chosen.inputs and table.nested and all(one.share_filled < 0.5 for one in rest if one.name in inputs):
+        raise _too_few(table, [output])
+    if not inputs:
+        raise LabError(
+            f"{shown(table.name)} has no column of text that could go in, only numbers, codes, dates, links or lists: add one, or choose "
+            "what goes in yourself."
+        )
     return replace(chosen, inputs=inputs, output=output, kind=kind, split=split)
+
+
+def _too_few(table: Table, told: Sequence[str]) -> LabError:
+    """The error of a table with fewer than two columns of plain text. told: those that it has."""
+    what = next(iter(table.nested.items()), None)
+    why = f" The column {shown(what[0])} holds {what[1]}." if what else ""
+    return LabError(
+        f"{shown(table.name)} has {f'one column of plain text ({shown(told[0], 50)})' if told else 'no column of plain text'}: "
+        f"two are needed, what goes in and what should come out.{why}"
+    )
 
 
 def _place(table: Table, column: str) -> int:
@@ -194,11 +115,10 @@ def _check_usable(table: Table, chosen: Columns) -> None:
 
 
 def _is_split(column: Profile) -> bool:
-    if column.name.casefold() not in ("split", "set", "partition", "fold", "part", "subset") or not column.filled:
-        return False
-    parts = {PART_NAMES.get(cell.casefold(), "") for cell in column.filled}
+    parts = {PART_NAMES.get(cell.casefold(), "") for cell in column.counts}
     known = sum(cell.casefold() in PART_NAMES for cell in column.filled)
-    return {"train", "held_out"} <= parts and 2 * known > len(column.cells)
+    named = column.name.casefold() in ("split", "set", "partition", "fold", "part", "subset")
+    return {"train", "held_out"} <= parts and (2 * known > len(column.cells) if named else known == len(column.cells))
 
 
 # --- what comes out ---------------------------------------------------------------------------------------------------
@@ -207,6 +127,12 @@ def _is_split(column: Profile) -> bool:
 def _output(candidates: Sequence[Profile], everything: Sequence[Profile]) -> str:
     scored = [(_points(one, everything), place, one.name) for place, one in enumerate(candidates)]
     points, _, best = max(scored)
+    flag = next((one.name for (found, _, _), one in zip(scored, candidates, strict=True) if found == points and one.is_flag), "")
+    if flag and next(one for one in candidates if one.name == best).is_flag:
+        return flag  # of several flags the first, which is often what the others say more about
+    texts = [one.name for one in candidates if one.is_text]
+    if points <= 20 and len(texts) > 3 and best in texts:
+        return texts[1]  # the same in several languages, or several answers to a question
     plain = [one for one in candidates if one.kind not in ("empty", "constant") and not _is_id(one)]
     unknown = points < 35 and best.casefold() not in ANSWER_NAMES
     if unknown and len(plain) == 2 and (plain[1].name.casefold() not in INPUT_NAMES or plain[0].name.casefold() in INPUT_NAMES):
@@ -228,13 +154,15 @@ def _points(column: Profile, everything: Sequence[Profile]) -> float:
     )
     if name in ANSWER_NAMES and not doubtful:
         return 90.0 - ANSWER_NAMES.index(name) - (0 if column.kind != "constant" else 60)
+    if has_word_of(column.name, ANSWER_NAMES) is not None and column.is_text and column.share_filled > 0.5 and _asks(column, everything):
+        return 82.0
     if name in LABEL_NAMES and labels:
         return 80.0 - LABEL_NAMES.index(name) / 10
     if name in LABEL_NAMES:
         return 35 - LABEL_NAMES.index(name) / 10 if column.kind != "constant" else 5.0
     for place, names in ((60.0, LABEL_NAMES), (55.0, LABEL_TEXT_NAMES)):
         found = has_word_of(column.name, names)
-        if found is not None and labels:
+        if found is not None and labels and column.share_filled > 0.5:
             # Confidence in a label is a number; so may a label be, but then with few values.
             return place - found / 10 - (10 if column.kind == "number" else 0) - len(column.counts) / 100
     if name in INPUT_NAMES and column.like_labels(strict=True) and any(other.is_text for other in everything if other is not column):
@@ -245,7 +173,14 @@ def _points(column: Profile, everything: Sequence[Profile]) -> float:
         return 20.0
     if column.kind == "text" and name not in INPUT_NAMES:
         return 20.0
-    return {"text": 10.0, "number": 8.0, "form": 5.0, "code": -5.0, "date": -5.0, "link": -20.0, "constant": -30.0}[column.kind]
+    of_kind = {"text": 10.0, "number": 8.0, "form": 5.0, "code": -5.0, "date": -5.0, "list": -10.0, "link": -20.0, "constant": -30.0}
+    return of_kind[column.kind]
+
+
+def _asks(answer: Profile, everything: Sequence[Profile]) -> bool:
+    """Whether another column is named as a question."""
+    asked = ("question", "prompt", "instruction", "query", "frage", "pregunta")
+    return any(one is not answer and one.is_text and has_word_of(one.name, asked) is not None for one in everything)
 
 
 def _kind(column: Profile) -> str:
@@ -257,7 +192,7 @@ def _kind(column: Profile) -> str:
 
 def flags(table: Table) -> list[str]:
     """Columns that hold 0 or 1 (or true and false) and of which some row has several: a row may have several labels."""
-    found = [one for one in profiles(table) if len(one.filled) == len(one.cells) and {cell.casefold() for cell in one.counts} <= FLAGS]
+    found = [one for one in profiles(table) if one.is_flag]
     marked = [sum(cell.casefold() in ON for cell in cells) for cells in zip(*(one.cells for one in found), strict=True)]
     return [one.name for one in found] if len(found) > 2 and max(marked, default=0) > 1 else []
 
@@ -268,15 +203,24 @@ def flags(table: Table) -> list[str]:
 def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ...]:
     out = next((one for one in columns if one.name == output), None)
     others = [one for one in columns if one.name != output]
-    usable = [one for one in others if one.kind not in ("empty", "link", "constant") and not (out and _tells(one, out, kind))]
+    usable = [
+        one
+        for one in others
+        if one.kind not in ("empty", "link", "constant")
+        and (one.kind != "list" or one.name.casefold() in INPUT_NAMES)
+        and not (out and _tells(one, out, kind))
+    ]
     if len(usable) < 2:
-        return tuple(one.name for one in usable or others[:1])
+        return tuple(one.name for one in usable or [one for one in others if one.kind != "list"][:1])
     named = [one for one in usable if one.name.casefold() in INPUT_NAMES and (one.kind not in ("number", "code", "date") or one.is_text)]
+    named = [one for one in named if one.name.casefold() != "source" or one.words >= 2 or len(named) == 1]  # else where a text is from
     if named:
         return tuple(one.name for one in _without_copies(named)[: MOST_INPUTS + 2])
     sayings = [one for one in usable if one.kind in ("text", "form") and one.words >= 2 and not one.like_labels()]
     half_named = [one for one in sayings if has_word_of(one.name, INPUT_NAMES) is not None]
     texts = half_named or [one for one in usable if one.is_text]
+    if len(texts) > 2 and kind == "answers" and out and out.is_text and out.name.casefold() not in ANSWER_NAMES:
+        return (texts[0].name,)  # as `_output`: parallel texts
     if texts:
         texts = _without_copies(texts)
         longest = sorted(texts, key=lambda one: -one.words)[:MOST_INPUTS]
@@ -288,6 +232,9 @@ def _inputs(columns: Sequence[Profile], output: str, kind: str) -> tuple[str, ..
     if forms:
         return tuple(one.name for one in forms[:MOST_INPUTS])
     plain = [one for one in usable if one.kind in ("number", "text") and not _is_id(one)]
+    if len(columns) > 2:  # numbers of users and files tell a row apart, whatever they are called beside that
+        plain = [one for one in plain if one.kind != "number" or has_word_of(one.name, IDS) is None]
+        return () if len(plain) < 2 and all(one.kind == "number" for one in plain) else tuple(one.name for one in plain[: 2 * MOST_INPUTS])
     return tuple(one.name for one in (plain or usable)[: 2 * MOST_INPUTS])
 
 

@@ -30,6 +30,8 @@ def decoded(data: bytes, name: str, encoding: str = "") -> tuple[str, str, tuple
     encoding: a person's choice; empty: found by byte order mark, then UTF-8, then the bytes themselves.
     Raises LabError for a file that is empty or holds no text, or that has not the encoding chosen.
     """
+    if data.startswith(b"version https://git-lfs"):
+        raise LabError(f"{shown(name)} only points to the file, which Git LFS keeps: fetch the file itself with `git lfs pull`.")
     for start, what in NO_TEXT.items():
         if data.startswith(start):
             raise LabError(f"{shown(name)} {what}.")

@@ -13,7 +13,8 @@ from core.tasks.names import is_known
 from core.tasks.table import Format, Table, make_table
 
 SEPARATORS = ("\t", "|", ";", ",")  # of equals, the one that is rarer in prose
-ARROWS = ("->", "→", "=>")
+BARS = ("|||", "||")
+ARROWS = ("->", "→", "=>", *BARS)
 MOST_TITLES = 12  # lines above the header
 SAMPLE = 400  # rows by which separator and header are decided
 STRAY = 50  # unclosed quotes after which quotes are text
@@ -23,6 +24,11 @@ Record = tuple[int, list[str]]
 def read_text(text: str, name: str, chosen: Format) -> Table:
     """The rows of a text: a Markdown table, lines like `France -> Paris`, or cells between separators. LabError where there are none."""
     text, separator = _said(text, chosen.separator)
+    if not separator and _is_tagged(text):
+        raise LabError(
+            f"{shown(name)} has a token and its tag on each line, and blank lines between sentences: give a whole text and its label or "
+            "answer in each row."
+        )
     found = _markdown(text) if separator in ("", "|") else []
     if found:
         return table_of(found, name, Format(separator="|", header=chosen.header or "yes"))
@@ -61,7 +67,21 @@ def _arrow(text: str) -> str:
     lines = [line for line in islice(text.split("\n"), SAMPLE) if line.strip()]
     first = lines[0]
     arrows = [arrow for arrow in ARROWS if arrow in first and sum(arrow in line for line in lines) >= 0.8 * len(lines)]
+    if len({line.count("|") for line in lines}) == 1 and not all(first.count("|") == len(bars) for bars in BARS if bars in arrows):
+        arrows = [arrow for arrow in arrows if arrow not in BARS]  # cells between single bars, some of them empty
     return min(arrows, key=first.index, default="")
+
+
+def _is_tagged(text: str) -> bool:
+    """Whether the lines are tokens with their tags, and blank lines part the sentences, as in the files of CoNLL's tasks."""
+    lines = [line.split() for line in islice(text.split("\n"), SAMPLE) if not line.startswith(("#", "-DOCSTART-"))]
+    rows = [cells for cells in lines if cells]
+    sentences = sum(bool(cells) and not before for before, cells in zip([[], *lines], lines, strict=False))
+    width = len(rows[0]) if rows else 0
+    if sentences < 3 or len(rows) < 4 * sentences or width < 2 or sum(len(cells) == width for cells in rows) < 0.98 * len(rows):
+        return False
+    tags = Counter(cells[-1] for cells in rows)
+    return len(tags) <= 60 and len(tags) < len(rows) / 4
 
 
 def _sides(text: str, arrow: str) -> list[Record]:
@@ -238,7 +258,8 @@ def _unlike(cell: str, below: Sequence[str]) -> float:
     counts = Counter(below)
     repeated = sum(count for count in counts.values() if count > 1) >= 0.9 * len(below)
     if repeated and len(counts) <= len(below) / 2 and max(map(len, counts)) <= 60:
-        return -3.0 if cell in counts else 1.5
+        # Among many rows of few labels a first row of data has one of them, almost surely.
+        return -3.0 if cell in counts else 2.5 if len(below) >= 10 * len(counts) else 1.5
     points = -1.0 if cell in counts and len(below) > 3 else 0.0
     shapes = Counter(map(_shape, below))
     shape, many = shapes.most_common(1)[0]

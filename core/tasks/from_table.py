@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import LabError, shown
-from core.tasks.columns import MOST_LABELS, PART_NAMES, Columns, decide, flags, unused
+from core.tasks.columns import PART_NAMES, Columns, decide, flags, unused
 from core.tasks.own_prompts import own_prompts
+from core.tasks.profile import MOST_LABELS
 from core.tasks.split import HELD_OUT_SIZE, VALIDATION_SIZE, Parts, keep_together, spare, split_table, split_validation, unseen
-from core.tasks.table import Table, counted, fitting, listed
+from core.tasks.table import LARGEST_FILE, MOST_ROWS, Table, counted, fitting, listed
 from core.tasks.task import Example, Task, marked, repeats, stem_of
 from core.tasks.template import compiled, usual_template
 
@@ -43,7 +44,8 @@ def task_from_table(table: Table, columns: Columns | None = None) -> Task:
         rows, more = _with_labels(rows, table.name, bool(columns.split))
         notes += more
     if len(rows) < 4 or len({row.example.key for row in rows}) < 3:
-        raise LabError(f"{shown(table.name)} has {len(rows)} different rows: at least 4 are needed (training, validation, held-out).")
+        said = f"{len(rows)} different row{'' if len(rows) == 1 else 's'}"
+        raise LabError(f"{shown(table.name)} has {said}: at least 4 are needed (training, validation, held-out).")
     outputs = sorted({row.example.output for row in rows})
     if len(outputs) == 1:
         raise LabError(f"Every row of {shown(table.name)} has the same output: there is nothing to learn; add rows with others.")
@@ -193,7 +195,8 @@ def _sampled(rows: list[Row]) -> tuple[list[Row], list[str]]:
     kept = fitting(sizes)
     if len(kept) == len(rows):
         return rows, []
-    return [rows[at] for at in kept], [f"{len(rows):,} rows, of which {len(kept):,}, spread evenly, were kept."]
+    most = f"a task has at most {MOST_ROWS:,} rows and {LARGEST_FILE >> 20} MB"
+    return [rows[at] for at in kept], [f"{len(rows):,} rows, of which {len(kept):,}, spread evenly, were kept: {most}."]
 
 
 def _with_labels(rows: list[Row], name: str, has_split: bool) -> tuple[list[Row], list[str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import LabError, shown
 from core.tasks.delimited import table_of
-from core.tasks.names import ANSWER_NAMES, is_known
+from core.tasks.names import ANSWER_NAMES, INPUT_NAMES, LABEL_NAMES, is_known
 from core.tasks.table import MOST_COLUMNS, Format, Table, counted, listed, make_table
 
 HOLDERS = ("data", "rows", "examples", "items", "records", "instances", "results", "dataset")  # keys under which rows are kept
@@ -23,7 +23,7 @@ def read_json(text: str, name: str) -> Table:
     items, bad = _items(text, name)
     if items and all(isinstance(item, list) for _, item in items):
         return _from_lists(items, name)
-    rows = [(number, _opened(item)) for number, item in items if isinstance(item, dict) and item]
+    rows = [(number, _opened(_flat(item))) for number, item in items if isinstance(item, dict) and item]
     bad += [number for number, item in items if not isinstance(item, dict)]
     if not rows and not bad:
         raise LabError(f"{shown(name)} is empty: give rows with the keys input and output, or text and label.")
@@ -38,9 +38,11 @@ def read_json(text: str, name: str) -> Table:
         what = ", ".join(f"{shown(column, 30)} ({held})" for column, held in nested.items())
         raise LabError(f"{shown(name)} has no column of plain text, but {shown(what, 200)[1:-1]}: give one text or number for each key.")
     if LAST in columns and not any(row.get(LAST) for _, row in rows):
-        raise LabError(
-            f"No chat of {shown(name)} has an answer (a turn of the assistant after another turn): give chats of two turns or more."
-        )
+        if 2 * sum(LAST in row for _, row in rows) > len(rows):
+            raise LabError(
+                f"No chat of {shown(name)} has an answer (a turn of the assistant after another turn): give chats of two turns or more."
+            )
+        columns.remove(LAST)
     records = [(number, [_cell(row.get(column)) for column in columns]) for number, row in rows]
     table = make_table(name, columns, records)
     # Keys that differ only in spaces were renamed; the nested ones keep their place.
@@ -116,8 +118,11 @@ def _in_object(found: dict[str, Any], name: str) -> list[Any]:
         return [{**{f"column {at}": cell for at, cell in enumerate(item, start=1)}, "split": part} for part, item in parts]
     values = list(found.values())
     rows = next((found[key] for key in HOLDERS if _are_objects(found.get(key))), None)
-    if rows is None and sum(map(_are_objects, values)) == 1:
-        rows = next(value for value in values if _are_objects(value))
+    lists = [value for value in values if _are_objects(value)]
+    if rows is None and len(lists) > 1:  # entities, patterns and others beside the rows
+        lists = [value for value in lists if _named_both(value[0])]
+    if rows is None and len(lists) == 1:
+        rows = lists[0]
     if rows is not None:
         return rows
     if len(found) == 1 and isinstance(values[0], dict):
@@ -146,6 +151,12 @@ def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(isinstance(item, dict) for item in value)
 
 
+def _named_both(row: Mapping[str, Any]) -> bool:
+    """Whether an object has keys both for what goes in and for what comes out."""
+    names = {str(key).strip().casefold() for key in row}
+    return bool(names & set(INPUT_NAMES)) and bool(names & {*LABEL_NAMES, *ANSWER_NAMES})
+
+
 def _squad(articles: Sequence[Any]) -> list[dict[str, Any]]:
     rows = []
     for article in articles:
@@ -170,6 +181,16 @@ def _from_lists(items: Numbered, name: str) -> Table:
 
 
 # --- what a row holds -------------------------------------------------------------------------------------------------
+
+
+def _flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with the texts of an object in it as keys of their own: the languages of a translation, or the first of its instances."""
+    for key, value in row.items():
+        inner = value[0] if key.casefold() in HOLDERS and _are_objects(value) and _named_both(value[0]) else value
+        whole = isinstance(inner, dict) and len(inner) > 1 and all(isinstance(text, str) for text in inner.values())
+        if whole and not set(inner) & set(row) and (inner is not value or len(row) == 1 or key.casefold() == "translation"):
+            return {name: text for name, text in row.items() if name != key} | inner
+    return row
 
 
 def _opened(row: Mapping[str, Any]) -> dict[str, Any]:

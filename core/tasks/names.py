@@ -37,10 +37,12 @@ LABEL_NAMES = (
 )
 LABEL_TEXT_NAMES = (
     *("label_text", "label_name", "label_names", "labels_text", "text_label", "class_name", "category_name", "intent_name", "label_str"),
+    *("label_desc", "label_des", "label_description"),
     *("label_title", "labeltext", "labelname", "sentiment_text", "emotion_name"),
 )
 ANSWER_NAMES = (
-    *("output", "answer", "completion", "response", "target", "translation", "answers", "reply", "last answer", "correct_answer"),
+    *("output", "answer", "completion", "response", "gold_answer", "ground_truth", "expected_answer", "expected_output"),
+    *("target", "translation", "answers", "reply", "last answer", "correct_answer"),
     *(
         "target_text",
         "output_text",

@@ -34,6 +34,8 @@ def read_table(data: bytes, name: str, chosen: Format | None = None) -> Table:
     chosen = chosen or Format()
     if name.casefold().endswith((".numbers", ".ods")):
         raise LabError(f"{shown(name)} is a spreadsheet of another program: export it from there as CSV or .xlsx.")
+    if name.casefold().endswith((".xlsx", ".xlsm")) and not is_archive(data) and b"\0" in data:
+        raise LabError(f"{shown(name)} is no workbook, though it is named so (a lock file, or damaged): save it anew as .xlsx.")
     if is_archive(data):
         found, sheet, sheets, notes = read_workbook(data, name, chosen.sheet)
         table = table_of(found, name, Format("xlsx", "", chosen.header, sheet))

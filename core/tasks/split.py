@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from core.tasks.table import counted
 from core.tasks.task import Example, normalised, short_hash, worded
 
 HELD_OUT_SHARE = 0.3
@@ -59,7 +60,9 @@ def keep_together(examples: Sequence[Example], labelled: bool) -> tuple[dict[str
         if parted:
             notes.append(f"{len(parted):,} rows nearly repeat each other and are all that their label has: they were parted all the same.")
     if groups:
-        notes.append(f"{len(groups) - len(set(groups.values())):,} rows nearly repeat another one and were kept on its side of the split.")
+        count = len(groups) - len(set(groups.values()))
+        said = "1 row nearly repeats another one and is" if count == 1 else f"{count:,} rows nearly repeat another one and are"
+        notes.append(f"{said} in the same part as that one.")
     return groups, notes
 
 
@@ -149,7 +152,10 @@ def unseen(
     kept = tuple(example for example in new if groups.get(example.key) not in near)
     notes = []
     if len(new) < len(given):
-        notes.append(f"{len(given) - len(new):,} {what} rows were left out: training has the same inputs.")
+        notes.append(f"{counted(len(given) - len(new), what)} left out: training has the same inputs.")
     if len(kept) < len(new):
-        notes.append(f"{len(new) - len(kept):,} {what} rows were left out: they nearly repeat rows of training.")
+        near_ones = len(new) - len(kept)
+        notes.append(
+            f"{counted(near_ones, what)} left out: {'it nearly repeats' if near_ones == 1 else 'they nearly repeat'} rows of training."
+        )
     return kept, notes

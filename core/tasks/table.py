@@ -124,13 +124,14 @@ def _names(name: str, header: Sequence[str]) -> tuple[tuple[str, ...], list[str]
     return tuple(columns), notes
 
 
-def counted(count: int) -> str:
-    """A number of rows as the beginning of a sentence.
+def counted(count: int, what: str = "") -> str:
+    """A number of rows as the beginning of a sentence. what: which rows.
 
-    >>> counted(1), counted(1200)
-    ('1 row was', '1,200 rows were')
+    >>> counted(1), counted(1200), counted(2, "test")
+    ('1 row was', '1,200 rows were', '2 test rows were')
     """
-    return f"{count:,} row was" if count == 1 else f"{count:,} rows were"
+    kind = f"{what} row" if what else "row"
+    return f"{count:,} {kind} was" if count == 1 else f"{count:,} {kind}s were"
 
 
 def listed(numbers: Sequence[int]) -> str:

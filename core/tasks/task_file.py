@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import LabError, shown
 from core.recipe import SETTINGS, Recipe, check_template
-from core.tasks.columns import MOST_LABELS
+from core.tasks.profile import MOST_LABELS
 from core.tasks.split import VALIDATION_MOST, VALIDATION_SHARE, keep_together, split_off, unseen
 from core.tasks.table import LARGEST_TASK, MOST_ROWS, check_size, check_text
 from core.tasks.task import Example, Handcrafted, Task, repeats, stem_of

@@ -159,7 +159,7 @@ def sentences(pair_count, output="x"):
 def test_near_repeats_are_counted_and_go_as_a_whole():
     rows = [*sentences(8), *FILLER]
     groups, notes = keep_together(rows, False)
-    assert notes == ["8 rows nearly repeat another one and were kept on its side of the split."]
+    assert notes == ["8 rows nearly repeat another one and are in the same part as that one."]
     kept, taken = split_off(rows, 0.3, False, groups=groups)
     assert not {groups.get(e.key, e.key) for e in kept} & {groups.get(e.key, e.key) for e in taken}
     assert len(kept) + len(taken) == len(rows) and abs(len(taken) - 0.3 * len(rows)) <= 1
@@ -203,8 +203,8 @@ def test_rows_that_training_has_are_not_tested_on():
     kept, notes = unseen(rows, known, groups)
     assert kept == (rows[2],)
     assert notes == [
-        "1 test rows were left out: training has the same inputs.",
-        "1 test rows were left out: they nearly repeat rows of training.",
+        "1 test row was left out: training has the same inputs.",
+        "1 test row was left out: it nearly repeats rows of training.",
     ]
 
 

@@ -287,7 +287,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_large_file_is_cut_evenly_and_says_so():
     data = b"input,output\n" + b"".join(b"%d,x%d\n\n" % (i, i) for i in range(12_345))
     task = read_task(data, "x.csv")
-    assert "12,345 rows, of which 5,000, spread evenly, were kept." in task.notes
+    assert "12,345 rows, of which 5,000, spread evenly, were kept: a task has at most 5,000 rows and 2 MB." in task.notes
     kept = sorted(int(row.input) for row in everything(task))
     assert len(kept) == MOST_ROWS == len(set(kept)) and {b - a for a, b in pairwise(kept)} == {2, 3}
 

@@ -28,7 +28,7 @@ BAD = {
         "12 of 12 rows of 'rows.csv' can't be used: the same text has another label in another row",
     ),
     "three rows": (as_csv([("a", "x"), ("b", "y"), ("c", "z")]), "has 3 different rows: at least 4"),
-    "one row four times": (as_csv([("a", "x"), ("A", "x"), (" a. ", "x"), ("a", "y")]), "has 1 different rows"),
+    "one row four times": (as_csv([("a", "x"), ("A", "x"), (" a. ", "x"), ("a", "y")]), "has 1 different row:"),
     "one output": (as_csv([(str(i), "x") for i in range(6)]), "same output"),
     "one label": (as_csv([(f"a{i}", "x") for i in range(6)], ("text", "label")), "same output"),
     "no test rows": (as_csv([(i, i, "train") for i in range(6)], ("input", "output", "part")), "marks no row as test"),
@@ -308,7 +308,7 @@ def test_the_first_answer_of_a_repeated_row_is_kept_and_the_notes_hold_what_was_
     assert Example("one", "first") in everything(task) and len(everything(task)) == 5
     task = task_of([(f"row {i}", f"{i % 1700}!") for i in range(6000)], False)
     assert task.notes == (
-        "6,000 rows, of which 5,000, spread evenly, were kept.",
+        "6,000 rows, of which 5,000, spread evenly, were kept: a task has at most 5,000 rows and 2 MB.",
         "400 of 5,000 rows are held out, so that scoring a prompt takes about a minute; the others train.",
     )
     assert len(everything(task)) == 5000
@@ -332,9 +332,9 @@ def test_test_rows_that_repeat_training_rows_are_dropped_and_counted():
     task = read_task(marked_rows(*rows), "x.csv")
     assert [e.input for e in task.validation] == ["own validation"] and [e.input for e in task.held_out] == ["own test"]
     assert task.notes == (
-        "1 validation rows were left out: training has the same inputs.",
-        "1 test rows were left out: training has the same inputs.",
-        "1 test rows were left out: they nearly repeat rows of training.",
+        "1 validation row was left out: training has the same inputs.",
+        "1 test row was left out: training has the same inputs.",
+        "1 test row was left out: it nearly repeats rows of training.",
     )
 
 

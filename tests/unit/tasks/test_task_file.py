@@ -167,7 +167,7 @@ def test_rows_that_repeat_an_earlier_side_are_dropped_and_counted():
     assert [[e.input for e in getattr(task, part)] for part in PARTS] == [["a", "b", "c"], ["e"], ["d"]]
     assert task.notes == (
         "1 rows that repeat an earlier input were dropped.",
-        "1 validation rows were left out: training has the same inputs.",
+        "1 validation row was left out: training has the same inputs.",
         "2 test rows were left out: training has the same inputs.",
     )
 

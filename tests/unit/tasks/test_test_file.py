@@ -20,7 +20,7 @@ def test_test_rows_that_training_has_are_left_out():
     task = read_task(ANSWERS, "rows.csv")
     tested = with_test(task, table_of([("TWO", "zwei"), ("ten", "zehn"), ("nine", "neun")]), reuse_held_out=True)
     assert [e.input for e in tested.held_out] == ["ten", "nine"]
-    assert "1 test rows were left out: training has the same inputs." in tested.notes
+    assert "1 test row was left out: training has the same inputs." in tested.notes
     assert {e.key for e in tested.held_out}.isdisjoint(tested.seen)
     assert len(tested.train) + len(tested.validation) == 6  # the file's own held-out rows are free for training now
 
@@ -46,14 +46,14 @@ def test_a_test_file_of_other_columns_and_words(tmp_path):
     test.write_text('{"front": "odd film", "pile": "yes", "split": "train"}\n{"front": "Good film.", "pile": "no", "split": "x"}\n')
     task = load_task(str(rows), test, Columns(("front",), "pile", words={"yes": "good", "no": "bad"}))
     assert task.held_out == (Example("odd film", "good"),) and task.labels == ("bad", "good")
-    assert task.notes == ("1 test rows were left out: training has the same inputs.",)
+    assert task.notes == ("1 test row was left out: training has the same inputs.",)
 
 
 def test_test_rows_that_nearly_repeat_training_rows_are_left_out():
     task = read_task(as_csv([*FILL, *((f"text {i}", "x") for i in range(9)), (NEAR[0], "bad")]), "rows.csv")
     tested = with_test(task, table_of([(NEAR[1], "bad"), (NEAR[2], "good"), ("new", "good")]), reuse_held_out=True)
     assert [e.input for e in tested.held_out] == [NEAR[2], "new"]  # the second has another output: no repetition
-    assert tested.notes == ("1 test rows were left out: they nearly repeat rows of training.",)
+    assert tested.notes == ("1 test row was left out: it nearly repeats rows of training.",)
 
 
 def test_held_out_rows_of_a_built_in_task_or_a_file_are_not_trained_on(tmp_path):
