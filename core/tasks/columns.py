@@ -126,10 +126,9 @@ def _is_split(column: Profile) -> bool:
 
 def _output(candidates: Sequence[Profile], everything: Sequence[Profile]) -> str:
     scored = [(_points(one, everything), place, one.name) for place, one in enumerate(candidates)]
-    points, _, best = max(scored)
-    flag = next((one.name for (found, _, _), one in zip(scored, candidates, strict=True) if found == points and one.is_flag), "")
-    if flag and next(one for one in candidates if one.name == best).is_flag:
-        return flag  # of several flags the first, which is often what the others say more about
+    points, place, best = max(scored)
+    if candidates[place].is_flag:  # of several flags the first, which is often what the others say more about
+        return next(name for found, at, name in scored if found == points and candidates[at].is_flag)
     texts = [one.name for one in candidates if one.is_text]
     if points <= 20 and len(texts) > 3 and best in texts:
         return texts[1]  # the same in several languages, or several answers to a question
