@@ -292,7 +292,8 @@ def unused(table: Table, columns: Columns) -> list[str]:
 def pieces(table: Table, columns: Columns, labels: Sequence[str] | None) -> list[tuple[str, bool]]:
     """What was decided, as a sentence in pieces: each with whether it is the name of a column."""
     kind = f"{len(labels)} labels" if labels else "free answers"
-    said = [(f"Read as {kind} from the column ", False), (columns.output, True), ("; ", False), *_and(columns.inputs)]
+    the = "" if columns.output.startswith("column ") else "the column "  # a name that a file without a header gets
+    said = [(f"Read as {kind} from {the}", False), (columns.output, True), ("; ", False), *_and(columns.inputs)]
     said.append((" goes in" if len(columns.inputs) == 1 else " go in", False))
     if columns.split:
         said += [("; ", False), (columns.split, True), (" says which rows are held out", False)]
