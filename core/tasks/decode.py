@@ -19,6 +19,7 @@ NO_TEXT = {  # how files begin that hold no table as text, and what to say of th
     b"PAR1": "is a Parquet file: export it as CSV or JSON Lines",
     b"ARROW1": "is an Arrow file: export it as CSV or JSON Lines",
     b"SQLite format 3": "is a database: export the table as CSV",
+    b"version https://git-lfs": "only points to the file, which Git LFS keeps: fetch the file itself with `git lfs pull`",
     b"{\\rtf": "is a formatted document (RTF): save the table as CSV",
 }
 FEW = 0.02  # a file in UTF-8 whose share of damaged characters is smaller is still read as UTF-8
@@ -30,8 +31,6 @@ def decoded(data: bytes, name: str, encoding: str = "") -> tuple[str, str, tuple
     encoding: a person's choice; empty: found by byte order mark, then UTF-8, then the bytes themselves.
     Raises LabError for a file that is empty or holds no text, or that has not the encoding chosen.
     """
-    if data.startswith(b"version https://git-lfs"):
-        raise LabError(f"{shown(name)} only points to the file, which Git LFS keeps: fetch the file itself with `git lfs pull`.")
     for start, what in NO_TEXT.items():
         if data.startswith(start):
             raise LabError(f"{shown(name)} {what}.")

@@ -62,9 +62,14 @@ def _markdown(text: str) -> list[Record]:
     return [(number, [cell.replace("\\|", "|") for cell in row]) for number, row in cells]
 
 
+def _first_lines(text: str) -> list[str]:
+    """The first SAMPLE lines, without a look at the others of a large file."""
+    return text.split("\n", SAMPLE)[:SAMPLE]
+
+
 def _arrow(text: str) -> str:
     """The arrow that nearly every line has, if there is one."""
-    lines = [line for line in islice(text.split("\n"), SAMPLE) if line.strip()]
+    lines = [line for line in _first_lines(text) if line.strip()]
     first = lines[0]
     arrows = [arrow for arrow in ARROWS if arrow in first and sum(arrow in line for line in lines) >= 0.8 * len(lines)]
     if len({line.count("|") for line in lines}) == 1 and not all(first.count("|") == len(bars) for bars in BARS if bars in arrows):
@@ -74,7 +79,7 @@ def _arrow(text: str) -> str:
 
 def _is_tagged(text: str) -> bool:
     """Whether the lines are tokens with their tags, and blank lines part the sentences, as in the files of CoNLL's tasks."""
-    lines = [line.split() for line in islice(text.split("\n"), SAMPLE) if not line.startswith(("#", "-DOCSTART-"))]
+    lines = [line.split() for line in _first_lines(text) if not line.startswith(("#", "-DOCSTART-"))]
     rows = [cells for cells in lines if cells]
     sentences = sum(bool(cells) and not before for before, cells in zip([[], *lines], lines, strict=False))
     width = len(rows[0]) if rows else 0

@@ -34,12 +34,12 @@ def read_table(data: bytes, name: str, chosen: Format | None = None) -> Table:
     chosen = chosen or Format()
     if name.casefold().endswith((".numbers", ".ods")):
         raise LabError(f"{shown(name)} is a spreadsheet of another program: export it from there as CSV or .xlsx.")
-    if name.casefold().endswith((".xlsx", ".xlsm")) and not is_archive(data) and b"\0" in data:
-        raise LabError(f"{shown(name)} is no workbook, though it is named so (a lock file, or damaged): save it anew as .xlsx.")
     if is_archive(data):
         found, sheet, sheets, notes = read_workbook(data, name, chosen.sheet)
         table = table_of(found, name, Format("xlsx", "", chosen.header, sheet))
         return replace(table, sheets=sheets, notes=(*notes, *table.notes))
+    if name.casefold().endswith((".xlsx", ".xlsm")) and b"\0" in data:
+        raise LabError(f"{shown(name)} is no workbook, though it is named so (a lock file, or damaged): save it anew as .xlsx.")
     text, encoding, notes = decoded(data, name, chosen.encoding)
     table = read_json(text, name) if JSON.match(text) else read_text(text, name, chosen)
     return replace(table, notes=(*notes, *table.notes), format=replace(table.format, encoding=encoding))
