@@ -11,7 +11,7 @@ from core.display import text_table, time_in_words
 from core.errors import LabError
 from core.recipe import SETTINGS, Recipe
 from core.sweeps.config import Config, read_config
-from core.sweeps.grid import MOST_SEEDS, Grid
+from core.sweeps.grid import MODEL, MOST_SEEDS, Grid
 from core.sweeps.questions import QUESTIONS, Question, question
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ def run(options: argparse.Namespace) -> Outcome:
     task = fitted(lm, task, options.long_rows)
     grid = config.grid if config else _grid_of(asked, task, lm, options)
     grid.check(task)
-    done = known_runs(options.out, head_of(lm, task, grid)) if options.out else {}
+    models = _models(lm, grid, options)
+    done = known_runs(options.out, head_of(lm, task, grid, models)) if options.out else {}
     waiting = [plan for plan in grid.runs() if plan.key not in done]
     if options.dry_run or (len(waiting) > ASKS_ABOVE and not options.yes):
-        found = _estimated(lm, task, grid, done)
+        found = _estimated(lm, task, grid, done, models)
         if options.dry_run:
             return _told(found, grid)
         length = "" if math.isnan(found.seconds) else f" and would take about {time_in_words(found.seconds)}"
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> Outcome:
         cluster.join(lm, cluster.Cluster(cluster.ModelSource(options.model, options.dtype), workers, device.elsewhere))
     shown = _Shown(options.json, len(grid.runs()))
     with shown.bar:
-        result = sweep_grid(lm, task, grid, progress=shown.tell, out=options.out, workers=workers, device=device)
+        result = sweep_grid(lm, task, grid, progress=shown.tell, out=options.out, models=models, workers=workers, device=device)
     if result.failed and not result.runs:
         raise LabError(result.failed[0].reason)
     tell(*(f"note: {one.settings}, seed {one.seed}, was not made: {one.reason}" for one in result.failed))
@@ -153,11 +154,21 @@ def _record(slug: str, result: "SweepResult", options: argparse.Namespace) -> No
     (FOLDER / f"{slug}.json").write_text(RecordedSweep(result, made_here() | {"command": command}).to_json(), "utf-8")
 
 
-def _estimated(lm: "LanguageModel", task: "Task", grid: Grid, done: "dict[str, RunResult]") -> "Estimated":
+def _models(lm: "LanguageModel", grid: Grid, options: argparse.Namespace) -> "dict[str, LanguageModel]":
+    """The models that the grid names, by name, all of them in memory; `lm` is the one of the options."""
+    others = [name for name in grid.vary.get(MODEL, ()) if name != options.model]
+    if others and options.engine == "ray":
+        raise LabError("--engine ray has one model: vary another setting, or leave the option out.")
+    return {options.model: lm, **{name: load(argparse.Namespace(**vars(options) | {"model": name})) for name in others}}
+
+
+def _estimated(
+    lm: "LanguageModel", task: "Task", grid: Grid, done: "dict[str, RunResult]", models: "dict[str, LanguageModel]"
+) -> "Estimated":
     from core.sweeps.estimate import estimate
 
     tell("measuring single steps …")
-    return estimate(lm, task, grid, done)
+    return estimate(lm, task, grid, done, models)
 
 
 def _told(found: "Estimated", grid: Grid) -> Outcome:

@@ -25,7 +25,8 @@ from core.errors import shown
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.sweeps.estimate import Estimated, estimate_steps
-from core.sweeps.grid import VARIABLES, Grid
+from core.sweeps.grid import MODEL, VARIABLES, Grid, word_of
+from core.sweeps.models import named
 from core.sweeps.outcome import SweepResult
 from core.sweeps.questions import QUESTIONS, Question
 from core.sweeps.recorded import recorded
@@ -47,7 +48,7 @@ class ExperimentsPage:
                 self.questions = html(elem_id="questions")
                 self.task = gr.Dropdown(task_choices(), label="task", elem_id="experiment-task", min_width=120)
                 with gr.Column(visible=False) as self.form:
-                    self.vary = [self._vary("vary", FIRST[0], False), self._vary("and", NOTHING, True)]
+                    self.vary = [self._vary("vary", FIRST[0]), self._vary("and", NOTHING, ("nothing else", NOTHING))]
                     self.values = [self._values("values", FIRST[1]), self._values("values of the second", "")]
                 with gr.Row(elem_classes="settings"):
                     # Text fields: an empty number field would show 0.
@@ -75,11 +76,9 @@ class ExperimentsPage:
         self.outputs = [*self.live, self.questions, self.head, self.form, self.task, *self.given]
         begin_with(self.paint(Session()))
 
-    @staticmethod
-    def _vary(label: str, value: str, optional: bool) -> gr.Dropdown:
-        offered = [(setting.label, name) for name, setting in VARIABLES.items()]
-        choices = [("nothing else", NOTHING), *offered] if optional else offered
-        return gr.Dropdown(choices, value=value, label=label, elem_id=f"vary-{label}", min_width=120)
+    def _vary(self, label: str, value: str, *more: tuple[str, str]) -> gr.Dropdown:
+        offered = [(setting.label, name) for name, setting in VARIABLES.items() if name != MODEL or len(self.lab.models) > 1]
+        return gr.Dropdown([*more, *offered], value=value, label=label, elem_id=f"vary-{label}", min_width=120)
 
     @staticmethod
     def _values(label: str, value: str) -> gr.Textbox:
@@ -198,7 +197,10 @@ class ExperimentsPage:
     def _suggest(self, place: int, setting: Any) -> Changes:
         """Show a field with usual values of the chosen setting."""
         known = isinstance(setting, str) and setting in VARIABLES
-        return {self.values[place]: gr.update(visible=known, value=usual_values(setting) if known else "")}
+        usual = (
+            ", ".join(word_of(MODEL, name) for name in self.lab.loaded()) if setting == MODEL else usual_values(setting) if known else ""
+        )
+        return {self.values[place]: gr.update(visible=known, value=usual)}
 
     def _grid(self, session: Session, values: Sequence[Any]) -> Grid:
         """What the page's fields say. LabError where they can't be used."""
@@ -217,6 +219,11 @@ class ExperimentsPage:
                 raise LabError("The model is still loading: try again in a few seconds.")
             return asked.grid(session.task, base, lm.shape, many)
         vary = {name: read_values(name, text) for name, text in ((first, first_values), (second, second_values)) if name != NOTHING}
+        if MODEL in vary:
+            vary[MODEL] = tuple(self.lab.name_of(self.lab.offered(name)) for name in vary[MODEL])
+            for name in vary[MODEL]:
+                named(self.lab.loaded(), name)
+            base = base.but(model=self.lab.name_of(""))
         grid = Grid(base, vary, 3 if many is None else many)
         grid.check(session.task)
         return grid
@@ -256,7 +263,7 @@ class ExperimentsPage:
         found: list[Estimated] = []
 
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-            return estimate_steps(lm, task, grid, sweep.done if sweep else {})
+            return estimate_steps(lm, task, grid, sweep.done if sweep else {}, self.lab.loaded())
 
         def take(event: Event) -> None:
             if isinstance(event, Estimated):
@@ -275,8 +282,9 @@ class ExperimentsPage:
                 raise LabError("This experiment is running: stop it, or wait until it ends.")
             grid = self._grid(session, values)
             sweep = known
-            if sweep is None or (sweep.task, sweep.grid, sweep.model) != (session.task, grid, session.model) or sweep.complete:
-                sweep = SessionSweep(session.task, grid, state.question, session.model)
+            model = "" if MODEL in grid.vary else session.model
+            if sweep is None or (sweep.task, sweep.grid, sweep.model) != (session.task, grid, model) or sweep.complete:
+                sweep = SessionSweep(session.task, grid, state.question, model)
             state.planning.end()
             if state.measuring:
                 self.lab.engine.cancel(state.measuring)
@@ -330,7 +338,7 @@ class ExperimentsPage:
             return gr.skip()
         if session.training:
             return {self.message: alert("A run is training: stop it, or wait until it ends, before you open another.")}
-        open_run(session, sweep, keys[number])
+        open_run(self.lab, session, sweep, keys[number])
         return {**self.train.paint(session), **self.train.restore(session), self.tabs: gr.Tabs(selected="train")}
 
 
@@ -342,7 +350,9 @@ def question_of(session: Session) -> Question | None:
 def shown_sweep(session: Session) -> SessionSweep | None:
     """The session's newest sweep for what is chosen, on its task and model."""
     found = session.experiments.sweeps.get(session.experiments.question)
-    return found if found and (found.model, found.task) == (session.model, session.task) else None
+    if found is None or found.task != session.task:
+        return None
+    return found if found.model == session.model or MODEL in found.grid.vary else None
 
 
 def _wanted(session: Session, sweep: SessionSweep, streams: Streams, mine: int) -> bool:

@@ -24,9 +24,10 @@ def start(lab: Lab, session: Session, sweep: SessionSweep) -> None:
     """Queue the runs that are not done yet. LabError where the session or the server has too many jobs."""
 
     def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
-        sweep.head = head_of(lm, sweep.task, sweep.grid)
+        models = lab.loaded()
+        sweep.head = head_of(lm, sweep.task, sweep.grid, models)
         stopping = ticket.stopping.is_set
-        for event in sweep_steps(lm, sweep.task, sweep.grid, lab.book, sweep.done, stopping, vocabulary=lab.vocabulary(lm)):
+        for event in sweep_steps(lm, sweep.task, sweep.grid, lab.book, sweep.done, stopping, models=models, vocabulary=lab.vocabulary):
             sweep.take(event)
             yield event
 
@@ -34,7 +35,7 @@ def start(lab: Lab, session: Session, sweep: SessionSweep) -> None:
     sweep.ticket = lab.submit(session, job, model=sweep.model)
 
 
-def open_run(session: Session, sweep: SessionSweep, key: str) -> None:
+def open_run(lab: Lab, session: Session, sweep: SessionSweep, key: str) -> None:
     """Show a finished run on all pages, with the task as the run saw it."""
     event = sweep.opened[key]
     assert event.record and event.task
@@ -43,7 +44,8 @@ def open_run(session: Session, sweep: SessionSweep, key: str) -> None:
         session.show(known)
     else:
         name = f"{event.plan.words}: {event.task.name}"
-        session.add(SessionRun(name, event.record, event.task, event.plan.recipe, model=sweep.model))
+        model = sweep.model if event.plan.model is None else lab.offered(event.plan.model)
+        session.add(SessionRun(name, event.record, event.task, event.plan.recipe, model=model))
     session.task = event.task
 
 

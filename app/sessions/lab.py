@@ -6,6 +6,7 @@ from app.sessions.session import Session
 from app.sessions.session_run import SessionRun
 from core import LabError, Recipe
 from core.engine import Engine
+from core.errors import shown
 from core.events import Event
 from core.models.language_model import LanguageModel
 from core.runs.adapter_config import same_base
@@ -14,6 +15,7 @@ from core.runs.readings import Vocabulary
 from core.runs.record import new_record
 from core.runs.scorebook import Scorebook
 from core.runs.training_job import training_job
+from core.sweeps.grid import word_of
 from core.tasks.built_in import slugs
 from core.ticket import Job, Ticket
 from core.training.start import Begun
@@ -64,6 +66,18 @@ class Lab:
     def model_of(self, base: str) -> str | None:
         """The offered model that a saved prompt's base names, or None."""
         return next((model for model in self.models if base and same_base(base, self.name_of(model))), None)
+
+    def loaded(self) -> dict[str, LanguageModel]:
+        """The models in memory, by the names that people know."""
+        return {self.name_of(model): lm for model in self.models if (lm := self.engine.loaded(model)) is not None}
+
+    def offered(self, name: str) -> str:
+        """The offered model of this name, or whose name ends with it. LabError for another one."""
+        found = [model for model in self.models if name in (self.name_of(model), word_of("model", self.name_of(model)))]
+        if not found:
+            known = ", ".join(word_of("model", self.name_of(model)) for model in self.models)
+            raise LabError(f"This server has no model {shown(name)}: choose among {known}.")
+        return found[0]
 
     def vocabulary(self, lm: LanguageModel) -> Vocabulary:
         """A loaded model's vocabulary readings (made once, in the worker)."""

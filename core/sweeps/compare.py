@@ -53,7 +53,8 @@ def compare(result: SweepResult, a: Cell, b: Cell) -> Apart | None:
     found = [one for one in (over_rows, over_seeds) if one.n > 1]
     half = max((one.high - one.low for one in found), default=float("nan")) / 2
     mean = over_rows.mean
-    return Apart(mean, (mean - half, mean + half), len(rows), min(len(first), len(second)))
+    interval = (max(-1.0, mean - half), min(1.0, mean + half))  # no shares are further apart; NaN becomes all that is possible
+    return Apart(mean, interval, len(rows), min(len(first), len(second)))
 
 
 def _by_row(runs: Sequence[RunResult]) -> np.ndarray:

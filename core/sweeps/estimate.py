@@ -17,6 +17,7 @@ from core.runs.contest import baselines
 from core.scoring.contender import bare
 from core.scoring.score import score_steps
 from core.sweeps.grid import Cell, Grid, Plan
+from core.sweeps.models import Models, model_of
 from core.sweeps.result import RunResult
 from core.sweeps.sweep import VALIDATIONS
 from core.sweeps.variants import task_of
@@ -53,9 +54,11 @@ def parameters(lm: LanguageModel, recipe: Recipe) -> int:
     return METHODS[recipe.method].parameter_count(lm.shape, recipe.virtual_tokens, recipe.mlp, recipe.train)
 
 
-def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str, RunResult] | None = None) -> Iterator[Estimated | None]:
+def estimate_steps(
+    lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str, RunResult] | None = None, models: Models | None = None
+) -> Iterator[Estimated | None]:
     """Measure a training step of every way to train (at most four numbers of virtual tokens of each) and one scored batch of
-    validation rows, then yield `Estimated`. done: runs that are known, by `Plan.key`; they take no time.
+    validation rows, then yield `Estimated`. done: runs that are known, by `Plan.key`; they take no time. models: as for `sweep_steps`.
 
     Raises LabError where the grid does not fit the task. A cell that can't be trained is named in its cost. Held-out rows are not
     looked at, except for their number and for whether they fit the model's window.
@@ -64,10 +67,11 @@ def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str,
     plans = grid.runs()
     waiting = [plan for plan in plans if plan.key not in (done or {})]
     first = {plan.cell: plan for plan in reversed(plans)}
+    lms = {cell: model_of(plan, lm, models) for cell, plan in first.items()}
     problems: dict[Cell, str] = {}
     for cell, plan in first.items():
         try:
-            training = _training(lm, task, plan)
+            training = _training(lms[cell], task, plan)
             if lm.device_process is None:
                 check(training)
         except LabError as error:
@@ -75,7 +79,7 @@ def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str,
         yield None
     able = [cell for cell in grid.cells() if cell not in problems]
     each = dict.fromkeys(grid.cells(), math.nan)
-    row = math.nan
+    row = {one: math.nan for one in lms.values()}
     if able and lm.device_process is None:  # a lent device is not asked for this
         lengths: dict[tuple[Any, ...], dict[int, Plan]] = {}
         for cell in able:
@@ -83,25 +87,28 @@ def estimate_steps(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str,
         measured: dict[tuple[Any, ...], dict[int, float]] = {}
         for way, by_length in lengths.items():
             for length in _some(sorted(by_length)):
-                measured.setdefault(way, {})[length] = _step_seconds(_training(lm, task, by_length[length]))
+                measured.setdefault(way, {})[length] = _step_seconds(_training(lms[by_length[length].cell], task, by_length[length]))
                 yield None
-        row = _row_seconds(lm, task)
-        yield None
+        for one in row:
+            row[one] = _row_seconds(one, task)
+            yield None
         for cell in able:
             recipe, known = first[cell].recipe, measured[_way(first[cell])]
             step = float(np.interp(recipe.virtual_tokens, list(known), list(known.values())))
             validations = CHECKS if recipe.keep == "best" else VALIDATIONS
-            each[cell] = step * recipe.steps + row * (validations * len(task.validation) + len(task.held_out))
-    once = len(baselines(task)) * row * (len(task.validation) + len(task.held_out))  # what is not trained is scored once
+            each[cell] = step * recipe.steps + row[lms[cell]] * (validations * len(task.validation) + len(task.held_out))
+    once = len(baselines(task)) * sum(row.values()) * (len(task.validation) + len(task.held_out))  # what is not trained, for each model
     runs = [plan for plan in waiting if plan.cell not in problems]
     total = sum((each[plan.cell] for plan in runs), once) if runs else 0.0
-    costs = tuple(CellCost(cell, parameters(lm, first[cell].recipe), each[cell], problems.get(cell, "")) for cell in grid.cells())
+    costs = tuple(CellCost(cell, parameters(lms[cell], first[cell].recipe), each[cell], problems.get(cell, "")) for cell in grid.cells())
     yield Estimated(costs, total, len(waiting))
 
 
-def estimate(lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str, RunResult] | None = None) -> Estimated:
+def estimate(
+    lm: LanguageModel, task: Task, grid: Grid, done: Mapping[str, RunResult] | None = None, models: Models | None = None
+) -> Estimated:
     """The estimate of `estimate_steps`, at once."""
-    return next(found for found in estimate_steps(lm, task, grid, done) if found is not None)
+    return next(found for found in estimate_steps(lm, task, grid, done, models) if found is not None)
 
 
 def _some(lengths: list[int]) -> list[int]:
@@ -114,7 +121,7 @@ def _some(lengths: list[int]) -> list[int]:
 def _way(plan: Plan) -> tuple[Any, ...]:
     """What the time of a step depends on besides the number of virtual tokens."""
     recipe = plan.recipe
-    return recipe.method, recipe.mlp, recipe.batch_size, recipe.loss, recipe.template, recipe.end, bool(recipe.pull), plan.rows
+    return plan.model, recipe.method, recipe.mlp, recipe.batch_size, recipe.loss, recipe.template, recipe.end, bool(recipe.pull), plan.rows
 
 
 def _training(lm: LanguageModel, task: Task, plan: Plan) -> Training:

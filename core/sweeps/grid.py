@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import Any
 
 from core.errors import LabError, shown
@@ -19,8 +20,9 @@ MOST_RUNS = 500
 MOST_SEEDS = 20
 ALL_ROWS = "all"
 
-# Of a recipe, what can be compared on one task and model: not what names these, nor what repeats a run.
-NEVER = ("task", "model", "dtype", "seed", "order_seed", "init_from")
+# Of a recipe, what can't be compared on one task: what names the task, or repeats a run.
+NEVER = ("task", "dtype", "seed", "order_seed", "init_from")
+MODEL = "model"  # varied where several are loaded
 ROWS = Setting("rows", ALL_ROWS, "how many training rows are used: the first of a shuffled order; all: every one", "training rows", int)
 ANSWERS = Setting(
     "answers",
@@ -32,8 +34,8 @@ ANSWERS = Setting(
     words={"right": "the right labels", "swapped": "swapped labels"},
 )
 VARIABLES: dict[str, Setting] = {
-    **{name: setting for name, setting in SETTINGS.items() if name not in NEVER},
-    **{setting.name: setting for setting in (ROWS, ANSWERS)},
+    **{name: setting for name, setting in SETTINGS.items() if name not in (*NEVER, MODEL)},
+    **{setting.name: setting for setting in (ROWS, ANSWERS, SETTINGS[MODEL])},
 }
 
 
@@ -67,6 +69,11 @@ class Plan:
     def words(self) -> str:
         """Its cell and seed for people."""
         return f"{self.cell.words}, seed {self.seed}"
+
+    @property
+    def model(self) -> str | None:
+        """The name of its model where that varies, else None."""
+        return self.cell.values.get(MODEL)
 
     @property
     def rows(self) -> int | str:
@@ -186,6 +193,8 @@ def word_of(name: str, value: Any) -> str:
     """A value of a setting, for people."""
     if isinstance(value, float):
         return f"{value:g}"
+    if name == MODEL:  # a folder of any system, or a Hub id: its last part
+        return shown(PureWindowsPath(value).name)[1:-1] or "the default one"
     return VARIABLES[name].word(value) if isinstance(value, str) and value else shown(value)[1:-1] or "none"
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from core.display import html_table, text_table
 from core.errors import LabError, shown
-from core.sweeps.grid import ALL_ROWS, VARIABLES, Cell, nearest, word_of
+from core.sweeps.grid import ALL_ROWS, MODEL, VARIABLES, Cell, nearest, word_of
 from core.sweeps.result import Baseline, Failure, Head, Part, RunResult, from_json, to_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEASURES = ("validation_accuracy", "validation_loss", "held_out_accuracy", "held_out_loss", "held_out_exact", "seen_accuracy", "seen_loss")
 
-FELT_BY_BASELINES = ("answers", "template", "label_score")  # settings that change the score of what is not trained
+FELT_BY_BASELINES = ("answers", "template", "label_score", "model")  # settings that change the score of what is not trained
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,9 @@ class SweepResult:
         for run in self.runs:
             felt = Cell(tuple(pair for pair in run.settings.items() if pair[0] in FELT_BY_BASELINES))
             for one in run.baselines:
-                if found.setdefault(one.name, one) != one:
-                    found.setdefault(f"{one.name} ({felt.words})" if felt.settings else one.name, one)
+                full = f"{one.name} ({felt.words})" if felt.settings else one.name
+                if MODEL in run.settings or found.setdefault(one.name, one) != one:
+                    found.setdefault(full, one)
         return found
 
     def table(self) -> "pandas.DataFrame":

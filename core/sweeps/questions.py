@@ -102,7 +102,8 @@ def _read_rates(result: SweepResult) -> str:
 
 
 def _starts(task: Task, base: Recipe, shape: Shape) -> Any:
-    offered = [start for start in METHODS[base.method].starts if start in ("random", "vocab") or (start == "labels" and task.labels)]
+    asked = ("random", "vocab", "examples", *(["labels"] if task.labels else []))
+    offered = [start for start in METHODS[base.method].starts if start in asked]
     return {"init": tuple(offered)}, ()
 
 
@@ -223,8 +224,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "start",
         "Which start?",
-        "random numbers, words, labels",
-        "Start from real words: vocabulary or label words beat random numbers, most of all in small models (Lester et al. 2021).",
+        "random numbers, words, labels, worked examples",
+        "Start from real words: vocabulary or label words beat random numbers, most of all in small models (Lester et al. 2021). "
+        "On a start from worked examples the books are silent.",
         _starts,
         _read_starts,
     ),

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.errors import LabError, reason
 from core.recipe import Recipe
-from core.sweeps.grid import Cell, Grid, Plan
+from core.sweeps.grid import MODEL, Cell, Grid, Plan
+from core.sweeps.models import Models, named
 from core.tasks.task import Task, marked
 
 if TYPE_CHECKING:  # results are read and questions are named before anything slow is imported
@@ -41,11 +42,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What was not trained, on the same held-out rows: no prompt, a handcrafted prompt, or always the most common answer."""
+    """What was not trained, on the same held-out rows: no prompt, a handcrafted prompt, or always the most common answer.
+
+    examples: how many worked examples it shows.
+    """
 
     name: str
     kind: str
     held_out: Part
+    examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,10 @@ class Head:
         return Grid(Recipe.from_dict(self.base), self.vary, self.seeds, self.only)
 
 
-def head_of(lm: "LanguageModel", task: Task, grid: Grid) -> Head:
-    """The head of a sweep over `grid` on `task` and `lm`."""
+def head_of(lm: "LanguageModel", task: Task, grid: Grid, models: Models | None = None) -> Head:
+    """The head of a sweep over `grid` on `task` and `lm`, or on those of `models` that the grid names where the model varies."""
+    names = grid.vary.get(MODEL)
+    used = [named(models or {}, name) for name in names] if names else [lm]
     return Head(
         base=grid.base.to_dict(),
         vary=dict(grid.vary),
@@ -133,8 +140,8 @@ def head_of(lm: "LanguageModel", task: Task, grid: Grid) -> Head:
         rows=marked("", task).slug,
         train_rows=len(task.train),
         labelled=task.labels is not None,
-        model=lm.name,
-        weights=lm.weights_hash,
+        model=", ".join(one.name for one in used),
+        weights=" ".join(one.weights_hash for one in used),
         device=lm.device.type,
         dtype=lm.dtype_name,
     )
@@ -158,7 +165,7 @@ def result_of(plan: Plan, task: Task, record: "RunRecord", seen: "Score | None")
         train_rows=len(task.train),
         curve=tuple((step, score.accuracy, finite(score.loss)) for step, score in sorted(record.validation.items())),
         losses=tuple(finite(loss) for loss in record.losses),
-        baselines=tuple(Baseline(score.name, score.kind, part_of(score)) for score in scores.values() if not score.learned),
+        baselines=tuple(Baseline(score.name, score.kind, part_of(score), score.examples) for score in scores.values() if not score.learned),
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from core.runs.training_job import training_job
 from core.scoring.score import Score, finish
 from core.sweeps.grid import Cell, Grid, Plan
 from core.sweeps.journal import Journal
+from core.sweeps.models import Models, model_of
 from core.sweeps.outcome import SweepResult
 from core.sweeps.result import Failure, Head, RunResult, head_of, result_of
 from core.sweeps.together import together
@@ -109,22 +111,24 @@ def sweep_steps(
     done: Mapping[str, RunResult] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     *,
-    vocabulary: Vocabulary | None = None,
+    models: Models | None = None,
+    vocabulary: Callable[[LanguageModel], Vocabulary] | None = None,
     workers: int = 1,
     device: DeviceLock | None = None,
 ) -> Iterator[SweepEvent | None]:
     """Train every run of `grid` that is not in `done` (by `Plan.key`), one after another, each by `training_job`.
 
     Yields after every step and every scored batch (None: nothing to show). stopping: asked between pieces; True ends the sweep
-    there, and the run amid which it comes is not kept. vocabulary: the model's, where it was read before. workers: how many runs are made
-    at the same time, where a cluster does the work; `device` is the lock that its waiting threads let go. Raises LabError, before
-    anything is trained, where the grid does not fit the task; a run that can't be made is told and left out.
+    there, and the run amid which it comes is not kept. models: by name, where the grid varies the model. vocabulary: gives a model's,
+    where they were read before. workers: how many runs are made at the same time, where a cluster does the work; `device` is the lock
+    that its waiting threads let go. Raises LabError, before anything is trained, where the grid does not fit the task; a run that can't
+    be made is told and left out.
     """
     grid.check(task)
-    book, vocabulary = book or Scorebook(), vocabulary or Vocabulary(lm)
+    book, vocabulary = book or Scorebook(), vocabulary or cache(Vocabulary)
     known = dict(done or {})
     plans = grid.runs()
-    head = head_of(lm, task, grid)
+    head = head_of(lm, task, grid, models)
     results: list[RunResult] = []
     failures: list[Failure] = []
     yield Planned(len(plans), tuple(grid.cells()))
@@ -136,7 +140,10 @@ def sweep_steps(
             yield RunDone(plan, results[-1], known=True)
         else:
             waiting.append(plan)
-    jobs = [(plan, run_steps(lm, task, plan, book, vocabulary, _scores_seen(grid))) for plan in waiting]
+    jobs = []
+    for plan in waiting:
+        own = model_of(plan, lm, models)
+        jobs.append((plan, run_steps(own, task, plan, book, vocabulary(own), _scores_seen(grid))))
     news = together(jobs, workers, device or DeviceLock())
     try:
         for plan, event in news:
@@ -201,19 +208,20 @@ def sweep(
     seeds: int = 3,
     progress: bool | Callable[[Event | None], None] = True,
     out: str | Path | None = None,
+    models: Models | None = None,
 ) -> SweepResult:
     """Train `recipe` once for each combination of `vary`'s values and each seed, and compare the cells.
 
     recipe: None for the task's own. vary: one or two settings (`core.sweeps.grid.VARIABLES`) with the values to try. progress: a bar
     on standard error, nothing, or a function that is told every event. out: a folder that keeps every finished run, so that the
-    same call goes on where it was interrupted. Ctrl-C ends the sweep; the finished runs are returned. Raises LabError for a grid
-    that can't be run.
+    same call goes on where it was interrupted. models: loaded ones by name, which `vary={"model": [...]}` compares. Ctrl-C ends the
+    sweep; the finished runs are returned. Raises LabError for a grid that can't be run.
 
     >>> import core
     >>> core.sweep(core.load_model(), core.load_task("plural"), vary={"virtual_tokens": [1, 5, 20]})  # doctest: +SKIP
     """
     made = Grid(recipe or Recipe.from_settings(task.recipe), vary, seeds)
-    return sweep_grid(lm, task, made, progress=progress, out=out)
+    return sweep_grid(lm, task, made, progress=progress, out=out, models=models)
 
 
 def sweep_grid(
@@ -224,22 +232,24 @@ def sweep_grid(
     progress: bool | Callable[[Event | None], None] = True,
     out: str | Path | None = None,
     book: Scorebook | None = None,
+    models: Models | None = None,
     workers: int = 1,
     device: DeviceLock | None = None,
 ) -> SweepResult:
     """The same for a grid that is made already. book: scores that are known, shared by several sweeps of one model.
 
-    workers, device: as for `sweep_steps`.
+    models, workers, device: as for `sweep_steps`.
     """
     grid.check(task)
-    journal = Journal(out, head_of(lm, task, grid)) if out is not None else None
+    head = head_of(lm, task, grid, models)
+    journal = Journal(out, head) if out is not None else None
     results: list[RunResult] = []
     failures: list[Failure] = []
     with _Bar(len(grid.runs()), progress is True) as bar:
         tell = bar.tell if isinstance(progress, bool) else progress
         try:
             known = dict(journal.done) if journal else None
-            for event in sweep_steps(lm, task, grid, book, known, workers=workers, device=device):
+            for event in sweep_steps(lm, task, grid, book, known, models=models, workers=workers, device=device):
                 if isinstance(event, RunDone):
                     if journal and not event.known:
                         journal.add(event.result)
@@ -250,8 +260,8 @@ def sweep_grid(
         except KeyboardInterrupt:
             if not results:
                 raise
-            return collected(head_of(lm, task, grid), results, failures, f"interrupted after {len(results)} of {len(grid.runs())} runs")
-    return collected(head_of(lm, task, grid), results, failures)
+            return collected(head, results, failures, f"interrupted after {len(results)} of {len(grid.runs())} runs")
+    return collected(head, results, failures)
 
 
 class _Bar:

@@ -8,13 +8,17 @@ import pytest
 from timed_engine import until
 from tiny_models import answer_task, make
 
+from app.pages.experiments import ExperimentsPage, shown_sweep
 from app.pages.page import _status
 from app.pages.train import TrainPage
 from app.sessions.contest import entrants, known_scores, label_score, learned_runs
 from app.sessions.contest_jobs import score
+from app.sessions.experiments import open_run, start
 from app.sessions.lab import Lab
 from app.sessions.session import Session
-from core.recipe import Recipe
+from app.sessions.session_sweep import SessionSweep
+from core.errors import LabError
+from core.recipe import SETTINGS, Recipe
 from core.runs.contest import baselines
 from core.scoring.contender import DEFAULT_SCORE
 
@@ -113,3 +117,36 @@ def test_one_model_is_in_memory_at_a_time(lab, page, session):
         train(lab, session)
         assert [lab.engine.loaded(name) is not None for name in lab.models] == [number == 0, number == 1]
     assert len(lab._vocabularies) == 1
+
+
+def test_an_experiment_compares_the_models_in_memory_and_opens_the_run_of_either(session):
+    both = Lab(lambda: make("llama"), "owner/tiny-llama", "float32", {"tiny-gpt2": lambda: make("gpt2")}, keep=2)
+    until(lambda: both.engine.lm is not None)
+    with gr.Blocks():
+        train_page = TrainPage(both, None)
+        page = ExperimentsPage(both)
+        page.train, page.tabs = train_page, gr.Tabs()
+    values = [SETTINGS[name].default_for("prompt") for name in train_page.controls]
+
+    def grid(text):
+        return page._grid(session, ["model", "nothing", text, "", "1", "2", *values])
+
+    session.experiments.question = ""
+    assert page._suggest(0, "model")[page.values[0]]["value"] == "tiny-llama"
+    with pytest.raises(LabError, match="The model 'tiny-gpt2' is not loaded"):
+        grid("tiny-llama, tiny-gpt2")
+    with pytest.raises(LabError, match="This server has no model 'gpt3': choose among tiny-llama, tiny-gpt2"):
+        grid("gpt3, tiny-llama")
+    ticket = both.submit(session, lambda lm, ticket: iter(()), model="tiny-gpt2")
+    until(lambda: ticket.over)
+    sweep = SessionSweep(session.task, grid("tiny-llama, tiny-gpt2"), "", "")
+    start(both, session, sweep)
+    until(lambda: sweep.ticket.over)
+    assert sweep.ticket.status == "done", sweep.ticket.message
+    session.experiments.sweeps[""] = sweep
+    assert "model tiny-gpt2" in page.paint_live(session)[page.table]
+    open_run(both, session, sweep, list(sweep.opened)[1])
+    assert session.model == "tiny-gpt2" and session.shown.record.base["name"] == "tiny-gpt2"
+    assert shown_sweep(session) is sweep, "it stays on the page with either model"
+    open_run(both, session, sweep, next(iter(sweep.opened)))
+    assert session.model == "" and session.shown.record.base["name"] == "tiny-llama"

@@ -58,7 +58,7 @@ def test_a_task_without_what_is_varied_is_told():
 
 
 def test_every_other_field_of_a_recipe_can_be_varied():
-    assert {*Recipe.__dataclass_fields__} - {*VARIABLES} == {"task", "model", "dtype", "seed", "order_seed", "init_from"}
+    assert {*Recipe.__dataclass_fields__} - {*VARIABLES} == {"task", "dtype", "seed", "order_seed", "init_from"}
     assert {*VARIABLES} - {*Recipe.__dataclass_fields__} == {"rows", "answers"}
 
 
