@@ -163,7 +163,14 @@ def test_the_atlas_is_written_and_tells_what_its_rule_chose(capsys, tmp_path, mo
     from core.sweeps.grid import Grid
 
     monkeypatch.setattr(core.models.language_model, "load_model", lambda *_: make("llama"))
-    monkeypatch.setattr(atlas, "atlas_grid", lambda task, seeds: Grid(Recipe(steps=1, batch_size=2), {"virtual_tokens": (1,)}, 1))
-    assert main(["atlas", "--tasks", "plural", "--out", str(tmp_path / "atlas.json"), "--work", str(tmp_path / "work"), "--json"]) == 0
+    quick = {"sizes": Grid(Recipe(steps=1, batch_size=2), {"method": ("prompt",), "virtual_tokens": (10,)}, 1)}
+    monkeypatch.setattr(atlas, "atlas_grids", lambda task, seeds=1: quick)
+    out = str(tmp_path / "atlas.json")
+    assert main(["atlas", "--tasks", "plural", "--out", out, "--work", str(tmp_path / "work"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["chosen"] == {"plural": {"virtual_tokens": 1}} and found["bytes"] == (tmp_path / "atlas.json").stat().st_size
+    assert (found["tasks"], found["changes"], found["failed"]) == (["plural"], [], [])
+    assert found["bytes"] == (tmp_path / "atlas.json").stat().st_size
+    assert main(["atlas", "--table", "--out", out]) == 0
+    shown = capsys.readouterr().out
+    assert "| `plural` (" in shown and "| soft prompt | virtual tokens | 10: " in shown
+    assert "run it without --table" in error(capsys, "atlas", "--table", "--out", tmp_path / "none.json")
