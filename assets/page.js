@@ -135,6 +135,7 @@ lab.plot = (element, props, trigger, watch) => {
     if (layout.scene) for (const k of ['xaxis', 'yaxis', 'zaxis']) layout.scene[k] = axis(layout.scene[k]);
     else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((key) => /^[xy]axis\d/.test(key))]) layout[k] = axis(layout[k]);
     const data = value.data;
+    if (room < 480) for (const trace of data) if (trace.meta === 'wide') trace.mode = 'markers';  // its labels would cover each other
     // Scrubbing moves a line in a figure that stays as it is: a tenth of the time that a whole figure takes.
     const rest = JSON.stringify([data, {...layout, shapes: null}]), shapes = JSON.stringify(layout.shapes || []);
     const stands = rest === drawn && drawnWidth === room, moved = shapes !== marked;

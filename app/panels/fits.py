@@ -50,7 +50,7 @@ class FitsPanel(Panel):
         found = [item for item in items if isinstance(item, Fit)]
         if aim is None or not found:
             return View()
-        return View(_told(aim, found) + _words(aim, found[-1]) + _texts(aim, found) + _bounds(aim), figures.fits(aim, found))
+        return View(told(aim, found) + _bounds(aim), figures.fits(aim, found))
 
 
 def whole(value: Any, name: str) -> int:
@@ -65,7 +65,12 @@ def whole(value: Any, name: str) -> int:
     return int(value)
 
 
-def _told(aim: Aim, found: list[Fit]) -> Html:
+def told(aim: Aim, found: list[Fit]) -> Html:
+    """How much comes back so far, which tokens, and what the model says by itself."""
+    return _counted(aim, found) + _words(aim, found[-1]) + _texts(aim, found)
+
+
+def _counted(aim: Aim, found: list[Fit]) -> Html:
     total, last = len(aim.texts), found[-1]
     who = "One vector makes" if aim.vectors == 1 else f"{aim.vectors} vectors make"
     done = next((one.step for one in found if one.sentence.recovered == total), None)

@@ -1,27 +1,29 @@
 """Accuracy and forgetting of each way of adapting a model, against the parameters that it trains."""
 
+import math
 from typing import Any
 
-from app.view.colours import PLAIN, inks
+from app.view.colours import inks
+from app.view.figures.baselines import baseline_lines
 from app.view.figures.drawing import axis, error_bars, figure, plain, scatter
 from app.view.text import percent
 from core.finetuning.result import MethodResult, SpectrumResult
+
+ZOOMED = 50  # %: where every interval lies above this, the axis does not begin at 0
 
 
 def methods(result: SpectrumResult) -> dict[str, Any]:
     """Held-out accuracy above, growth of the loss on an unrelated page below; both over trained parameters, on a logarithmic axis."""
     ink = inks(one.name for one in result.methods)
     trained = sorted((one for one in result.methods if one.parameters), key=lambda one: one.parameters)
-    lines = [(base.name, base.accuracy) for base in result.baselines]
-    lines += [(one.label, one.accuracy.mean) for one in result.methods if not one.parameters]
-    reach = [min((one.parameters for one in trained), default=1) / 2, max((one.parameters for one in trained), default=10) * 2]
-    traces: list[dict[str, Any]] = []
-    for number, (name, share) in enumerate(lines):
-        line = {"dash": "dash", "width": 1.5, "color": PLAIN}
-        hover = f"{plain(name)}: {percent(share)}<extra></extra>"
-        place = "top right" if number % 2 else "bottom right"
-        label = {"mode": "lines+text", "text": [plain(name), ""], "textposition": place, "textfont": {"size": 11, "color": PLAIN}}
-        traces.append({**scatter(reach, [100 * share] * 2, line=line, hovertemplate=hover, xaxis="x", yaxis="y"), **label})
+    lines = {base.name: base.accuracy for base in result.baselines}
+    lines |= {one.label: one.accuracy.mean for one in result.methods if not one.parameters}
+    lowest = 100 * min((one.interval[0] for one in trained), default=0.0)
+    low = 10 * math.floor((lowest - 2) / 10) if lowest > ZOOMED else 0  # where all are high, what lies between them is shown
+    inside = {name: share for name, share in lines.items() if 100 * share >= low}
+    below = ", ".join(f"{name} {percent(share)}" for name, share in lines.items() if name not in inside)
+    reach = (min((one.parameters for one in trained), default=1) / 2, max((one.parameters for one in trained), default=10) * 2)
+    traces = baseline_lines(inside, reach, label_left=True)
     for number, one in enumerate(trained):
         marker = {"size": 11, "color": ink[one.name]}
         traces.append(
@@ -33,6 +35,7 @@ def methods(result: SpectrumResult) -> dict[str, Any]:
                 marker=marker,
                 text=[plain(one.label)],
                 textposition="top center" if number % 2 else "bottom center",
+                meta="wide",  # on a phone without these labels: colours are those of the table
                 hovertext=[_hover(one, result)],
                 hoverinfo="text",
                 xaxis="x",
@@ -55,11 +58,11 @@ def methods(result: SpectrumResult) -> dict[str, Any]:
     )
     return figure(
         title,
-        note,
+        f"{note} Below the upper axis: {below}." if below else note,
         traces,
         height=520,
         xaxis=axis("trained parameters", type="log", exponentformat="SI", dtick=1, anchor="y2"),
-        yaxis=axis("% right", range=[-4, 106], domain=[0.36, 1.0]),
+        yaxis=axis("% right", range=[low - 4 * (100 - low) / 100, 100 + 12 * (100 - low) / 100], domain=[0.36, 1.0]),
         yaxis2=axis("forgetting", domain=[0.0, 0.28], zeroline=True),
     )
 

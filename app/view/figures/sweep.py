@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.view.colours import LEARNED, PLAIN, inks
+from app.view.colours import LEARNED, inks
+from app.view.figures.baselines import baseline_lines
 from app.view.figures.drawing import BLUES, axis, error_bars, figure, heatmap, legend, plain, scatter
 from app.view.text import percent
 from core.sweeps.grid import VARIABLES, word_of
@@ -13,7 +14,6 @@ from core.sweeps.outcome import CellSummary, SweepResult
 
 MOST_LINES = 4  # values of a second setting that are drawn as a line each; more become a heat map
 MOST_BASELINES = 3
-NEAR = 0.06  # dashed lines less than this apart share a label
 NOTE = "Lines: means over seeds on held-out rows, with 95 % intervals over seeds; dots: single runs; dashed: no training, on the same rows."
 
 
@@ -43,7 +43,7 @@ def _lines(result: SweepResult, setting: str, groups: Mapping[str, Sequence[Cell
     values = result.head.vary[setting]
     places = {value: place for place, value in enumerate(values)}
     colour = inks(groups) if len(groups) > 1 else {name: LEARNED for name in groups}
-    traces = _baselines(result, len(values))
+    traces = baseline_lines(dashed(result), (-0.4, len(values) - 0.6))
     for number, (name, cells) in enumerate(groups.items()):
         aside = (number - (len(groups) - 1) / 2) * 0.12  # so that the bars of several lines do not cover each other
         x = [places[one.cell.values[setting]] + aside for one in cells]
@@ -108,33 +108,6 @@ def _line(result: SweepResult, name: str, cells: Sequence[CellSummary], x: Seque
 def _ends(found: Any) -> tuple[float, float]:
     """The interval, of no width where one seed has none."""
     return (found.low, found.high) if found.n > 1 else (found.mean, found.mean)
-
-
-def _baselines(result: SweepResult, width: int) -> list[dict[str, Any]]:
-    """No prompt, the best handcrafted prompt, and the most common answer, as dashed lines; those that nearly meet share a label."""
-    groups: list[list[tuple[str, float]]] = []
-    for name, share in sorted(dashed(result).items(), key=lambda pair: pair[1]):
-        if groups and share - groups[-1][-1][1] < NEAR:
-            groups[-1].append((name, share))
-        else:
-            groups.append([(name, share)])
-    return [_dashed_line(share, plain(name), plain(", ".join(one for one, _ in group)) if place == 0 else "", width)
-            for group in groups for place, (name, share) in enumerate(group)]  # fmt: skip
-
-
-def _dashed_line(share: float, name: str, label: str, width: int) -> dict[str, Any]:
-    return scatter(
-        [-0.4, width - 0.6],
-        [round(100 * share, 2)] * 2,
-        "lines+text",
-        name=name,
-        text=["", label],
-        textposition="bottom left" if share > 0.5 else "top left",
-        textfont={"size": 11, "color": PLAIN},
-        line={"color": PLAIN, "width": 1.5, "dash": "dash"},
-        hovertemplate=f"{name}: {percent(share)}<extra></extra>",
-        showlegend=False,
-    )
 
 
 def dashed(result: SweepResult) -> dict[str, float]:

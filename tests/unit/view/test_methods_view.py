@@ -80,3 +80,11 @@ def test_a_figure_of_no_trained_method_is_drawn():
     value = figures.methods(a_result(NONE))
     go.Figure(data=value["data"], layout=value["layout"])
     assert value["title"] == "No method was trained"
+
+
+def test_where_all_are_high_the_axis_shows_what_lies_between_them_and_the_note_tells_the_rest():
+    high = [a_method(accuracy=(0.93, 0.95), interval=(0.86, 0.99)), a_method("ia3", parameters=10, interval=(0.9, 1.0))]
+    value = figures.methods(a_result(NONE, *high))
+    assert 75 < value["layout"]["yaxis"]["range"][0] < 80 < 100 < value["layout"]["yaxis"]["range"][1]
+    assert value["note"].endswith("Below the upper axis: <b>best</b> 30 %, no training 10 %.")
+    assert not [trace for trace in value["data"] if trace.get("line", {}).get("dash") == "dash"]
