@@ -295,10 +295,12 @@ lab.counters = (element) => {
       noticed(now);
       const stuck = now.stuck_seconds > now.stuck_limit;
       line.classList.toggle('bad', !now.alive || stuck);
+      line.classList.toggle('told', Boolean(said) || !now.alive || stuck);
       line.textContent = (said && said + ' · ') + (stuck ? 'one step has taken ' + Math.round(now.stuck_seconds / 60) + ' min: tell the person who runs this server'
         : now.alive || now.problem ? memory + now.running + ' running, ' + now.waiting + ' waiting' : 'the worker has failed: this server is ending');
     } catch {
       line.textContent = 'the server does not answer';
+      line.classList.add('told');
     }
   };
   const timer = setInterval(ask, 5000);

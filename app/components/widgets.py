@@ -86,7 +86,10 @@ def trusted(value: str | None) -> str:
 
 
 def counters() -> gr.HTML:
-    """A line that says every five seconds what the server is doing; screen readers skip it."""
+    """A line that says every five seconds what the server is doing; screen readers skip it.
+
+    It is in sight while the status above it is open, and where there is something that a visitor has to know.
+    """
     return _own("counters", '<p class="status counters" aria-live="off"></p>', elem_id="counters")
 
 

@@ -133,6 +133,7 @@ def _status(lab: Lab, model: str) -> Html:
     if lm is None:
         words = f"{short} is loading" if len(lab.models) > 1 else f"{short} is loading; what you see is a recording"
         return tag("p", tag("i", class_="pulse"), words, class_="status", role="status")
-    words = f"{short} · {lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"
-    told = [details("notes", " ".join(lm.notes), class_="made")] if lm.notes else []
-    return tag("div", tag("i", class_="ok"), words, " ", *told, class_="status", role="status")
+    # What the device does meanwhile is said below it while this is open: assets/page.js, counters.
+    words = f"{lm.device_name} · {lm.dtype_name} · {lm.layers} layers, frozen"
+    told = [tag("p", note) for note in lm.notes]
+    return tag("div", details(tag("i", class_="ok") + short, tag("p", words), *told), class_="status", role="status")

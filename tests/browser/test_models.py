@@ -21,7 +21,7 @@ def test_a_visitor_changes_the_model_and_each_keeps_its_own_runs(visit: Callable
         visitor.ready()
         visitor.train(3)
         visitor.choose("model", "another-model")
-        visitor.settle("#status", "another-model · cpu")
+        visitor.page.wait_for_selector("#status summary:has-text('another-model')")  # it is loaded
         visitor.train(2)
         visitor.tab("Compare")
         visitor.settle("#contenders", "run 2")

@@ -51,7 +51,7 @@ def test_a_space_trains_in_forked_workers_in_the_visitors_name_and_without_gpu_t
     ada = visit(space)
     ada.page.context.set_extra_http_headers({"x-ip-token": token("ada")})
     ada.ready()
-    assert "zerogpu" in ada.text("#status")
+    assert "zerogpu" in ada.page.text_content("#status")
     assert lender.asked("/startup-report") and not lender.asked("/schedule")  # idle work takes no visitor's time
     ada.train(12)
     asked = lender.asked("/schedule")
