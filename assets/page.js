@@ -136,6 +136,8 @@ lab.plot = (element, props, trigger, watch) => {
     else for (const k of ['xaxis', 'yaxis', ...Object.keys(layout).filter((key) => /^[xy]axis\d/.test(key))]) layout[k] = axis(layout[k]);
     const data = value.data;
     if (room < 480) for (const trace of data) if (trace.meta === 'wide') trace.mode = 'markers';  // its labels would cover each other
+    // Plotly chooses the ink of a heat map's words for a white page; on a dark one light words can be read on all its cells.
+    if (document.body.classList.contains('dark')) for (const trace of data) if (trace.texttemplate) trace.textfont = {...trace.textfont, color: ink};
     // Scrubbing moves a line in a figure that stays as it is: a tenth of the time that a whole figure takes.
     const rest = JSON.stringify([data, {...layout, shapes: null}]), shapes = JSON.stringify(layout.shapes || []);
     const stands = rest === drawn && drawnWidth === room, moved = shapes !== marked;
