@@ -4,7 +4,23 @@ HELP says what a command does and EXAMPLES how, `add` gives it its options, and 
 (torch, transformers, scipy, gradio, plotly) are imported in `run`, after the options have been checked.
 """
 
-from app.commands import atlas, bench, evaluate, models, nearest, push, read, record, report, scoreboard, spectrum, sweep, tasks, train
+from app.commands import (
+    atlas,
+    bench,
+    evaluate,
+    models,
+    nearest,
+    push,
+    read,
+    record,
+    report,
+    scoreboard,
+    spectrum,
+    sweep,
+    tasks,
+    text_search,
+    train,
+)
 
 COMMANDS = {
     "models": models,
@@ -16,6 +32,7 @@ COMMANDS = {
     "spectrum": spectrum,
     "scoreboard": scoreboard,
     "nearest": nearest,
+    "text-search": text_search,
     "report": report,
     "push": push,
     "bench": bench,

@@ -102,13 +102,34 @@ def measure(
     LabError where a row can't be used.
     """
     lm = lm.for_scoring
+    heard, every, (learned, start, nothing) = yield from likenesses(lm, task, teacher, students, rows, book)
+    inputs = np.mean([len(lm.tokenise(row.input)) for row in rows])
+    tokens = [one.positions + np.mean([len(row.prompt) for row in one.rows]) - inputs for one in (heard, every[0])]
+    seconds = yield from _first_token(lm, (heard, every[0]))
+    return Imitation(teacher.name, round(float(tokens[0])), round(float(tokens[1])), learned, start, nothing, seconds)
+
+
+def likenesses(
+    lm: LanguageModel,
+    task: Task,
+    teacher: Contender,
+    students: Sequence[Contender],
+    rows: Sequence[Example],
+    book: Scorebook,
+    most: int = LONGEST_ANSWER,
+) -> Generator[None, None, tuple[Prepared, list[Prepared], list[Likeness]]]:
+    """How like `teacher`, any prompt, each of `students` is on `rows`, in float32; in pieces, a batch each.
+
+    most: tokens of an answer. Also returned: the teacher's and the students' tokenised rows. LabError where a row can't be used.
+    """
+    lm = lm.for_scoring
     rule = students[0].label_score
     teacher, *students = by_one_score([teacher, *students], "sum" if rule == "auto" else rule)  # the same predictions, the same answer
     heard = prepare(lm, teacher, rows, None)
     every = [prepare(lm, one, rows, None) for one in students]
     room = min(lm.window - one.positions - max(len(row.prompt) for row in one.rows) for one in (heard, *every))
     answers: list[tuple[int, ...]] = []
-    for said in own_answers(lm, heard, max(1, min(LONGEST_ANSWER, room))):
+    for said in own_answers(lm, heard, max(1, min(most, room))):
         answers += [ids for _, ids in said]
         yield
     heard, *every = (replace(one, rows=tuple(map(lambda row, ids: replace(row, answer=ids), one.rows, answers))) for one in (heard, *every))
@@ -128,11 +149,7 @@ def measure(
     if task.labels:
         chosen = yield from _labels(lm, task, [teacher, *students], rows, book)
         same = [[one == other for one, other in zip(chosen[0], labels, strict=True)] for labels in chosen[1:]]
-    learned, start, nothing = (_likeness(*found) for found in zip(students, kl, same, strict=True))
-    inputs = np.mean([len(lm.tokenise(row.input)) for row in rows])
-    tokens = [one.positions + np.mean([len(row.prompt) for row in one.rows]) - inputs for one in (heard, every[0])]
-    seconds = yield from _first_token(lm, (heard, every[0]))
-    return Imitation(teacher.name, round(float(tokens[0])), round(float(tokens[1])), learned, start, nothing, seconds)
+    return heard, every, [_likeness(*each) for each in zip(students, kl, same, strict=True)]
 
 
 def _first_token(lm: LanguageModel, pair: tuple[Prepared, Prepared]) -> Generator[None, None, tuple[float, float]]:

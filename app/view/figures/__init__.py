@@ -19,10 +19,11 @@ from app.view.figures.salience import salience
 from app.view.figures.scoreboard import scoreboard
 from app.view.figures.spectrum import spectrum
 from app.view.figures.sweep import sweep
+from app.view.figures.text_search import text_search
 from app.view.figures.vectors import effects
 from app.view.figures.wayward import wayward
 
 __all__ = [
     "along", "attention", "confusion", "cosines", "curves", "effects", "fits", "intervals", "layer_effects", "layer_norms", "layer_swaps", "lens", "methods",
-    "mixes", "paths", "plane", "race", "reliability", "salience", "scoreboard", "spectrum", "strip", "sweep", "transplant", "wayward",
+    "mixes", "paths", "plane", "race", "reliability", "salience", "scoreboard", "spectrum", "strip", "sweep", "text_search", "transplant", "wayward",
 ]  # fmt: skip

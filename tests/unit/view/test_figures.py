@@ -16,6 +16,7 @@ from core.probes.fits import Aim, Fit, Said
 from core.probes.hears import hear
 from core.probes.layers import LayerEffect
 from core.probes.salience import Salience
+from core.probes.text_rounds import Round
 from core.recipe import Recipe
 from core.runs.readings import Reading
 from core.runs.record import new_record
@@ -340,6 +341,14 @@ def test_fits_draws_the_sentence_beside_random_tokens():
     assert value["title"] == "Step 2: 2 of 2 tokens of the sentence come back, 0 of 2 random ones"
     assert [trace["y"] for trace in value["data"]] == [[0, 1, 2], [0, 1, 2], [9.0, 8.0, 7.0], [0, 0, 0], [1, 1, 1], [20.0] * 3]
     assert figures.fits(aim, []) is None
+
+
+def test_a_text_search_draws_a_line_for_each_search():
+    words = [Round("words", number, (1,), f"{HOSTILE}\n", 4.0 - number) for number in range(3)]
+    value = known(figures.text_search([*words, Round("random", 0, (2,), "b", 5.0)]))
+    assert [trace["y"] for trace in value["data"]] == [[4.0, 3.0, 2.0], [5.0]] and "⏎" in value["data"][0]["hovertext"][0]
+    assert "from the nearest words: from 4.00 to 2.00; from random tokens: from 5.00 to 5.00 nats" in value["title"]
+    assert figures.text_search([]) is None
 
 
 def test_salience_draws_each_position_and_names_the_strongest():
