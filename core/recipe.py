@@ -185,6 +185,14 @@ class Recipe:
     weight_decay: float = _setting(0.0, "pull towards zero (decoupled, as in AdamW)", "weight decay", low=0.0, high=10.0)
     pull_text: str = _setting("", "a text that the vectors are pulled to during training", "pull to", beside="pull")
     pull: float = _setting(0.0, "weight of the mean squared distance to that text's embeddings; 0: no pull", "pull", low=0.0, high=1e6)
+    frames: str = _setting(
+        "none",
+        "train inside short neutral texts, another one at each step, so that the vectors learn to work within text; scores and answers "
+        "have no such text around them",
+        "frames",
+        choices=("none", "random"),
+        words={"none": "none", "random": "random texts"},
+    )
     keep: str = _setting(
         "last",
         "keep the vectors of the last step, or of the step with the best score on validation rows, which are then scored ten times: those "

@@ -1,6 +1,7 @@
 """python -m app scoreboard: prompts that imitate known instructions, and which readings find out which one."""
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from app.commands.options import Outcome, add_model, bar, load, tell
@@ -20,6 +21,8 @@ def add(made: argparse.ArgumentParser) -> None:
     made.add_argument("--file", metavar="FILE", help="truths of your own, in the form of assets/truths.json")
     made.add_argument("--prompts", type=int, default=3, metavar="N", help="prompts for each truth: lengths, starts and seeds (default 3)")
     made.add_argument("--steps", type=SETTINGS["steps"].read, default=25, metavar="N", help="training steps of each (default 25)")
+    frames = SETTINGS["frames"]
+    made.add_argument("--frames", choices=frames.choices, default=frames.default, help=f"{frames.help} (default {frames.default})")
     made.add_argument("--work", default="out/scoreboard.jsonl", metavar="FILE", help="where finished prompts are kept")
     made.add_argument("--out", metavar="FILE", help="write the result here, too, as JSON, after each prompt")
     add_model(made, dtype="float32")
@@ -45,10 +48,11 @@ def run(options: argparse.Namespace) -> Outcome:
     from core.truths.result import PromptRead, lines
     from core.truths.scoreboard import PromptDone, Stepped, board_of, head_of, scoreboard
 
+    prompts = [replace(one, frames=options.frames) for one in PROMPTS[: options.prompts]]
     journal = Journal(options.work, head_of(lm, truths, options.steps))
     done: list[PromptRead] = []
     with bar(desc="scoreboard", unit="prompt") as shown_bar:
-        for event in scoreboard(lm, truths, options.truths, PROMPTS[: options.prompts], options.steps, dict(journal.done)):
+        for event in scoreboard(lm, truths, options.truths, prompts, options.steps, dict(journal.done)):
             if isinstance(event, Progress):
                 shown_bar.total = event.total
                 shown_bar.refresh()

@@ -2,6 +2,7 @@
 
 from app.panels.attention import AttentionPanel
 from app.panels.between import BetweenPanel
+from app.panels.describes import DescribesPanel
 from app.panels.fits import FitsPanel
 from app.panels.hears import HearsPanel
 from app.panels.keys_values import KeysValuesPanel
@@ -12,10 +13,12 @@ from app.panels.plane import PlanePanel
 from app.panels.salience import SaliencePanel
 from app.panels.seeds import SeedsPanel
 from app.panels.snap import SnapPanel
+from app.panels.text_search import TextSearchPanel
 from app.panels.vectors import VectorsPanel
 from app.panels.wayward import WaywardPanel
 
 PANELS: tuple[type[Panel], ...] = (
-    NearestPanel, PlanePanel, SeedsPanel, SnapPanel, WaywardPanel, FitsPanel, SaliencePanel, VectorsPanel, AttentionPanel, HearsPanel, BetweenPanel, LayersPanel,
-    KeysValuesPanel,
+    # first what surprises, then what mostly shows where training began
+    HearsPanel, FitsPanel, WaywardPanel, TextSearchPanel, DescribesPanel, SaliencePanel, VectorsPanel,
+    NearestPanel, PlanePanel, SnapPanel, SeedsPanel, BetweenPanel, AttentionPanel, LayersPanel, KeysValuesPanel,
 )  # fmt: skip

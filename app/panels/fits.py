@@ -22,7 +22,7 @@ COUNTS = (1, 2, 4, 8)
 
 
 class FitsPanel(Panel):
-    name, title, button, of_run = "fits", "How much fits in one vector?", "Fill the vectors", False
+    name, title, open, button, of_run = "fits", "How much fits in one vector?", True, "Fill the vectors", False
     text_first = True
     sees = (
         "A few vectors are trained until the frozen model says your sentence by itself; the same number of random tokens is learned alongside. "

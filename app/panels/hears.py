@@ -22,7 +22,7 @@ MINE, START, RANDOM = "the learned prompt", "its start, untrained", "its start, 
 
 
 class HearsPanel(Panel):
-    name, title, button = "hears", "What the model hears", "Listen"
+    name, title, open, button = "hears", "What the model hears", True, "Listen"
     sees = "Without any input: the next word that the model would say at each position of the prompt, read after every layer, and how it would continue."
     doubt = "that this is what the prompt means: only the last layer was trained to be read this way, and the prompt was trained to be followed by an input."
 

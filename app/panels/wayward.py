@@ -25,7 +25,7 @@ MOST_WEIGHTS = 6
 
 
 class WaywardPanel(Panel):
-    name, title, button, by_step = "wayward", "Make the vectors spell any sentence", "Train them", False
+    name, title, open, button, by_step = "wayward", "Make the vectors spell any sentence", True, "Train them", False
     sees = (
         "Wayward prompts (Khashabi et al. 2021): trained on this task while they are pulled to your sentence, some started at it, some elsewhere. "
         "Filled markers spell your sentence exactly."

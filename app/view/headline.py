@@ -52,6 +52,7 @@ def recipe_line(record: RunRecord) -> str:
     start = f"the saved prompt “{cut(recipe['init_from'], 80)}”" if recipe.get("init_from") else start
     name = short_name(str(base.get("name", recipe["model"])))
     part = f" ({recipe['train']} alone trained)" if recipe.get("train", "both") != "both" else ""
+    part += " in random frames" if recipe.get("frames", "none") == "random" else ""
     return (
         f"{record.task['name']}: {record.method.label}{part}, {recipe['virtual_tokens']} virtual tokens from {start}, learning rate {recipe['learning_rate']:g}, "
         f"{recipe['steps']} steps of {recipe['batch_size']} rows, seed {recipe['seed']}; {name}, weights {str(base.get('weights', ''))[:8]}"

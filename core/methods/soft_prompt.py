@@ -27,7 +27,7 @@ class SoftPrompt(Method):
     paper = "Lester et al. 2021"
     order = 1
     defaults = {"learning_rate": 0.03, "mlp": 0}
-    settings = frozenset({"placement", "pull"})
+    settings = frozenset({"placement", "pull", "frames"})
     starts = ("random", "vocab", "text", "labels", "examples")
     in_embedding_space = True
     token_axis = 0

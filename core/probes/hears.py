@@ -122,7 +122,7 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
 
     The model itself is run on as many arbitrary tokens, and its inputs to the last norm are replaced by the states.
     """
-    _, norm = _layers_and_norm(lm)
+    _, norm = layers_and_norm(lm)
     hook = norm.register_forward_pre_hook(lambda _, inputs: (states[None].to(inputs[0].dtype), *inputs[1:]))
     count = torch.arange(len(states), device=lm.device)
     try:
@@ -134,6 +134,20 @@ def read(lm: LanguageModel, states: Float[Tensor, "states d_model"]) -> Float[Te
 def states_alone(lm: LanguageModel, contender: Contender) -> Float[Tensor, "layers positions d_model"]:
     """The states before every layer and after the last, of the prompt alone as in `hear`. float32. Raises LabError as `hear` does."""
     return _run(lm.for_scoring, contender)[0]
+
+
+def states_of_vectors(lm: LanguageModel, contender: Contender) -> Float[Tensor, "layers vectors d_model"]:
+    """The states at the learned vectors' own positions, before every layer and after the last. float32.
+
+    Index 0 is the vectors themselves, without what some models add for the position. LabError for a prompt without such vectors, and as
+    in `hear`.
+    """
+    if not contender.prefix.method.in_embedding_space:
+        raise LabError(f"{shown(contender.name)} has no input vectors, so it has no states to put elsewhere: choose a soft prompt.")
+    states, _, own, _ = _run(lm.for_scoring, contender)
+    found = states[:, own.start : own.stop].clone()
+    found[0] = contender.prefix.array().detach()
+    return found
 
 
 def _run(lm: LanguageModel, contender: Contender) -> tuple[Float[Tensor, "layers positions d_model"], tuple[str, ...], range, Past]:
@@ -167,13 +181,13 @@ def _caught(lm: LanguageModel) -> Iterator[list[Tensor]]:
         states.append(state[0].detach().float())
 
     with ExitStack() as stack:
-        layers, norm = _layers_and_norm(lm)
+        layers, norm = layers_and_norm(lm)
         for module in (*layers, norm):
             stack.callback(module.register_forward_pre_hook(catch, with_kwargs=True).remove)
         yield states
 
 
-def _layers_and_norm(lm: LanguageModel) -> tuple[nn.ModuleList, nn.Module]:
+def layers_and_norm(lm: LanguageModel) -> tuple[nn.ModuleList, nn.Module]:
     """The list of the decoder's layers, and the last norm."""
     for module in lm.model.modules():
         parts = dict(module.named_children())

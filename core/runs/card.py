@@ -28,6 +28,7 @@ SETTINGS = (  # of a recipe, in this order; the rest are in recipe.json
         "batch_size",
         "warmup",
         "schedule",
+        "frames",
         "keep",
         "loss",
         "continuation",

@@ -121,7 +121,8 @@ def _some(lengths: list[int]) -> list[int]:
 def _way(plan: Plan) -> tuple[Any, ...]:
     """What the time of a step depends on besides the number of virtual tokens."""
     recipe = plan.recipe
-    return plan.model, recipe.method, recipe.mlp, recipe.batch_size, recipe.loss, recipe.template, recipe.end, bool(recipe.pull), plan.rows
+    loss = recipe.loss, recipe.template, recipe.end, bool(recipe.pull), recipe.frames
+    return plan.model, recipe.method, recipe.mlp, recipe.batch_size, *loss, plan.rows
 
 
 def _training(lm: LanguageModel, task: Task, plan: Plan) -> Training:

@@ -85,7 +85,7 @@ def advance(training: Training, state: State, most: int = MOST_STEPS) -> tuple[l
     if lm.device_process is None:
         return training.advance(state)
     sequences = recipe.batch_size * (len(training.task.labels or "-") if recipe.loss == "labels" else 1)
-    tokens = sequences * longest_sequence(training.prepared.rows) + recipe.virtual_tokens + len(training.prepared.shared)
+    tokens = sequences * longest_sequence(training.prepared.rows) + training.prepared.positions + training.frame_tokens
     step = 2 * _pass_seconds(lm, tokens)  # forward, and backward: the weights themselves have no gradient
     steps = min(MOST_STEPS, most, max(1, int(WANTED_SECONDS / step)), recipe.steps - state.step)
     events, data = lm.device_process(TrainingSlice(training.task, recipe, state.to_bytes(), steps, _asked(steps * step), training.begun))

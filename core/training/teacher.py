@@ -23,8 +23,8 @@ MOST_KEPT_BYTES = 64 * 2**20  # of predictions; where they are more, each batch'
 class Teacher:
     """A handcrafted prompt whose predictions a run learns. It depends on the model, the task and the recipe alone, and never changes."""
 
-    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, student: Prepared):
-        """student: the training rows as the run tokenises them.
+    def __init__(self, lm: LanguageModel, task: Task, recipe: Recipe, student: Prepared, extra: int = 0):
+        """student: the training rows as the run tokenises them. extra: tokens that a frame may add to each.
 
         Raises LabError where the teacher can't be run on a row of the task, or begins its answers differently.
         """
@@ -32,7 +32,7 @@ class Teacher:
         check_same_gap(recipe.teacher, recipe.template or task.template, task.train)
         rows = (*task.train, *task.validation, *task.held_out)
         longest = check_teacher(lm, recipe.teacher, rows)
-        room = lm.window - max(longest, student.positions + max(len(row.prompt) for row in student.rows))
+        room = lm.window - max(longest, student.positions + extra + max(len(row.prompt) for row in student.rows))
         self.most = min(LONGEST_ANSWER, room)
         self.prepared = prepare(lm, Contender("teacher", "handcrafted", recipe.teacher, no_prefix()), task.train, None)
         self.answers: dict[Example, tuple[int, ...]] = {}

@@ -23,9 +23,10 @@ from core.recipe import SETTINGS, Recipe
 from core.scoring.contender import Contender, contender_of_run
 from core.scoring.imitation import imitation_loss
 from core.scoring.likelihood import answer_loss, label_loss
-from core.scoring.prepared import Prepared, prepare
+from core.scoring.prepared import NO_FRAME, Frame, Prepared, prepare
 from core.scoring.rows import Row, check_window, encode, end_tokens
 from core.tasks.task import Task, template_of
+from core.training.frames import frame_at, longest, training_frames
 from core.training.start import Begun, create
 from core.training.teacher import Teacher, with_answers
 
@@ -104,9 +105,13 @@ class Training:
         self.template = template_of(task, recipe.template)
         end = end_tokens(lm, recipe.end if recipe.loss == "vocabulary" else "none")
         self.prepared: Prepared = prepare(lm, self.contender(), task.train, task.labels, end)
+        self.frames = training_frames(lm, recipe)
+        self.frame_tokens = longest(self.frames)  # room for the longest one is needed
+        if self.frame_tokens:
+            check_window(lm, self.prepared.rows, self.prepared.positions + self.frame_tokens)
         # Rows that are scored later must fit too: an error is better before training than after it.
         check_window(lm, encode(lm, self.template, (*task.validation, *task.held_out), task.labels), recipe.virtual_tokens)
-        self.teacher = Teacher(lm, task, recipe, self.prepared) if recipe.loss == "imitate" else None
+        self.teacher = Teacher(lm, task, recipe, self.prepared, self.frame_tokens) if recipe.loss == "imitate" else None
         self.pulled_to = text_embeddings(lm, recipe.pull_text) if recipe.pull else None
         if self.pulled_to is not None and len(self.pulled_to) != recipe.virtual_tokens:
             count, most = len(self.pulled_to), SETTINGS["virtual_tokens"].high or 0
@@ -193,7 +198,7 @@ class Training:
         optimiser.zero_grad()
         if self.pulled_to is not None:
             (recipe.pull * mean_squared_distance(self.prefix.array(), self.pulled_to)).backward()
-        value = self.backward(batch)
+        value = self.backward(batch, frame_at(self.frames, recipe.seed, state.step))
         norm = torch.nn.utils.clip_grad_norm_(list(self.prefix.parameters()), recipe.clip or math.inf).item()
         rate = optimiser.param_groups[0]["lr"] = rate_at(recipe, state.step)
         finite = math.isfinite(value) and math.isfinite(norm)
@@ -229,17 +234,20 @@ class Training:
         """What the mean of the loss is taken over: rows, or their answer tokens."""
         return len(rows) if self.recipe.loss == "labels" else sum(len(row.answer) for row in rows)
 
-    def backward(self, batch: Sequence[Row]) -> float:
+    def backward(self, batch: Sequence[Row], frame: Frame = NO_FRAME) -> float:
         """Add the gradient of the batch's loss to the trained parameters, a piece at a time. The loss, in nats."""
         losses = []
         for piece in self.pieces(batch):  # gradients add up
-            losses.append(self.loss(piece) * (self._weight(piece) / self._weight(batch)))
+            losses.append(self.loss(piece, frame) * (self._weight(piece) / self._weight(batch)))
             losses[-1].backward()
         return sum(loss.item() for loss in losses)  # at the end: it waits for the device
 
-    def loss(self, rows: Sequence[Row]) -> Tensor:
-        """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`."""
-        cache = self.prepared.fill(self.lm)
+    def loss(self, rows: Sequence[Row], frame: Frame = NO_FRAME) -> Tensor:
+        """The training loss of `rows` in one shared-prefill pass, with its graph. `rows` are among `prepared.rows`.
+
+        frame: around the prefix, the same for all rows, so it still runs once.
+        """
+        cache = replace(self.prepared, frame=frame).fill(self.lm)
         if self.teacher:
             return imitation_loss(self.lm, cache, rows, self.teacher.logs(rows))
         if self.recipe.loss == "labels":

@@ -14,15 +14,16 @@ from torch import Tensor
 from core.inspection.nearest import nearest
 from core.models.language_model import LanguageModel
 from core.truths.behaviour import Behaviours
-from core.truths.frames import Frame, described, frames_of, likelihoods
+from core.truths.frames import Frame, described, frames_of, likelihoods, patched
 from core.truths.heard import continued, lens_words
-from core.truths.states import alike, states_after, text_states
+from core.truths.states import alike, own_states, states_after, text_states
 from core.truths.words import shared_words
 
 NEAREST = 5  # tokens of each vector
 HEARD_TOKENS, SAMPLES = 12, 4
 DESCRIBED_TOKENS = 10
 REFERENCE = "behaviour"
+PATCHED = "means"  # the frame whose gap gets the states of a middle layer
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ READINGS: dict[str, Reading] = {
         Reading("repeat", "frame “again”", "described", "how likely it is where the prompt should be repeated"),
         Reading("chat", "frame in a chat", "described", "how likely it is as the answer to “What does this instruction ask you to do?”"),
         Reading("says", "described in words", "described", "the words of what the model writes in the frames"),
+        Reading(
+            "patched", "patched in a middle layer", "described", "as in the frame “means”, with the middle layer’s states in that layer"
+        ),
+        Reading("patched says", "patched, in words", "described", "the words of what the model writes there"),
         Reading("states", "activations", "states", "cosine of the state after the prompt with the state after the candidate, middle layer"),
         Reading(REFERENCE, "behaviour", "behaviour", "divergence from what the model does after the candidate, on held-out inputs"),
     )
@@ -75,7 +80,10 @@ class Readers:
 
     def usual(self, vectors: Float[Tensor, "vectors d_model"], candidates: Sequence[str]) -> dict[str, Tensor]:
         """By frame: how likely the candidates are with `vectors` in it, to be taken off. For a control: what any prompt would get."""
-        return {name: likelihoods(self.lm, frame, vectors, candidates) for name, frame in self.frames.items()}
+        found = {name: likelihoods(self.lm, frame, frame.fill(self.lm, vectors), candidates) for name, frame in self.frames.items()}
+        frame = self.frames[PATCHED]
+        with patched(self.lm, frame, own_states(self.lm, vectors, self.layer), self.layer) as past:
+            return found | {"patched": likelihoods(self.lm, frame, past, candidates)}
 
     def read(
         self, vectors: Float[Tensor, "vectors d_model"], candidates: Sequence[str], usual: Mapping[str, Tensor], seed: int = 0
@@ -105,14 +113,19 @@ class Readers:
         words("sampled", " ".join(sampled))
         yield
         for name, frame in self.frames.items():
-            scores[name] = (likelihoods(lm, frame, vectors, candidates) - usual[name]).tolist()
+            scores[name] = (likelihoods(lm, frame, frame.fill(lm, vectors), candidates) - usual[name]).tolist()
             yield
         answers = []
         for name, frame in self.frames.items():
             if name != "alone":
-                answers.append(described(lm, frame, vectors, DESCRIBED_TOKENS))
+                answers.append(described(lm, frame, frame.fill(lm, vectors), DESCRIBED_TOKENS))
                 yield
         words("says", " / ".join(answers))
+        frame = self.frames[PATCHED]
+        with patched(lm, frame, own_states(lm, vectors, self.layer), self.layer) as past:
+            scores["patched"] = (likelihoods(lm, frame, past, candidates) - usual["patched"]).tolist()
+            words("patched says", described(lm, frame, past, DESCRIBED_TOKENS))
+        yield
         scores["states"] = alike(states[self.layer, -1].cpu(), self._candidate_states(candidates)).tolist()
         yield
         scores[REFERENCE] = [-one for one in self.behaviours.divergences(vectors, candidates)]

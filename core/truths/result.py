@@ -15,16 +15,18 @@ CONTROL = "moved"
 
 @dataclass(frozen=True)
 class Setting:
-    """How a prompt is made, besides what all have in common. init: a start of the recipe's."""
+    """How a prompt is made, besides what all have in common. init, frames: a start of the recipe's, and whether it trains in frames."""
 
     virtual_tokens: int
     init: str
     seed: int
+    frames: str = "none"
 
     @property
     def words(self) -> str:
         start = {"vocab": "sampled vocabulary", "text": "another text"}.get(self.init, self.init)
-        return f"{self.virtual_tokens} vectors from {start}, seed {self.seed}"
+        inside = ", in random frames" if self.frames == "random" else ""
+        return f"{self.virtual_tokens} vectors from {start}, seed {self.seed}{inside}"
 
 
 SETTINGS = (Setting(8, "vocab", 0), Setting(8, "text", 1), Setting(4, "vocab", 2), Setting(16, "vocab", 3))  # one a prompt

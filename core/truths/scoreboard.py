@@ -63,6 +63,7 @@ def recipe_of(truths: Truths, truth: Truth, setting: Setting, steps: int = STEPS
         init=setting.init,
         init_text=START_TEXT if setting.init == "text" else "",
         seed=setting.seed,
+        frames=setting.frames,
         steps=steps,
         batch_size=BATCH,
     )

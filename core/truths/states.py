@@ -9,7 +9,7 @@ from torch import Tensor
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.prefix import prefix_of
-from core.probes.hears import states_alone
+from core.probes.hears import states_alone, states_of_vectors
 from core.scoring.contender import Contender
 
 AFTER = "\n{input}"  # a line break is run after the vectors: its state is read
@@ -17,8 +17,16 @@ AFTER = "\n{input}"  # a line break is run after the vectors: its state is read
 
 def states_after(lm: LanguageModel, vectors: Float[Tensor, "vectors d_model"]) -> Float[Tensor, "layers positions d_model"]:
     """The states before every layer and after the last, of the vectors and of a line break after them, on the model's device."""
-    prefix = prefix_of(METHODS["prompt"], vectors.float().cpu()).to(lm.device)
-    return states_alone(lm, Contender("read", "prompt", AFTER, prefix))
+    return states_alone(lm, _alone(lm, vectors))
+
+
+def own_states(lm: LanguageModel, vectors: Float[Tensor, "vectors d_model"], layer: int) -> Float[Tensor, "vectors d_model"]:
+    """The states at the vectors' own positions before layer `layer`; for 0 the vectors themselves."""
+    return states_of_vectors(lm, _alone(lm, vectors))[layer]
+
+
+def _alone(lm: LanguageModel, vectors: Float[Tensor, "vectors d_model"]) -> Contender:
+    return Contender("read", "prompt", AFTER, prefix_of(METHODS["prompt"], vectors.float().cpu()).to(lm.device))
 
 
 def text_states(lm: LanguageModel, texts: Sequence[str], layer: int) -> Float[Tensor, "texts d_model"]:

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-EXPERIMENTS = ("seeds", "snap", "fits", "salience", "vectors", "attention", "hears", "between")
+EXPERIMENTS = ("seeds", "snap", "fits", "salience", "vectors", "attention", "hears", "describes", "between")
 
 
 def open_inspect(visitor, *runs):
@@ -83,6 +83,8 @@ def test_the_scrubber_is_one_for_all_and_zoom_survives_it(visitor):
     page.press("#inspect-scrubber input[type=number]", "Enter")
     visitor.settle("#nearest-text-1 caption", "step 2")
     visitor.settle("#plane-plot-1 .plot-note", "step 2")
+    press(visitor, "describes")  # the step that is chosen is asked about first
+    visitor.settle("#describes-text-1", "the prompt after step 2")
     assert page.evaluate("document.querySelector('#plane-plot-1 .plot-host').layout.xaxis.range") == [-1, 1]
     visitor.choose("plane-basis", "this run’s path")
     visitor.settle("#plane-plot-1 .plot-note", "this run’s own path")
@@ -134,6 +136,8 @@ def test_a_prefix_has_its_own_panel_and_says_what_it_lacks(visitor):
     assert "no words to snap to" in visitor.text("#snap-text-1")
     unfold(visitor, "wayward")
     visitor.settle("#wayward-text-1", "no nearest tokens")
+    unfold(visitor, "describes")
+    visitor.settle("#describes-text-1", "nothing to put into a sentence")
     visitor.shoot("inspect-prefix")
 
 

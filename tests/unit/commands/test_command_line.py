@@ -308,9 +308,9 @@ def test_a_run_that_diverges_says_so_by_its_exit_code_and_is_saved(capsys, csv, 
 
     loss, calls = Training.loss, []
 
-    def broken(self, rows):
+    def broken(self, rows, frame):
         calls.append(rows)
-        return loss(self, rows) * (1 if len(calls) < 3 else float("nan"))
+        return loss(self, rows, frame) * (1 if len(calls) < 3 else float("nan"))
 
     monkeypatch.setattr(Training, "loss", broken)
     assert main(["train", "--task", csv, *SHORT, "--out", str(tmp_path / "out"), "--json"]) == 3

@@ -33,12 +33,14 @@ def trained(lab, method="prompt", name=HOSTILE, **settings):
 DEFAULTS = {
     "attention": {"layer": -1, "head": -1},
     "between": {"how": LINE, "other": START},
+    "describes": {"frame": "means", "source": 0, "layer": 0},
     "fits": {"sentence": "the fox", "vectors": 1, "steps": 3, "seed": 0},
     "hears": {"whose": "the learned prompt"},
     "keysvalues": {"how": WHOLE, "other": START},
     "plane": {"basis": "vocabulary", "dimensions": 2, "extras": [], "layer": 1, "part": 1, "head": -1},
     "salience": {"whose": "the learned prompt", "input": "", "answer": "the answer that it gives"},
     "snap": {"how": ALL},
+    "textsearch": {"rounds": 2, "candidates": 4, "seed": 0},
     "vectors": {"what": "leave out"},
     "wayward": {"sentence": "the fox", "gammas": "1", "steps": 2},
 }

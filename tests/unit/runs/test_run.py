@@ -113,7 +113,7 @@ def test_validation_and_held_out_rows_are_never_trained_on(lm, monkeypatch):
     task = answer_task()
     training = Training(lm, task, RECIPE)
     loss, seen = training.loss, []
-    monkeypatch.setattr(training, "loss", lambda rows: seen.extend(row.example for row in rows) or loss(rows))
+    monkeypatch.setattr(training, "loss", lambda rows, frame: seen.extend(row.example for row in rows) or loss(rows, frame))
     events_of(lm, task, training=training)
     assert len(seen) == 30 * 4
     assert set(seen) == set(task.train)  # all of these, and nothing else
@@ -202,7 +202,7 @@ def test_going_on_after_a_stop_gives_the_unbroken_run(lm):
 def test_a_run_that_breaks_reports_its_last_good_vectors(lm, monkeypatch):
     training = Training(lm, answer_task(), RECIPE)
     loss, left = training.loss, iter([1.0] * 5 + [float("nan")] * 99)
-    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * next(left))
+    monkeypatch.setattr(training, "loss", lambda rows, frame: loss(rows, frame) * next(left))
     events = events_of(lm, training=training)
     steps = [event for event in events if isinstance(event, StepEvent)]
     assert len(steps) == 6 and "no longer a number" in events[-1].stopped

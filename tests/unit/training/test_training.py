@@ -85,7 +85,7 @@ def batches(monkeypatch, lm, recipe):
     """The inputs of the rows in every batch, and the start."""
     training = Training(lm, answer_task(), recipe)
     start, seen, loss = training.prefix.snapshot(), [], training.loss
-    monkeypatch.setattr(training, "loss", lambda rows: seen.append([row.example.input for row in rows]) or loss(rows))
+    monkeypatch.setattr(training, "loss", lambda rows, frame: seen.append([row.example.input for row in rows]) or loss(rows, frame))
     training.advance(training.start(), recipe.steps)
     return seen, start
 
@@ -289,7 +289,7 @@ def test_some_bad_steps_in_a_row_stop_and_fewer_do_not(tiny, monkeypatch):
     recipe = Recipe(steps=30, batch_size=12, virtual_tokens=5)
     training = Training(tiny("llama"), answer_task(), recipe)
     loss, factors = training.loss, iter([1, 1, 1, 9, 9, 9, 9, 1, 1, *[9] * 30])
-    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * next(factors))
+    monkeypatch.setattr(training, "loss", lambda rows, frame: loss(rows, frame) * next(factors))
     events, state = training.advance(training.start(), 30)
     assert len(events) == 9 + WORSE_STEPS  # four bad steps, then a good one: forgiven
     assert "5 steps, up to step 14" in state.stopped
@@ -302,7 +302,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_vectors(tiny, mo
     training = Training(tiny("llama"), answer_task(), recipe)
     healthy, before = training.advance(training.start(), 3)
     loss = training.loss
-    monkeypatch.setattr(training, "loss", lambda rows: loss(rows) * broken)
+    monkeypatch.setattr(training, "loss", lambda rows, frame: loss(rows, frame) * broken)
     (event,), state = training.advance(before, 1)
     assert "no longer a number at step 4" in event.stopped
     assert np.array_equal(event.vectors, training.prefix.snapshot()) and np.isfinite(event.vectors).all()

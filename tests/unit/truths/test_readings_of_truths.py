@@ -50,7 +50,8 @@ def test_what_is_taken_off_a_likelihood_is_the_controls(lm, readers):
     """A prompt that is its own control has no likelihood left, whatever the candidates are."""
     vectors = vectors_of(lm, TEXTS[0])
     read = returned(readers.read(vectors, TEXTS, readers.usual(vectors, TEXTS)))
-    assert [read.scores[name] for name in FRAMES] == [[0.0] * len(TEXTS)] * len(FRAMES)
+    asked = [*FRAMES, "patched"]
+    assert [read.scores[name] for name in asked] == [[0.0] * len(TEXTS)] * len(asked)
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -61,7 +62,7 @@ def test_a_frame_around_real_tokens_is_the_sentence_with_these_words(lm, name):
     answer = lm.continued(frame.lead + TEXTS[1])
     logs = torch.log_softmax(lm.model(input_ids=torch.tensor([[*ids, *answer]])).logits[0].float(), dim=-1)
     plain = sum(logs[len(ids) - 1 + i, token].item() for i, token in enumerate(answer)) / len(answer)
-    assert likelihoods(lm, frame, vectors_of(lm, text), [TEXTS[2], TEXTS[1]])[1].item() == pytest.approx(plain, abs=1e-4)
+    assert likelihoods(lm, frame, frame.fill(lm, vectors_of(lm, text)), [TEXTS[2], TEXTS[1]])[1].item() == pytest.approx(plain, abs=1e-4)
 
 
 def test_the_tokens_of_a_frame_are_those_of_its_text(lm):

@@ -11,7 +11,7 @@ from core.errors import LabError
 from core.events import Progress
 from core.sweeps.result import from_json, to_json
 from core.truths.journal import Journal
-from core.truths.result import Board, Setting, lines
+from core.truths.result import Board, Setting, key_of, lines
 from core.truths.scoreboard import PromptDone, Stepped, board_of, head_of, imitated, recipe_of, scoreboard
 from core.truths.truths import FILE, Truth, Truths, built_in_truths, load_truths
 
@@ -85,6 +85,16 @@ def test_the_same_prompt_made_again_is_the_same(lm, events):
     again = [event.read for event in scoreboard(lm, TRUTHS, ("a",), SETTINGS[:1], 2) if isinstance(event, PromptDone)]
     assert again == [event.read for event in events if isinstance(event, PromptDone)][:1]
     assert torch.is_grad_enabled()
+
+
+def test_a_prompt_that_trains_in_frames_is_another_one_and_earlier_files_had_none(lm):
+    plain, framed = SETTINGS[0], replace(SETTINGS[0], frames="random")
+    assert from_json(Setting, '{"virtual_tokens": 3, "init": "vocab", "seed": 0}', "a setting") == plain != framed
+    assert recipe_of(TRUTHS, TRUTHS.truths[0], framed).frames == "random" and "in random frames" in key_of("a", framed) != key_of(
+        "a", plain
+    )
+    done = [event.read for event in scoreboard(lm, TRUTHS, ("a",), (framed,), 2) if isinstance(event, PromptDone)]
+    assert done[0].setting == framed and {"patched", "patched says"} <= set(done[0].places["learned"])
 
 
 def test_a_board_is_read_back_as_it_was(lm, events):
