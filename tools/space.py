@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTENT = ("app", "core", "assets", "docs", "app.py", "LICENSE")
+LOCK = ROOT / "assets" / "space" / "requirements.lock"
 JUNK = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 # Versions that ZeroGPU supports, as documented in August 2026. Others fail at the first CUDA call.
@@ -49,8 +50,9 @@ def readme(text: str, space: str) -> str:
     return f"{matter}\n{rest}"
 
 
-def build(folder: Path, space: str = "") -> None:
-    """Write the Space into `folder`, which is emptied first. space: its name, owner/name."""
+def build(folder: Path, space: str = "", locked: bool = False) -> None:
+    """Write the Space into `folder`, which is emptied first. space: its name, owner/name. locked: its requirements are all packages,
+    with the hashes of their files."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in CONTENT:
@@ -60,14 +62,16 @@ def build(folder: Path, space: str = "") -> None:
             shutil.copy2(ROOT / name, folder / name)
     words = readme((ROOT / "README.md").read_text("utf-8"), space)
     (folder / "README.md").write_text(words, "utf-8")
-    (folder / "requirements.txt").write_text(requirements((ROOT / "requirements.txt").read_text("utf-8")), "utf-8")
+    short = requirements((ROOT / "requirements.txt").read_text("utf-8"))
+    (folder / "requirements.txt").write_text(LOCK.read_text("utf-8") if locked else short, "utf-8")
 
 
 def main(arguments: list[str]) -> None:
+    locked, arguments = "--locked" in arguments, [given for given in arguments if given != "--locked"]
     folder, space = Path(arguments[0] if arguments else "out/space"), (arguments[1] if len(arguments) > 1 else "")
     if space and not re.fullmatch(r"[\w.-]+/[\w.-]+", space):
         sys.exit(f"error: {space!r} is no name of a Space: write owner/name.")
-    build(folder, space)
+    build(folder, space, locked)
     hint = "" if space else " (say SPACE=owner/name to give its thumbnail an address)"
     print(f"{folder} is ready to push{hint}; docs/spaces.md says how.")
 

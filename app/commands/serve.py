@@ -4,6 +4,8 @@ import argparse
 import gc
 import importlib.util
 import os
+import re
+import shutil
 import threading
 import tomllib
 from collections.abc import Sequence
@@ -62,6 +64,19 @@ def add(options: Any) -> None:
         help="a login that visitors need; may be repeated (or SOFT_PROMPT_LAB_AUTH, separated by commas)",
     )
     options.add_argument(
+        "--trusted-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which a proxy on this machine serves the page; may be repeated (without --host only localhost is answered)",
+    )
+    options.add_argument(
+        "--frame-ancestors",
+        default="",
+        metavar="SOURCES",
+        help='pages that may show this one in a frame, as "https://school.example"; * for all (default: this server\'s own; on a Space all)',
+    )
+    options.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="of the log on standard error (default info)"
     )
 
@@ -101,6 +116,15 @@ def read_models(given: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def check_sources(hosts: Sequence[str], frames: str) -> None:
+    """LabError for a trusted host or frame ancestors that no header could say."""
+    for host in hosts:
+        if not re.fullmatch(r"\*|(\*\.)?[\w.-]+|\[[0-9a-fA-F:]+\]", host, re.ASCII):
+            raise LabError(f"--trusted-host is {shown(host)}: give a name without port or path, as lab.example.org or *.example.org.")
+    if not re.fullmatch(r"[\w.:/*' -]*", frames, re.ASCII):
+        raise LabError(f'--frame-ancestors is {shown(frames)}: give addresses, as "https://school.example https://*.example.org".')
+
+
 def run(options: argparse.Namespace) -> None:
     """Open the page, serve it until Ctrl-C or SIGTERM, and end the process (see `app.serving.lifetime`). LabError for an option that can't be used."""
     if options.mcp and importlib.util.find_spec("mcp") is None:
@@ -109,6 +133,7 @@ def run(options: argparse.Namespace) -> None:
         raise LabError(f"--keep-models is {options.keep_models}: at least 1 model must be in memory.")
     models = read_models(options.model)
     check_engine(options, len(models))
+    check_sources(options.trusted_host, options.frame_ancestors)
     given = os.environ.get("SOFT_PROMPT_LAB_AUTH", "")
     auth = read_auth(options.auth or (given.split(",") if given else []))
 
@@ -117,6 +142,9 @@ def run(options: argparse.Namespace) -> None:
     gc.disable()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no request leaves the machine
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from app.serving.private_files import make_temp_folder
+
+    temp = make_temp_folder()
     lent = zero_gpu()
     if lent:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads don't survive a fork
@@ -129,11 +157,13 @@ def run(options: argparse.Namespace) -> None:
 
     import_gradio()
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from app.components import widgets
     from app.components.theme import STYLE, THEME
     from app.pages.page import build
     from app.serving.connections import Connections, budget, guarded
+    from app.serving.headers import is_loopback, trusted_hosts
     from app.serving.health import health
     from app.serving.keep import keeper_for
     from app.serving.lifetime import leave, stay
@@ -175,7 +205,14 @@ def run(options: argparse.Namespace) -> None:
     log_jobs(lab.engine)
     keeper = None if options.no_keep else keeper_for(options.keep)
     page = build(lab, options.allow_hub, keeper)
-    edge = Middleware(RequestFilter, health=lambda: {**health(lab.engine), "keeps": keeper is not None}, queue=lambda: page._queue)
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=trusted_hosts(options.host, options.share, options.trusted_host))
+    edge = Middleware(
+        RequestFilter,
+        health=lambda: {**health(lab.engine), "keeps": keeper is not None},
+        queue=lambda: page._queue,
+        frames=options.frame_ancestors,
+        local=is_loopback(options.host) and not options.share and not options.trusted_host,
+    )
     try:
         with guarded(Connections(*budget())):
             page.launch(
@@ -186,7 +223,7 @@ def run(options: argparse.Namespace) -> None:
                 theme=THEME,
                 css_paths=[STYLE],
                 head=widgets.head(links.HIDEABLE),
-                app_kwargs={"middleware": [edge]},
+                app_kwargs={"middleware": [hosts, edge]},
                 mcp_server=options.mcp,
                 prevent_thread_lock=True,
                 **LAUNCH,
@@ -195,4 +232,7 @@ def run(options: argparse.Namespace) -> None:
         notice_lost(page)
     except (OSError, OverflowError) as error:  # Gradio's way to say that the port is taken
         raise LabError(f"The page can't be opened on {options.host}:{options.port} ({error}): choose another --port.") from error
-    leave(stay(page.server, lab.engine, keeper.flush if keeper else lambda: None))
+    code = stay(page.server, lab.engine, keeper.flush if keeper else lambda: None)
+    if temp:
+        shutil.rmtree(temp, ignore_errors=True)
+    leave(code)

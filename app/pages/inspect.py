@@ -1,9 +1,7 @@
 """The Inspect page: one toolbar (run, step, virtual token) and a panel for each analysis, all following it."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from app.pages.train import TrainPage
 from app.panels import PANELS
 from app.panels.findings import Shelf
 from app.panels.panel import SLOTS, Panel
+from app.serving.private_files import offer
 from app.sessions.contest import adapter_files, learned_contender, prefix_of_run
 from app.sessions.jobs import side_job
 from app.sessions.lab import Lab
@@ -197,38 +196,35 @@ class InspectPage:
         async for _ in play(session, session.shown or self.recording):
             yield {**self._toolbar(session), **self._paint_step(session)}
 
-    async def _give(self, session: Session, job: Any, name: str) -> AsyncIterator[Changes]:
+    async def _give(self, session: Session, request: gr.Request, job: Any, name: str) -> AsyncIterator[Changes]:
         """Offer what `job` makes (bytes) as a file to download."""
         async for data, problem, _ in side_job(self.lab, session, job, lambda event: event.value):
             if problem:
                 yield {self.message: alert(problem)}
             if data:
-                offer = self._offer(session, data, name)
-                while (changes := await asyncio.to_thread(next, offer, None)) is not None:  # it writes and deletes files
+                offered = self._offer(session, request.cookies, data, name)
+                while (changes := await asyncio.to_thread(next, offered, None)) is not None:  # it writes a file
                     yield changes
 
-    def _offer(self, session: Session, data: bytes, name: str) -> Iterator[Changes]:
-        """What the page shows when a file is there to download."""
+    def _offer(self, session: Session, cookies: Mapping[str, str], data: bytes, name: str) -> Iterator[Changes]:
+        """What the page shows when a file is there to download, for the browser with these cookies."""
         try:
-            folder = Path(tempfile.mkdtemp(prefix="prompt-"))
-            path = folder / name
-            path.write_bytes(data)
+            path = offer(data, name, cookies)
         except OSError:
             yield {self.message: alert("The server's disk is full, so no file can be written: please tell its administrator.")}
             return
         session.inspect.offered = session.shown or self.recording
         yield {self.message: alert(""), self.file: gr.update(value=str(path), visible=True, label=f"Download {name}")}
-        shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
 
-    def _report(self, session: Session) -> Iterator[Changes]:
+    def _report(self, session: Session, request: gr.Request) -> Iterator[Changes]:
         """The run that is shown as one HTML file. All of it is in its record, so this needs no device."""
         run = session.shown or self.recording
         if run is None or run.busy or not run.record.readings:
             yield {self.message: alert("There is nothing to report yet: finish or stop a run.")}
             return
-        yield from self._offer(session, report(run.record).encode("utf-8", "replace"), "report.html")
+        yield from self._offer(session, request.cookies, report(run.record).encode("utf-8", "replace"), "report.html")
 
-    async def _save(self, session: Session) -> AsyncIterator[Changes]:
+    async def _save(self, session: Session, request: gr.Request) -> AsyncIterator[Changes]:
         run = session.shown
         if run is None or prefix_of_run(run) is None or run.busy:
             yield {self.message: alert("There is nothing to save yet: finish or stop a run.")}
@@ -237,10 +233,10 @@ class InspectPage:
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             yield Finding(pack(adapter_files(lm, run)))
 
-        async for update in self._give(session, job, "soft-prompt.zip"):
+        async for update in self._give(session, request, job, "soft-prompt.zip"):
             yield update
 
-    async def _vectors(self, session: Session) -> AsyncIterator[Changes]:
+    async def _vectors(self, session: Session, request: gr.Request) -> AsyncIterator[Changes]:
         """The vectors of the runs in sight, with real words around them, for the TensorFlow Embedding Projector."""
         runs = [run for run in self.runs(session) if prefix_of_run(run) is not None and not run.busy]
         if not runs:
@@ -250,7 +246,7 @@ class InspectPage:
         def job(lm: LanguageModel, ticket: Ticket) -> Iterator[Event | None]:
             yield Finding(pack(projector_files(lm, self.lab.vocabulary(lm), {run.name: run.record for run in runs})))
 
-        async for update in self._give(session, job, "vectors.zip"):
+        async for update in self._give(session, request, job, "vectors.zip"):
             yield update
 
     async def _load(self, session: Session, path: Any, which: Any = None, template: Any = None) -> AsyncIterator[Changes]:

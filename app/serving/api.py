@@ -6,11 +6,8 @@ the settings of `train` are the recipe's fields.
 
 import asyncio
 import hashlib
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypedDict
 
 import gradio as gr
@@ -18,6 +15,7 @@ import numpy as np
 
 from app.serving.endpoints import TABLE, describe_train, told
 from app.serving.handles import Handles
+from app.serving.private_files import offer
 from app.sessions.contest import adapter_files, as_start, begun_from, best_written, contender_at, learned_contender
 from app.sessions.following import following
 from app.sessions.heavy import heavy
@@ -249,12 +247,10 @@ class Api:
 
         data = await self._result(request, job)
         try:
-            folder = Path(tempfile.mkdtemp(prefix="prompt-"))
-            await asyncio.to_thread((folder / "soft-prompt.zip").write_bytes, data)
+            path = await asyncio.to_thread(offer, data, "soft-prompt.zip", request.cookies)
         except OSError as error:
             raise LabError("The server's disk is full, so no file can be written: please tell its administrator.") from error
-        yield gr.FileData(path=str(folder / "soft-prompt.zip"), orig_name="soft-prompt.zip").model_dump()
-        shutil.rmtree(folder, ignore_errors=True)  # Gradio has its copy, which it deletes in time
+        yield gr.FileData(path=str(path), orig_name="soft-prompt.zip").model_dump()
 
     # --- jobs -------------------------------------------------------------------------------------------------------
 

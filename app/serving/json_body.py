@@ -20,7 +20,8 @@ def read_json(body: bytes) -> Any:
     """A JSON body as Python values.
 
     Raises Refused (400) for what is no JSON, NaN, Infinity or a number too large for an answer, half a surrogate pair, and
-    lists nested deeper than `DEEPEST`: Python's own reader lets all of these through, and they would fail somewhere behind.
+    lists nested deeper than `DEEPEST`: Python's own reader lets all of these through, and they would fail somewhere behind. And for
+    a file that is an address, which Gradio would fetch from there.
 
     >>> read_json(b'{"data": [1, null]}')
     {'data': [1, None]}
@@ -51,7 +52,13 @@ def read_json(body: bytes) -> Any:
     level = [value]
     for _ in range(DEEPEST + 1):
         inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        if any(isinstance(one, dict) and "meta" in one and _is_address(one.get("path")) for one in level):
+            raise Refused(400, "This server fetches no files from addresses: upload the file itself.")
         if not inner:
             return value
         level = [item for items in inner for item in items]
     raise too_deep
+
+
+def _is_address(path: Any) -> bool:
+    return isinstance(path, str) and "://" in path

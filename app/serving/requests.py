@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from gradio.utils import get_upload_folder
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from app.serving.connections import FULL
+from app.serving.headers import Header, headers_for
 from app.serving.json_body import Refused, read_json
+from app.serving.logins import Logins, user_in
+from app.serving.private_files import COOKIE, may_read, new_cookie
 from app.serving.unread import Unread
 from app.serving.visits import Visits
 
@@ -28,11 +31,10 @@ DRAIN_SECONDS, DRAIN_GAP = 20.0, 2.0  # at most, and between two parts
 LEAST_FREE = 512 * 2**20  # bytes of disk that uploads leave alone
 STALE = 3600.0  # seconds until half an upload, whose sender went away, is removed
 
-# For visitors' pages none of these is needed, and each of them works outside the queue.
-CLOSED = ("process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code", "deep_link")
+# For visitors' pages none of these is needed. All but the last work outside the queue; that one tells a script the login's cookie.
+CLOSED = ("process_recording", "component_server", "dev/reload", "vibe-edit", "vibe-code", "deep_link", "proxy=", "token")
 
 Message = MutableMapping[str, Any]
-Header = tuple[bytes, bytes]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -40,18 +42,22 @@ Send = Callable[[Message], Awaitable[None]]
 class RequestFilter:
     """ASGI middleware before Gradio: limits of bodies, sound JSON, /healthz, a few headers, and no traceback in any answer."""
 
-    def __init__(self, app: Any, health: Callable[[], dict[str, Any]], queue: Callable[[], Any]):
-        """app: the ASGI application behind it. health: see `health`. queue: gives Gradio's queue, which is made late."""
-        self.app, self.health, self.queue = app, health, queue
+    def __init__(self, app: Any, health: Callable[[], dict[str, Any]], queue: Callable[[], Any], frames: str = "", local: bool = False):
+        """app: the ASGI application behind it. health: see `health`. queue: gives Gradio's queue, which is made late.
+
+        frames: see `headers_for`. local: only its own machine can reach this server, so no page of another site has business here.
+        """
+        self.app, self.health, self.queue, self.local = app, health, queue, local
+        self.headers = headers_for(frames)
         self.unread: Unread | None = None
-        self.visits = Visits()
+        self.visits, self.logins = Visits(), Logins()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         begun = over = False
-        own = [*HEADERS, *([CLOSE] if _spare(scope) else [])]
+        own = [*self.headers, *([CLOSE] if _spare(scope) else [])]
 
         async def tell(message: Message) -> None:
             nonlocal begun, over
@@ -92,6 +98,8 @@ class RequestFilter:
         inside = path.partition("/gradio_api/")[2]
         if inside.startswith(CLOSED):
             raise Refused(404, "There is nothing at this address.")
+        if inside.startswith(("file=", "file/")) and not may_read(inside[5:], Request(scope).cookies):
+            raise Refused(404, "There is no such file for this browser: ask for it again on the page.")
         headers = {name.lower(): value for name, value in scope["headers"]}
         reader = _reader(scope, inside)
         if _spare(scope) and (method != "POST" or inside == "upload") and not self.visits.known(reader):
@@ -105,8 +113,13 @@ class RequestFilter:
                 await self.app(scope, receive, send)
             return
         if method in ("GET", "HEAD", "OPTIONS"):
-            await self.app(scope if inside else {**scope, "query_string": without_gradios(scope["query_string"])}, receive, send)
+            if not inside:
+                scope = {**scope, "query_string": without_gradios(scope["query_string"])}
+                send = send if path else _with_cookie(scope, headers, send)
+            await self.app(scope, receive, send)
             return
+        if self.local and headers.get(b"sec-fetch-site") == b"cross-site":
+            raise Refused(403, "This server takes no requests from pages of other sites.")
         uploading = inside == "upload"
         most = LARGEST_UPLOAD + 2**16 if uploading else LARGEST_BODY  # a file comes with a few lines around it
         if int(headers.get(b"content-length") or 0) > most:
@@ -118,7 +131,7 @@ class RequestFilter:
         body = await _whole(_counted(receive, most))
         if body is None:
             return
-        joins, session = False, ""
+        joins, session, address = False, "", str((scope.get("client") or ("",))[0])
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if body and kind not in FORMS:
             value = read_json(body) if len(body) < SMALL else await asyncio.to_thread(read_json, body)
@@ -127,7 +140,7 @@ class RequestFilter:
         if _spare(scope) and not self.visits.known(session):
             raise Refused(503, FULL)
         if joins:
-            self.visits.join(str((scope.get("client") or ("",))[0]), len(self.queue().pending_event_ids_session.get(session) or ()))
+            self.visits.join(address, len(self.queue().pending_event_ids_session.get(session) or ()))
             await self._unread().sweep(session, time.monotonic())
         given = False
 
@@ -138,6 +151,8 @@ class RequestFilter:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
+        if path.endswith("/login"):
+            send = _heard(send, self.logins.attempt(address, await user_in(scope, body)))
         await self.app(scope, replay, send)
         if joins:
             self._unread().watch()
@@ -150,8 +165,6 @@ class RequestFilter:
 
 FAILED = "Something went wrong on the server. Nothing else was affected: please try again."
 FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
-# No X-Frame-Options: Spaces shows the page in a frame.
-HEADERS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 CLOSE: Header = (b"connection", b"close")
 AGAIN: Header = (b"retry-after", b"5")
@@ -160,6 +173,33 @@ AGAIN: Header = (b"retry-after", b"5")
 def _spare(scope: Message) -> bool:
     """Whether the request came by a connection that is kept for /healthz and open pages (`app.serving.connections`)."""
     return bool(scope.get("state", {}).get("spare"))
+
+
+def _with_cookie(scope: Message, headers: dict[bytes, bytes], send: Send) -> Send:
+    """`send` of the page itself: it gives a new browser the cookie by which downloads are its own."""
+    if COOKIE in Request(scope).cookies:
+        return send
+    cookie = new_cookie(
+        secure=b"https" in (headers.get(b"x-forwarded-proto", b"").split(b",")[0].strip(), scope.get("scheme", "").encode())
+    )
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), (b"set-cookie", cookie.encode())]
+        await send(message)
+
+    return told
+
+
+def _heard(send: Send, right: Callable[[], None]) -> Send:
+    """`send` that calls `right` where the answer is no refusal."""
+
+    async def heard(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 400:
+            right()
+        await send(message)
+
+    return heard
 
 
 def without_gradios(query: bytes) -> bytes:

@@ -18,6 +18,28 @@ TOO_MANY_EVENTS = "This page has too many requests that wait for an answer: wait
 TOO_FAST = "Too many requests come from this address: please try again in a few seconds."
 
 
+class Allowance:
+    """So much at once, and so much per second on average, for each of the keys that were used last."""
+
+    def __init__(self, most: float, a_second: float, clock: Callable[[], float] = time.monotonic):
+        self.most, self.a_second, self._clock = most, a_second, clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> what was left, and when
+
+    def left(self, key: str) -> float:
+        now = self._clock()
+        left, then = self._left.get(key, (self.most, now))
+        return min(self.most, left + (now - then) * self.a_second)
+
+    def take(self, key: str, amount: float = 1.0) -> None:
+        self._left[key] = min(self.most, max(0.0, self.left(key) - amount)), self._clock()
+        self._left.move_to_end(key)
+        _shorten(self._left)
+
+    def give(self, key: str) -> None:
+        """Take one back."""
+        self.take(key, -1.0)
+
+
 class Visits:
     """Called from the server's event loop only, so it needs no lock."""
 
@@ -25,7 +47,7 @@ class Visits:
         self._clock = clock
         self._streams: Counter[tuple[str, str]] = Counter()
         self._left: OrderedDict[str, float] = OrderedDict()
-        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address -> joins that are left, and when
+        self._joins = Allowance(JOINS, JOINS_A_SECOND, clock)  # by address
 
     @contextlib.contextmanager
     def stream(self, kind: str, session: str) -> Iterator[None]:
@@ -53,16 +75,12 @@ class Visits:
         """An event of a page with so many pending ones. Refused (429) where these, or the address's events of late, are too many."""
         if pending >= MOST_PENDING:
             raise Refused(429, TOO_MANY_EVENTS)
-        now = self._clock()
-        left, then = self._tokens.get(address, (JOINS, now))
-        left = min(JOINS, left + (now - then) * JOINS_A_SECOND)
-        self._tokens[address] = max(0.0, left - 1), now
-        self._tokens.move_to_end(address)
-        _shorten(self._tokens)
+        left = self._joins.left(address)
+        self._joins.take(address)
         if left < 1:
             raise Refused(429, TOO_FAST)
 
 
-def _shorten(known: OrderedDict[str, object] | OrderedDict[str, float] | OrderedDict[str, tuple[float, float]]) -> None:
+def _shorten(known: OrderedDict[str, float] | OrderedDict[str, tuple[float, float]]) -> None:
     while len(known) > MOST_KNOWN:
         known.popitem(last=False)

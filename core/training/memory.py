@@ -5,6 +5,7 @@ import ctypes
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,8 @@ MOST_SNAPSHOT_BYTES = 64 * 2**20  # of a run's vectors, step by step
 FLOAT = 4  # bytes of a float32
 # Of a parameter: itself, its gradient and Adam's two moments; on the CPU the states before and after a step, and the last good one.
 COPIES = 12
+WRITTEN_OUT = ("gelu_new", "gelu_fast", "gelu_python", "gelu_accurate", "quick_gelu")  # of transformers' functions
+IMITATED = 6  # the same, and a teacher's
 LOGITS = 4  # copies: as they come, their log-softmax, and a gradient of each
 
 
@@ -53,17 +56,18 @@ def estimate(
     | part            | what it is                                                                                         |
     |-----------------|----------------------------------------------------------------------------------------------------|
     | parameters      | 12 float32 copies: values, gradient, Adam's two moments, and the states on the CPU                 |
-    | activations     | tokens x layers x (4 d_model + 4 d_inner + 3 heads x head_dim): what a layer keeps to go backward  |
+    | activations     | tokens x layers x (4 d_model + 4 d_inner + 3 heads x head_dim): what a layer keeps to go backward; |
+    |                 | and the gradients of one layer at a time;                                                          |
+    |                 | d_inner counts 1.5 or 6 times in some architectures, d_model below float32 once for each norm        |
     | keys and values | rows x keys x layers x 2 x (kv_heads + heads) x head_dim: each row has its own copy, and another   |
     |                 | spread over the query heads; the cache of batch 1 and its gradient; eager attention's weights      |
-    | logits          | answer positions x vocabulary x 4 float32 copies; 8 where a teacher's predictions are imitated     |
+    | logits          | answer positions x vocabulary x 4 float32 copies; 6 where a teacher's predictions are imitated     |
     | snapshots       | the vectors after each step, at most 64 MB                                                         |
 
     In a model without such a cache all that stands before a row runs with each row. With label words of several tokens, the pass over
     the prompts and the pass over rows x labels are both kept.
 
-    On SmolLM2-135M in float32 on a CPU this is 1.10 to 1.25 times what a step really adds to the process (0.41 GB for 16 rows of
-    20 tokens after 10 vectors, 8.0 GB for 64 rows of 100 tokens after 50); on GPT-NeoX, whose layers keep less, about twice.
+    `tests/benchmarks/memory.py` compares this with measured peaks (docs/server.md).
     """
     config = lm.model.config.get_text_config()
     item = lm.dtype.itemsize
@@ -88,8 +92,13 @@ def estimate(
         tokens = once + sum(many * length for many, length, _ in passes)
     else:
         tokens = sum(many * (before + past + length) for many, length, past in passes)
-    # Norms work in float32 for every dtype of the model.
-    activations = tokens * lm.layers * (4 * lm.d_model * FLOAT + (4 * inner + 3 * width) * item)
+    # In a smaller format each norm keeps its input in float32; in float32 that is the input itself, and the rest makes room for what
+    # is only made for a moment.
+    norms = 4 if item == FLOAT else max(2, _norms(lm, lm.d_model))
+    of_heads = (width + kv_width) * FLOAT if _norms(lm, lm.head_dim) else 0
+    kept = norms * lm.d_model * FLOAT + int(_inners(lm, config, inner) * inner + 3 * width) * item + of_heads
+    gradients = 3 * inner + 2 * lm.d_model  # of the layer that is gone through
+    activations = tokens * (lm.layers * kept + gradients * item)
     keys = sum(many * (before + past + length) for many, length, past in passes)
     cached = keys * lm.layers * 2 * (kv_width + width) * item + before * lm.layers * 4 * kv_width * item
     if eager:
@@ -104,10 +113,29 @@ def estimate(
             "parameters": trained * COPIES * FLOAT,
             "activations": activations,
             "keys and values": cached,
-            "logits": answers * vocabulary * LOGITS * FLOAT * (2 if recipe.loss == "imitate" else 1),
+            "logits": answers * vocabulary * (IMITATED if recipe.loss == "imitate" else LOGITS) * FLOAT,
             "snapshots": min(MOST_SNAPSHOT_BYTES, recipe.steps * stored * FLOAT),
         }
     )
+
+
+def _norms(lm: LanguageModel, size: int) -> int:
+    """How many norms over `size` values a layer has: over d_model 2 in most architectures, 4 in Gemma 3; some have them over a head's."""
+    named = [module for module in lm.model.modules() if "norm" in type(module).__name__.lower()]
+    return len([module for module in named if getattr(getattr(module, "weight", None), "shape", None) == (size,)]) // lm.layers
+
+
+def _inners(lm: LanguageModel, config: Any, inner: int) -> float:
+    """How many times d_inner values a layer keeps, with room for what is only made for a moment.
+
+    A gated layer keeps both factors and the gate before its function; one without a gate its input alone, unless the function is
+    written out in Python, which keeps each step of it.
+    """
+    if (getattr(config, "activation_function", None) or getattr(config, "hidden_act", None)) in WRITTEN_OUT:
+        return 6.0
+    sizes = {(inner, lm.d_model), (lm.d_model, inner)}
+    of_inner = [module for module in lm.model.modules() if tuple(getattr(getattr(module, "weight", None), "shape", ())) in sizes]
+    return 1.5 if len(of_inner) == 2 * lm.layers else 4.0
 
 
 def available(device: torch.device) -> int | None:
@@ -166,7 +194,8 @@ def needed_for(training: Training) -> Estimate:
     answer = max(max([len(row.answer), *map(len, row.candidates)]) for row in rows)
     longest = max(len(row.prompt) for row in rows) + answer
     labels = len(rows[0].candidates) if several else 0
-    return estimate(lm, training.recipe, longest, answer, labels, len(training.prepared.shared), training.most_rows())
+    shared = len(training.prepared.shared) + training.frame_tokens
+    return estimate(lm, training.recipe, longest, answer, labels, shared, training.most_rows())
 
 
 def lacking(device: torch.device, needed: int) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from audit import audit
 from huggingface_hub import SpaceCard, SpaceHardware
 from packaging.requirements import Requirement
 
@@ -136,3 +137,24 @@ def test_a_spaces_requirements_are_what_spaces_take(space):
     assert torch in ("2.8.0", "2.9.1", "2.10.0", "2.11.0") and here["torch"][0].specifier.contains(torch)
     assert set(there) == set(here) - {"gguf"} | {"spaces"}
     assert all(there[name][0] == here[name][0] for name in set(here) & set(there) - {"torch"})
+
+
+def test_the_lock_of_a_space_holds_every_package_of_it_with_hashes(space, tmp_path):
+    text = read("assets/space/requirements.lock")
+    entries = [entry for entry in re.split(r"\n(?=\w)", text) if not entry.startswith("#")]
+    locked = {Requirement(entry.split(" \\")[0].strip()).name: entry for entry in entries}
+    assert len(locked) > 50 and all(re.search(r"==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", entry) for entry in locked.values())
+    for name, (requirement, _) in requirements(space / "requirements.txt").items():
+        version = re.match(r"[\w.-]+==(\S+)", locked[name])
+        assert version and requirement.specifier.contains(version[1]), f"{name}: run make lock"
+    subprocess.run([sys.executable, "tools/space.py", str(tmp_path / "made"), "ada/lab", "--locked"], cwd=ROOT, check=True)
+    assert (tmp_path / "made" / "requirements.txt").read_text("utf-8") == text
+
+
+@pytest.mark.parametrize(
+    "code, told, expected",
+    [(0, "", 0), (1, "Found 1 known vulnerability", 1), (1, "ConnectionError: Max retries exceeded", 0), (2, "usage:", 2)],
+)
+def test_an_audit_without_a_network_is_skipped_by_name_and_no_other_one(code, told, expected):
+    given, said = audit((sys.executable, "-c", f"import sys; print({told!r}, file=sys.stderr); sys.exit({code})"))
+    assert given == expected and (said.startswith("SKIPPED audit: ") == (code == 1 and expected == 0))

@@ -303,7 +303,7 @@ def test_what_is_remembered_is_bounded(monkeypatch):
         seen.join(str(i), 0)
         with seen.stream("heartbeat", str(i)):
             pass
-    assert len(seen._tokens) == len(seen._left) == 10 and not seen._streams
+    assert len(seen._joins._left) == len(seen._left) == 10 and not seen._streams
 
 
 def test_a_sender_that_leaves_amid_an_upload_is_no_failure(caplog):

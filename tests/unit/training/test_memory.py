@@ -61,6 +61,22 @@ def test_the_estimate_holds_in_bfloat16():
     assert lm.dtype == torch.bfloat16 and true <= known <= 2.6 * true
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_below_float32_the_norms_of_each_architecture_are_counted(arch, monkeypatch):
+    """Each keeps a float32 copy of its input: two in a layer, in Gemma 3 four."""
+    lm = make(arch).to(torch.device("cpu"), torch.bfloat16)
+    assert memory._norms(lm, lm.d_model) == (4 if arch == "gemma3" else 2)
+    assert memory._norms(lm, lm.head_dim) == (2 if arch in ("qwen3", "gemma3") else 0)
+    counted = estimate(lm, Recipe(), 20).parts["activations"]
+    monkeypatch.setattr(memory, "_norms", lambda lm, size: 9)
+    assert estimate(lm, Recipe(), 20).parts["activations"] > counted
+
+
+def test_an_activation_that_is_written_out_counts_more_and_a_layer_without_a_gate_less():
+    inners = {arch: memory._inners(make(arch), make(arch).model.config, 128 if arch == "gpt2" else 48) for arch in ARCHITECTURES}
+    assert inners == {"gpt2": 6, "llama": 4, "neox": 1.5, "qwen3": 4, "gemma3": 4}
+
+
 def known_and_true(lm, name, method):
     """Bytes of what is kept for the way back: as estimated, and as it is."""
     task, loss = TASKS[name]
