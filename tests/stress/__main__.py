@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]  # tiny_models and this package; core and app
 
-PARTS = ("load", "leaving", "soak", "faults", "flood", "tables", "isolation")
+PARTS = ("load", "leaving", "soak", "faults", "flood", "tables", "isolation", "day")
 
 
 def main() -> None:

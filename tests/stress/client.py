@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import html
 import json
+import os
 import re
 import resource
 import secrets
@@ -22,6 +23,7 @@ from serving import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds to wait for a state that comes at once on a quiet machine
 STEP = re.compile(r"Step (\d+) of|Paused at step (\d+)|(\d+) steps, ")
+TOKEN = re.compile(r"[\w-]{32}")  # of a session, the second that is painted as a page opens
 ALERT = re.compile(r'role=\\"alert\\">([^<]+)')
 
 
@@ -34,13 +36,14 @@ from app.serving import session_restore, server
 from core import fair_share
 session_restore.MOST_KEPT = fair_share.MOST_REMEMBERED = 4
 server.LAUNCH["state_session_capacity"] = 8
+server.KEEP_FILES = (5, 5)  # seconds, in place of an hour
 sys.argv[0] = "app.py"
 runpy.run_path("app.py", run_name="__main__")
 """
 
 
 @contextlib.contextmanager
-def serve(*arguments: str, forgetful: bool = False, files: int = 0) -> Iterator["Server"]:
+def serve(*arguments: str, forgetful: bool = False, files: int = 0, **environment: str) -> Iterator["Server"]:
     """app.py in a process of its own, its model loaded (or known to be missing); ended afterwards.
     forgetful: see FORGETFUL. files: how many file descriptors it may have."""
     port = free_port()
@@ -48,7 +51,7 @@ def serve(*arguments: str, forgetful: bool = False, files: int = 0) -> Iterator[
         app = ["-c", FORGETFUL] if forgetful else ["app.py"]
         command = [sys.executable, *app, "--port", str(port), *arguments]
         limited = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=limited)
+        process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, preexec_fn=limited, env={**os.environ, **environment})
         server = Server(f"http://127.0.0.1:{port}", process)
         try:
             for _ in range(1200):
@@ -105,6 +108,7 @@ class Page:
     def __init__(self, config: dict[str, Any]):
         self.values = {part["id"]: part["props"].get("value") for part in config["components"]}
         self.ids = {part["props"].get("elem_id"): part["id"] for part in config["components"] if part["props"].get("elem_id")}
+        self.offered = {part["id"]: part["props"].get("choices") for part in config["components"]}
         self.events = {tuple(target): event for event in config["dependencies"] for target in event["targets"]}
         self.loads = [event for event in config["dependencies"] for target in event["targets"] if target[1] == "load"]
         self.then: dict[int, list[dict[str, Any]]] = {}
@@ -114,6 +118,10 @@ class Page:
 
     def event(self, name: str, kind: str) -> dict[str, Any]:
         return self.events[self.ids[name], kind]
+
+    def choices(self, name: str) -> list[Any]:
+        """The values that a control offers."""
+        return [value for _, value in self.offered[self.ids[name]]]
 
     def data(self, event: dict[str, Any], **changes: Any) -> list[Any]:
         """An event's inputs as the page shows them at first. changes: other values, by element."""
@@ -125,7 +133,7 @@ class Client:
     """One visitor: a session of its own.
 
     step: the highest that its page has shown of the run in hand. first: seconds from Train until it showed one. said: sentences that
-    the page showed as alerts. failed: messages of events that did not succeed.
+    the page showed as alerts. failed: messages of events that did not succeed. token: of its session, by which a reload finds it again.
     """
 
     def __init__(self, http: httpx.AsyncClient, page: Page):
@@ -133,17 +141,21 @@ class Client:
         self.step, self.first, self.pressed = 0, None, None
         self.said: list[str] = []
         self.failed: list[str] = []
-        self.bytes = 0
+        self.bytes, self.token = 0, ""
         self._ends: dict[str, asyncio.Future[bool]] = {}
         self._stream: asyncio.Task[None] | None = None
         self._presence: asyncio.Task[None] | None = None
         self.moved = asyncio.Event()
 
-    async def open(self) -> None:
-        """As a browser that opens the page: the connection that says so, and what the page asks for at first."""
+    async def open(self, own: str = "", last: str = "") -> None:
+        """As a browser that opens the page: the connection that says so, and what the page asks for at first.
+
+        own, last: the tokens that it keeps, of this tab and of one that may be closed.
+        """
         self._presence = asyncio.create_task(self._be_there())
         for event in self.page.loads:
-            await self._run(event, [None, *[""] * (len(event["inputs"]) - 1)])  # no session yet, and a browser that keeps nothing
+            kept = [None, own, last, *[""] * len(event["inputs"])]  # no session yet
+            await self._run(event, kept[: len(event["inputs"])])
 
     def press(self, name: str, kind: str = "click", alone: bool = False, **changes: Any) -> asyncio.Task[bool]:
         """Start an event, and (unless alone) those that the page starts after it; to await: True if all of them went well."""
@@ -223,6 +235,9 @@ class Client:
         if '"msg":"process_completed"' in line:
             message = json.loads(line[5:])
             end = self._ends.get(message["event_id"])
+            data = (message.get("output") or {}).get("data") or []
+            if len(data) > 1 and isinstance(data[1], str) and TOKEN.fullmatch(data[1]):
+                self.token = data[1]
             if not message.get("success", True):
                 self.failed.append(str(message.get("output", {}).get("error")))
             if end and not end.done():
