@@ -26,7 +26,7 @@ ALL, EACH = "all at once", "one at a time"
 
 
 class SnapPanel(Panel):
-    name, title, button = "snap", "Snap to words: are the nearest tokens enough?", "Snap and score"
+    name, title, open, button = "snap", "Snap to words: are the nearest tokens enough?", True, "Snap and score"
     sees = (
         "The nearest word instead of each vector, scored on the held-out rows. If the words carried the meaning, the snapped prompt "
         "would answer like the learned one."

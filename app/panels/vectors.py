@@ -30,7 +30,7 @@ HELPFUL = "which could be left out?"
 
 
 class VectorsPanel(Panel):
-    name, title, button = "vectors", "What each vector does", "Change and score"
+    name, title, open, button = "vectors", "What each vector does", True, "Change and score"
     sees = "One change at a time, scored on the same rows: how much the loss changes, and how many more or fewer answers are right."
     doubt = (
         "that a vector has a meaning of its own: vectors work together, and leaving one out also moves all later positions. So also try "
