@@ -15,7 +15,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -40,6 +40,7 @@ log = logging.getLogger("soft_prompt_lab")
 
 EVERY = 1.0  # seconds between two looks at what has changed
 SHARE = 0.05  # of the time, at most, is spent on writing one run
+SWEEP_EVERY = 600.0  # seconds between two looks for what is too old or too large
 OLDEST = 24 * 3600.0  # seconds after which a folder that nothing was written to is removed
 MOST_BYTES = 2 * 2**30  # of all sessions; the oldest folders go first
 LARGEST_SESSION = 256 * 2**20  # bytes; beyond it nothing more of this session is written
@@ -78,6 +79,7 @@ class Keeper:
         except OSError as error:
             raise LabError(f"The folder {str(folder)!r} can't be written ({type(error).__name__}): give --keep another one.") from error
         self.sweep()
+        self._swept = self._wall()
 
     def place(self, token: str) -> Path:
         """The folder of the session with this token."""
@@ -95,6 +97,9 @@ class Keeper:
                     self._write_session(session, all_now)
                 except OSError as error:  # a full disk: training goes on
                     log.error("a session could not be kept", extra={"facts": {"error": type(error).__name__}})
+            if self._wall() - self._swept >= SWEEP_EVERY:
+                self.sweep({self.place(session.token) for session in here})
+                self._swept = self._wall()
 
     def _tidy(self, sessions: list[Session]) -> None:
         """Forget what was noted of sessions and runs that are no longer in memory."""
@@ -239,8 +244,8 @@ class Keeper:
 
     # --- limits -----------------------------------------------------------------------------------------------------
 
-    def sweep(self) -> None:
-        """Remove the folders that are too old, and the oldest ones where all together are too large."""
+    def sweep(self, here: Container[Path] = ()) -> None:
+        """Remove the folders that are too old, and the oldest ones where all together are too large. here: of sessions in memory, which stay."""
         found = []
         for folder in [path for path in self.folder.iterdir() if path.is_dir()]:
             with contextlib.suppress(OSError):
@@ -249,7 +254,7 @@ class Keeper:
         total = 0
         for newest, size, folder in sorted(found, key=lambda one: -one[0]):
             total += size
-            if self._wall() - newest > OLDEST or total > MOST_BYTES:
+            if folder not in here and (self._wall() - newest > OLDEST or total > MOST_BYTES):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -158,6 +158,19 @@ def test_old_folders_go_and_the_oldest_where_all_are_too_large(lab, keeper, monk
     assert not old.is_dir() and new.is_dir()
 
 
+def test_a_server_that_runs_on_removes_old_folders_but_of_sessions_in_memory(lab, tmp_path):
+    now = [1000.0]
+    keeper = Keeper(tmp_path / "running", wall=lambda: now[0])
+    gone, here = (trained(lab)[0] for _ in range(2))
+    keeper.write([gone, here])
+    for session in (gone, here):
+        for path in keeper.place(session.token).iterdir():
+            os.utime(path, (1000.0, 1000.0))
+    now[0] += OLDEST + 1
+    keeper.write([here])
+    assert not keeper.place(gone.token).exists() and keeper.place(here.token).is_dir()
+
+
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LabError, match=r"can't be written.*give --keep another one"):
