@@ -1,7 +1,7 @@
 """The stress tests' short versions, over a tiny model: `make stress` runs the long ones (docs/stress.md)."""
 
 import pytest
-from stress import day, faults, isolation, leaving, load, soak
+from stress import faults, isolation, leaving, load, soak
 from stress.client import PATIENCE, tiny_model
 
 
@@ -36,7 +36,3 @@ def test_a_fault_gives_a_sentence_and_the_next_job_succeeds(name):
 def test_a_save_that_is_killed_leaves_no_torn_file(tmp_path):
     answer = faults.killed_while_saving(tmp_path, times=25)
     assert answer["held"], answer
-
-
-def test_a_day_of_every_kind_of_session_leaves_nothing_behind():
-    assert_held(day.run(sessions=2 * len(day.ACTS), seconds=1.0, quarters=2, nap=1.0))
