@@ -37,7 +37,8 @@ from core import fair_share
 session_restore.MOST_KEPT = fair_share.MOST_REMEMBERED = 4
 server.LAUNCH["state_session_capacity"] = 8
 server.KEEP_FILES = (5, 5)  # seconds, in place of an hour
-keep.OLDEST, keep.SWEEP_EVERY = 5.0, 1.0  # in place of a day and ten minutes
+if "--keep" in sys.argv:  # a folder of the test's own
+    keep.OLDEST, keep.SWEEP_EVERY = 5.0, 1.0  # in place of a day and ten minutes
 sys.argv[0] = "app.py"
 runpy.run_path("app.py", run_name="__main__")
 """
