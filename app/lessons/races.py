@@ -6,7 +6,7 @@ from app.lessons.experiment import Experiment, Settings, each
 from app.panels.findings import Findings
 from app.panels.look import View
 from app.view import figures
-from app.view.lesson import CHANCE, Outcome, apart, versus
+from app.view.lesson import Outcome, apart, versus
 from app.view.race_table import race_table
 from app.view.text import percent
 from core import Recipe
@@ -14,6 +14,7 @@ from core.events import Event
 from core.methods import METHODS
 from core.models.language_model import LanguageModel
 from core.runs.race import Entry, Lap, Placed, race
+from core.scoring.measures import CHANCE
 from core.scoring.score import Score, compare
 from core.ticket import Ticket
 

@@ -4,6 +4,7 @@ from app.view.html import EMPTY, Html, bold, details, note
 from app.view.text import cut, percent, short_name
 from core.runs.imitation import in_words
 from core.runs.record import RunRecord
+from core.scoring.measures import CHANCE
 from core.scoring.score import best_handcrafted, learned_score
 
 
@@ -16,7 +17,7 @@ def headline(record: RunRecord) -> Html:
     what = f"{record.method.described(vectors)} get"
     if learned and written and record.difference:
         gap, p = record.difference.difference, record.difference.p
-        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < 0.05 else f"too close to call on {learned.n} rows"
+        verdict = f"clearly {'better' if gap > 0 else 'worse'}" if p < CHANCE else f"too close to call on {learned.n} rows"
         return Html(
             "<b>{}:</b> {} <b>{}</b> of {} held-out rows right; the best handcrafted prompt (“{}”) <b>{}</b>: {}. {}"
         ).format(

@@ -12,12 +12,12 @@ from typing import Any
 
 from app.view.html import Html, button, join, tag
 from core.files import ASSETS
+from core.scoring.measures import CHANCE
 from core.scoring.score import Score, compare
 
 LESSONS = ASSETS / "lessons"
 ORDER = ("vectors", "sizes", "starts", "reading", "truths", "prefix", "holds", "proof")
 MOST_KEPT = 20_000  # characters of progress that a browser may bring
-CHANCE = 0.05  # with a paired p of this or more, a difference is too close to call
 
 
 @dataclass(frozen=True)

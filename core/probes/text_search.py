@@ -19,11 +19,11 @@ from core.runs.imitation import Likeness, likenesses
 from core.runs.scorebook import Scorebook
 from core.scoring.contender import Contender, bare, by_one_score, written
 from core.scoring.imitation import check_same_gap
+from core.scoring.measures import CHANCE
 from core.scoring.score import Score, compare
 from core.tasks.prompt_text import join
 from core.tasks.task import Example, Handcrafted, Task
 
-CHANCE = 0.05  # with a paired p of this or more, a difference is too close to call
 DRAWS = 8  # of random tokens, whose readability is a mean
 
 Role = Literal["learned", "words", "random", "words start", "random start", "handcrafted", "none"]

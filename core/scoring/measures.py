@@ -10,6 +10,8 @@ from core.errors import LabError, shown
 RESAMPLES = 2000
 ROUNDING = 1e-6  # a probability may be this far outside [0, 1]
 
+CHANCE = 0.05  # with a paired p of this or more, a difference is too close to call
+
 
 def wilson(correct: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval for a share of `correct` in `n` rows.
@@ -185,7 +187,7 @@ def pairs(reference: str, right: Mapping[str, Mapping[str, bool]]) -> list[Pair]
     ]
 
 
-def in_words(pair: Pair, level: float = 0.05) -> str:
+def in_words(pair: Pair, level: float = CHANCE) -> str:
     """The result of a pair for its reference contender, as one sentence of plain text, by the adjusted p value.
 
     >>> in_words(Pair("learned", "no prompt", 21, 4, 103, 17 / 103, 0.0009, 0.0012))

@@ -27,9 +27,9 @@ SEEDS = 3
 METHODS = ("prompt", "prefix")
 SIZES: Mapping[str, tuple] = {"method": METHODS, "virtual_tokens": (10, 5, 20)}  # of every task; defaults first
 # What else has a default, one setting at a time, on six tasks of different kinds: a skill, facts, an order, long answers, labels.
+RATES = {"prompt": (0.03, 0.01, 0.1), "prefix": (0.01, 0.003, 0.03)}
 CHOICES: Mapping[str, Mapping[str, tuple]] = {
-    "prompt": {"learning_rate": (0.03, 0.01, 0.1), "init": ("vocab", "examples"), "warmup": (5, 0), "steps": (120,)},
-    "prefix": {"learning_rate": (0.01, 0.003, 0.03), "init": ("vocab", "examples"), "warmup": (5, 0), "steps": (120,)},
+    method: {"learning_rate": rates, "init": ("vocab", "examples"), "warmup": (5, 0), "steps": (120,)} for method, rates in RATES.items()
 }
 CHOICE_TASKS = ("past-tense", "capitals", "first-of-five", "number-words", "opposites", "question-type")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from stress.client import Client, Page, Server, counted, serve, tiny_model, visitors
-from stress.leaving import threads_within
+from stress.leaving import kill, threads_within
 
 Act = Callable[["Visit"], Awaitable[bool]]
 WRONG = (b"\x00\xff\xfe" * 300, b"[" * 20_000, b"PK\x03\x04 no workbook", b"", b'{"rows": 7}', b"only,one,line\n")
@@ -42,10 +42,7 @@ async def train(visit: Visit) -> bool:
 async def reload(visit: Visit) -> bool:
     """A page is loaded again while it trains: the same tab, the same session."""
     before = await visit.come()
-    training = before.press("train", set__steps=200, set__seed=visit.number)
-    await before.until(1)
-    await before.vanish()
-    await asyncio.gather(training, return_exceptions=True)
+    await kill(before)
     after = await visit.come(own=before.token)
     return after.token == before.token and await after.press("stop")
 
@@ -61,10 +58,7 @@ async def sleep(visit: Visit) -> bool:
 async def lose_network(visit: Visit) -> bool:
     """All connections are cut; a new tab of the same browser brings the session back."""
     before = await visit.come()
-    training = before.press("train", set__steps=200, set__seed=visit.number)
-    await before.until(1)
-    await before.vanish()
-    await asyncio.gather(training, return_exceptions=True)
+    await kill(before)
     await asyncio.sleep(visit.nap / 10)
     after = await visit.come(last=before.token)
     return await after.press("bring-back") and await after.press("stop")
